@@ -1,0 +1,35 @@
+//! The shared vocabulary of a Chancery ledger. No I/O, no clock, no randomness: an auditor runs
+//! the very code that the validators run.
+//!
+//! Read in this order: [`hash`], [`units`], [`keys`], [`codec`], then the way of a transaction:
+//! [`transaction`], [`batch`], [`block`], [`receipt`], and what proves it: [`merkle`],
+//! [`header_log`], [`state_tree`], [`validators`], [`checkpoint`], [`proof`].
+#![forbid(unsafe_code)]
+
+pub mod batch;
+pub mod block;
+pub mod checkpoint;
+pub mod codec;
+pub mod hash;
+pub mod header_log;
+pub mod keys;
+pub mod limits;
+pub mod merkle;
+pub mod proof;
+pub mod receipt;
+pub mod state_key;
+pub mod state_tree;
+pub mod transaction;
+pub mod units;
+pub mod validators;
+
+pub use batch::Batch;
+pub use block::Header;
+pub use codec::{CodecError, decode_canonical};
+pub use hash::{BatchDigest, ChainId, CodeHash, ContractId, Hash, TransactionId};
+pub use keys::{AccountId, PublicKey, SecretKey, Signature};
+pub use limits::ChainLimits;
+pub use receipt::{ContractEvent, Receipt, Status, TrapKind};
+pub use transaction::{Call, Role, Transaction, Verified};
+pub use units::{Epoch, Fuel, Height, Millis, Slot, ValidatorIndex, View};
+pub use validators::{Validator, ValidatorSet};

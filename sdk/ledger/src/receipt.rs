@@ -1,0 +1,120 @@
+//! What became of a transaction. A failure is a receipt, never an error of the node, and no text
+//! of the engine reaches it: receipts are equal on every validator, byte for byte.
+
+use parity_scale_codec::{Decode, DecodeWithMemTracking, Encode};
+
+use crate::{ContractId, Fuel, TransactionId};
+
+/// Something a contract announced.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking)]
+pub struct ContractEvent {
+    /// Which contract.
+    pub contract: ContractId,
+    /// The event's name in the contract's schema.
+    pub topic: String,
+    /// SCALE of its fields, in schema order.
+    pub data: Vec<u8>,
+}
+
+/// Why execution was ended from outside the contract, or never began. The numbers are part of the
+/// format.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Encode,
+    Decode,
+    DecodeWithMemTracking,
+    serde::Serialize,
+    serde::Deserialize,
+)]
+#[serde(rename_all = "snake_case")]
+#[repr(u8)]
+pub enum TrapKind {
+    /// No contract has that address.
+    #[codec(index = 0)]
+    UnknownContract,
+    /// The contract has no such `call` method.
+    #[codec(index = 1)]
+    UnknownMethod,
+    /// The sender lacks the role that this needs.
+    #[codec(index = 2)]
+    RoleMissing,
+    /// The key to be admitted breaks a rule for keys.
+    #[codec(index = 3)]
+    InvalidKey,
+    /// The module breaks a rule of deployment.
+    #[codec(index = 4)]
+    ModuleRefused,
+    /// The declared fuel was used up.
+    #[codec(index = 5)]
+    OutOfFuel,
+    /// The stack limit was reached.
+    #[codec(index = 6)]
+    StackTooDeep,
+    /// Memory or a table would have grown over its limit.
+    #[codec(index = 7)]
+    MemoryLimit,
+    /// A load, store, table or host-call pointer was outside of memory.
+    #[codec(index = 8)]
+    OutOfBounds,
+    /// An integer operation had no result (division by zero, overflow).
+    #[codec(index = 9)]
+    Arithmetic,
+    /// `unreachable`: how a panic in a contract ends.
+    #[codec(index = 10)]
+    Unreachable,
+    /// An indirect call to nothing, or to a function of another type.
+    #[codec(index = 11)]
+    BadIndirectCall,
+    /// A view tried to write or to emit an event.
+    #[codec(index = 12)]
+    WriteInView,
+    /// A key, value, event, return value or revert was over its limit, or empty where it may not be.
+    #[codec(index = 13)]
+    SizeLimit,
+    /// The arguments are not what the method takes.
+    #[codec(index = 14)]
+    BadArguments,
+}
+
+/// How a transaction ended.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking)]
+pub enum Status {
+    /// Its effects are in the state.
+    Applied {
+        /// SCALE of the returned value; empty where there is none.
+        value: Vec<u8>,
+    },
+    /// The contract refused; its effects were rolled back.
+    Reverted {
+        /// The contract's own code; its schema gives the name.
+        code: u32,
+        /// SCALE of what the contract added.
+        data: Vec<u8>,
+    },
+    /// Ended from outside the contract; its effects were rolled back, all its fuel is spent.
+    Trapped {
+        /// Why.
+        kind: TrapKind,
+    },
+}
+
+/// The outcome of one transaction in one block.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking)]
+pub struct Receipt {
+    /// Which transaction.
+    pub transaction: TransactionId,
+    /// How it ended.
+    pub status: Status,
+    /// What it burnt, spent whatever the status.
+    pub fuel_used: Fuel,
+    /// The contract deployed or called, if any.
+    pub contract: Option<ContractId>,
+    /// In order of emission; empty unless applied.
+    pub events: Vec<ContractEvent>,
+}

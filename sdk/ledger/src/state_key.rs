@@ -1,0 +1,49 @@
+//! What stands under which key in the state. The first byte keeps the spaces apart; a contract's
+//! own keys come last and behind its 32-byte address, so no two pairs make one key.
+
+use parity_scale_codec::{Decode, DecodeWithMemTracking, Encode};
+
+use crate::{AccountId, CodeHash, ContractId, Role};
+
+/// An admitted account.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking)]
+pub struct AccountRecord {
+    /// Sorted, none twice.
+    pub roles: Vec<Role>,
+}
+
+/// A deployed contract.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking)]
+pub struct ContractRecord {
+    /// What it runs; the bytes stand under [`StateKey::Code`].
+    pub code: CodeHash,
+    /// Who deployed it.
+    pub deployer: AccountId,
+}
+
+/// A key of the state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StateKey<'a> {
+    /// SCALE of an [`AccountRecord`].
+    Account(AccountId),
+    /// Wasm bytes as deployed.
+    Code(CodeHash),
+    /// SCALE of a [`ContractRecord`].
+    Contract(ContractId),
+    /// What a contract stored under a key of its own.
+    Storage(ContractId, &'a [u8]),
+}
+
+impl StateKey<'_> {
+    /// The bytes whose SHA-256 is the key's place in the state tree.
+    #[must_use]
+    pub fn to_bytes(self) -> Vec<u8> {
+        let (space, id, rest): (u8, [u8; 32], &[u8]) = match self {
+            Self::Account(account) => (1, account.0, &[]),
+            Self::Code(code) => (2, code.0, &[]),
+            Self::Contract(contract) => (3, contract.0, &[]),
+            Self::Storage(contract, key) => (4, contract.0, key),
+        };
+        [&[space], &id[..], rest].concat()
+    }
+}
