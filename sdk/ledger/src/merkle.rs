@@ -172,13 +172,13 @@ pub struct ConsistencyProof {
 
 impl ConsistencyProof {
     /// Checks that the tree below `earlier_root` is the beginning of the tree below `later_root`
-    /// (RFC 9162 section 2.1.4.2). Nothing is consistent with an empty tree but another one.
+    /// (RFC 9162 section 2.1.4.2).
     ///
     /// # Errors
     /// The first rule that is broken.
     pub fn verify(&self, earlier_root: &Hash, later_root: &Hash) -> Result<(), MerkleError> {
         let (earlier, later) = (self.earlier_size, self.later_size);
-        if earlier > later || (earlier == 0 && later != 0) {
+        if earlier == 0 || earlier > later {
             return Err(MerkleError::Sizes { earlier, later });
         }
         check_length(&self.path, consistency_path_len(earlier, later))?;
