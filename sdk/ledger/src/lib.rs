@@ -3,7 +3,7 @@
 //!
 //! Read in this order: [`hash`], [`units`], [`keys`], [`codec`], then the way of a transaction:
 //! [`transaction`], [`batch`], [`block`], [`receipt`], and what proves it: [`merkle`],
-//! [`header_log`], [`state_tree`], [`validators`], [`checkpoint`], [`proof`].
+//! [`header_log`], [`state_tree`], [`state_proof`], [`validators`], [`checkpoint`], [`proof`].
 #![forbid(unsafe_code)]
 
 pub mod batch;
@@ -18,6 +18,7 @@ pub mod merkle;
 pub mod proof;
 pub mod receipt;
 pub mod state_key;
+pub mod state_proof;
 pub mod state_tree;
 pub mod transaction;
 pub mod units;
