@@ -1,0 +1,19 @@
+//! Runs contracts: validation of modules, the wasmtime host, limits, and the state they see.
+//!
+//! Deterministic: given the same limits, state, block context and batch, every validator computes
+//! the same receipts, the same fuel and the same state changes. No clock, file, socket or random
+//! number is read. Read in this order: [`view`] (what the runtime asks of its owner), [`runtime`]
+//! (what it offers), [`module`] (which code is accepted), [`fuel`] (what things cost), [`schema`]
+//! (what a contract says about itself).
+#![forbid(unsafe_code)]
+
+pub mod fuel;
+pub mod module;
+pub mod runtime;
+pub mod schema;
+pub mod view;
+
+pub use module::{ModuleError, ModuleReport};
+pub use runtime::{EngineError, ExecutedBatch, QueryOutcome, Runtime};
+pub use schema::Schema;
+pub use view::{BlockContext, DropReason, LedgerView};

@@ -1,0 +1,138 @@
+//! From SCALE bytes to JSON, by the schema's type.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use chancery_ledger::{AccountId, Hash};
+use parity_scale_codec::{Compact, Decode, Input};
+use serde_json::{Map, Value, json};
+
+use super::Type;
+
+/// Elements of lists and records that one value may show, so that few bytes (a list of empty
+/// records, say) cannot claim much memory.
+const ITEMS_MAX: usize = 100_000;
+
+/// Why bytes are no value of a type.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ValueError {
+    /// They end early, or break the type's rules.
+    #[error("the bytes are not an encoding of {kind}")]
+    Malformed {
+        /// The type, or that of the part.
+        kind: Type,
+    },
+    /// A value, followed by more bytes.
+    #[error("{left} bytes are left over after the value")]
+    TrailingBytes {
+        /// How many.
+        left: usize,
+    },
+    /// More elements than are shown.
+    #[error("the value has more than {items_max} elements")]
+    TooManyItems {
+        /// The limit.
+        items_max: usize,
+    },
+}
+
+/// The JSON of a value: numbers as numbers (u128 as a string), hashes as hexadecimal digits,
+/// accounts as DIDs, times as milliseconds, bytes as base64, `option` as the value or `null`.
+///
+/// # Errors
+/// If `bytes` are not exactly one encoding of a `kind`.
+pub fn decode_value(kind: &Type, bytes: &[u8]) -> Result<Value, ValueError> {
+    let mut rest = bytes;
+    let mut items = 0;
+    let value = decode(kind, &mut rest, &mut items)?;
+    if rest.is_empty() {
+        Ok(value)
+    } else {
+        Err(ValueError::TrailingBytes { left: rest.len() })
+    }
+}
+
+fn decode(kind: &Type, rest: &mut &[u8], items: &mut usize) -> Result<Value, ValueError> {
+    let malformed = || ValueError::Malformed { kind: kind.clone() };
+    fn read<T: Decode>(rest: &mut &[u8], kind: &Type) -> Result<T, ValueError> {
+        T::decode(rest).map_err(|_| ValueError::Malformed { kind: kind.clone() })
+    }
+    *items += 1;
+    if *items > ITEMS_MAX {
+        return Err(ValueError::TooManyItems {
+            items_max: ITEMS_MAX,
+        });
+    }
+    Ok(match kind {
+        Type::Bool => json!(read::<bool>(rest, kind)?),
+        Type::U8 => json!(read::<u8>(rest, kind)?),
+        Type::U16 => json!(read::<u16>(rest, kind)?),
+        Type::U32 => json!(read::<u32>(rest, kind)?),
+        Type::U64 | Type::Time => json!(read::<u64>(rest, kind)?),
+        Type::U128 => json!(read::<u128>(rest, kind)?.to_string()),
+        Type::String => json!(read::<String>(rest, kind)?),
+        Type::Bytes => json!(BASE64.encode(read::<Vec<u8>>(rest, kind)?)),
+        Type::Hash => json!(read::<Hash>(rest, kind)?.to_string()),
+        Type::Account => json!(read::<AccountId>(rest, kind)?.to_string()),
+        Type::Option(inner) => match rest.read_byte().map_err(|_| malformed())? {
+            0 => Value::Null,
+            1 => decode(inner, rest, items)?,
+            _ => return Err(malformed()),
+        },
+        Type::List(inner) => {
+            let Compact(count) = read::<Compact<u32>>(rest, kind)?;
+            let mut values = Vec::new();
+            for _ in 0..count {
+                values.push(decode(inner, rest, items)?);
+            }
+            Value::Array(values)
+        }
+        Type::Record(fields) => {
+            let mut object = Map::new();
+            for field in fields {
+                object.insert(field.name.clone(), decode(&field.kind, rest, items)?);
+            }
+            Value::Object(object)
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use parity_scale_codec::Encode as _;
+
+    use super::*;
+
+    fn check(kind: &str, bytes: &[u8], expected: Option<Value>) {
+        let kind: Type = kind.parse().expect("a type");
+        assert_eq!(decode_value(&kind, bytes).ok(), expected, "{kind}");
+    }
+
+    #[test]
+    fn each_type_has_its_json() {
+        let account = "did:key:z6MkiTBz1ymuepAQ4HEHYSF1H8quG5GLVVQR3djdX3mDooWp";
+        let bytes = account.parse::<AccountId>().expect("a DID").encode();
+        check("bool", &[1], Some(json!(true)));
+        check("bool", &[2], None);
+        check("u8", &[7], Some(json!(7)));
+        check("u64", &u64::MAX.encode(), Some(json!(u64::MAX)));
+        check("u128", &7_u128.encode(), Some(json!("7")));
+        check("string", &"a".encode(), Some(json!("a")));
+        check("string", &[4, 0xff], None);
+        check("bytes", &[4, 1], Some(json!("AQ==")));
+        check("hash", &[0xab; 32], Some(json!("ab".repeat(32))));
+        check("account", &bytes, Some(json!(account)));
+        check("time", &9_u64.encode(), Some(json!(9)));
+        check("option<u8>", &[0], Some(Value::Null));
+        check("option<u8>", &[1, 2], Some(json!(2)));
+        check("option<u8>", &[2, 2], None);
+        check("list<u8>", &[8, 1, 2], Some(json!([1, 2])));
+        check("list<u8>", &[8, 1], None);
+        check(
+            "{a: u8, b: bool}",
+            &[1, 0],
+            Some(json!({"a": 1, "b": false})),
+        );
+        check("u8", &[1, 2], None);
+        check("list<u64>", &[0xfe, 0xff, 0xff, 0xff], None);
+    }
+}
