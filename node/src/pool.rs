@@ -31,7 +31,9 @@ pub enum PoolError {
     #[error("the transaction is already waiting")]
     Repeated,
     /// Too many, or too many bytes.
-    #[error("{transactions} transactions ({bytes} bytes) are waiting, at most {transactions_max} ({bytes_max} bytes) may")]
+    #[error(
+        "{transactions} transactions ({bytes} bytes) are waiting, at most {transactions_max} ({bytes_max} bytes) may"
+    )]
     Full {
         /// How many wait.
         transactions: usize,
@@ -94,7 +96,10 @@ impl Pool {
     /// An empty pool.
     #[must_use]
     pub fn new(limits: PoolLimits) -> Self {
-        Self { limits, inner: Mutex::default() }
+        Self {
+            limits,
+            inner: Mutex::default(),
+        }
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Inner> {
@@ -111,8 +116,16 @@ impl Pool {
         origin: Origin,
         signed: Verified<SignedTransaction>,
     ) -> Result<(), PoolError> {
-        let (id, bytes, sender) = (signed.id(), signed.encoded_size(), signed.transaction.sender);
-        let PoolLimits { transactions_max, bytes_max, per_sender_max } = self.limits;
+        let (id, bytes, sender) = (
+            signed.id(),
+            signed.encoded_size(),
+            signed.transaction.sender,
+        );
+        let PoolLimits {
+            transactions_max,
+            bytes_max,
+            per_sender_max,
+        } = self.limits;
         let mut inner = self.lock();
         if inner.places.contains_key(&id) {
             return Err(PoolError::Repeated);
@@ -127,7 +140,10 @@ impl Pool {
         }
         let waiting = inner.per_sender.get(&sender).copied().unwrap_or(0);
         if waiting >= per_sender_max {
-            return Err(PoolError::SenderFull { waiting, per_sender_max });
+            return Err(PoolError::SenderFull {
+                waiting,
+                per_sender_max,
+            });
         }
         let place = inner.arrivals;
         inner.arrivals += 1;
@@ -137,9 +153,16 @@ impl Pool {
         inner.unproposed += 1;
         inner.unproposed_bytes += bytes;
         let relayed = (origin == Origin::Client).then_some(now);
-        inner
-            .by_arrival
-            .insert(place, Entry { signed, bytes, arrived: now, proposed: false, relayed });
+        inner.by_arrival.insert(
+            place,
+            Entry {
+                signed,
+                bytes,
+                arrived: now,
+                proposed: false,
+                relayed,
+            },
+        );
         Ok(())
     }
 
@@ -158,7 +181,10 @@ impl Pool {
     /// Since when the oldest one waits, in monotonic time.
     #[must_use]
     pub fn oldest(&self) -> Option<Millis> {
-        self.lock().by_arrival.first_key_value().map(|(_, entry)| entry.arrived)
+        self.lock()
+            .by_arrival
+            .first_key_value()
+            .map(|(_, entry)| entry.arrived)
     }
 
     /// Whether those not yet proposed would fill a batch.
@@ -180,7 +206,11 @@ impl Pool {
             return None;
         }
         let (mut taken, mut taken_bytes) = (0, 0);
-        for entry in inner.by_arrival.values_mut().filter(|entry| !entry.proposed) {
+        for entry in inner
+            .by_arrival
+            .values_mut()
+            .filter(|entry| !entry.proposed)
+        {
             let transaction = &entry.signed.transaction;
             let latest = clock.0.saturating_add(limits.valid_for_ms_max);
             if transaction.valid_until <= clock || transaction.valid_until.0 > latest {
@@ -210,14 +240,17 @@ impl Pool {
         Some(batch)
     }
 
-    /// Forgets transactions that were executed.
-    pub fn remove(&self, ids: impl IntoIterator<Item = TransactionId>) {
+    /// Forgets transactions that were executed. Returns when those of our clients had arrived.
+    pub fn remove(&self, ids: impl IntoIterator<Item = TransactionId>) -> Vec<Millis> {
         let mut inner = self.lock();
+        let mut arrivals = Vec::new();
         for id in ids {
-            if let Some(place) = inner.places.get(&id).copied() {
-                inner.forget(place);
+            let place = inner.places.get(&id).copied();
+            if let Some(entry) = place.and_then(|place| inner.forget(place)) {
+                arrivals.extend(entry.relayed.is_some().then_some(entry.arrived));
             }
         }
+        arrivals
     }
 
     /// Forgets what can no longer be admitted after a block of time `block_time`.
@@ -247,7 +280,11 @@ impl Pool {
         inner
             .by_arrival
             .values_mut()
-            .filter(|entry| entry.relayed.is_some_and(|relayed| now.since(relayed) >= after))
+            .filter(|entry| {
+                entry
+                    .relayed
+                    .is_some_and(|relayed| now.since(relayed) >= after)
+            })
             .take(count_max)
             .map(|entry| {
                 entry.relayed = Some(now);
@@ -258,10 +295,8 @@ impl Pool {
 }
 
 impl Inner {
-    fn forget(&mut self, place: u64) {
-        let Some(entry) = self.by_arrival.remove(&place) else {
-            return;
-        };
+    fn forget(&mut self, place: u64) -> Option<Entry> {
+        let entry = self.by_arrival.remove(&place)?;
         self.places.remove(&entry.signed.id());
         self.bytes -= entry.bytes;
         if !entry.proposed {
@@ -275,6 +310,7 @@ impl Inner {
                 self.per_sender.remove(&sender);
             }
         }
+        Some(entry)
     }
 }
 
@@ -284,12 +320,18 @@ mod tests {
 
     use super::*;
 
-    const LIMITS: PoolLimits =
-        PoolLimits { transactions_max: 3, bytes_max: 10_000, per_sender_max: 2 };
+    const LIMITS: PoolLimits = PoolLimits {
+        transactions_max: 3,
+        bytes_max: 10_000,
+        per_sender_max: 2,
+    };
 
     fn transaction(seed: u8, salt: u64, valid_until: u64) -> Verified<SignedTransaction> {
         let key = SecretKey::from_seed(&[seed; 32]);
-        let call = Call::Admit { account: AccountId([7; 32]), roles: Vec::new() };
+        let call = Call::Admit {
+            account: AccountId([7; 32]),
+            roles: Vec::new(),
+        };
         Transaction {
             chain: ChainId::default(),
             sender: key.account(),
@@ -306,40 +348,79 @@ mod tests {
     #[test]
     fn each_limit_refuses_by_its_own_name() {
         let pool = Pool::new(LIMITS);
-        let insert = |seed, salt| pool.insert(Millis(0), Origin::Client, transaction(seed, salt, 9));
+        let insert =
+            |seed, salt| pool.insert(Millis(0), Origin::Client, transaction(seed, salt, 9));
         assert_eq!(insert(1, 1), Ok(()));
         assert_eq!(insert(1, 1), Err(PoolError::Repeated));
         assert_eq!(insert(1, 2), Ok(()));
-        assert_eq!(insert(1, 3), Err(PoolError::SenderFull { waiting: 2, per_sender_max: 2 }));
+        assert_eq!(
+            insert(1, 3),
+            Err(PoolError::SenderFull {
+                waiting: 2,
+                per_sender_max: 2
+            })
+        );
         assert_eq!(insert(2, 1), Ok(()));
-        assert!(matches!(insert(3, 1), Err(PoolError::Full { transactions: 3, .. })));
+        assert!(matches!(
+            insert(3, 1),
+            Err(PoolError::Full {
+                transactions: 3,
+                ..
+            })
+        ));
     }
 
     #[test]
     fn a_batch_takes_the_oldest_first_and_each_only_once() {
         let pool = Pool::new(LIMITS);
-        let limits = ChainLimits { batch_transactions_max: 2, ..ChainLimits::default() };
-        let all = [transaction(1, 1, 50), transaction(2, 1, 50), transaction(3, 1, 50)];
+        let limits = ChainLimits {
+            batch_transactions_max: 2,
+            ..ChainLimits::default()
+        };
+        let all = [
+            transaction(1, 1, 50),
+            transaction(2, 1, 50),
+            transaction(3, 1, 50),
+        ];
         for signed in all.clone() {
-            pool.insert(Millis(0), Origin::Client, signed).expect("fits");
+            pool.insert(Millis(0), Origin::Client, signed)
+                .expect("fits");
         }
         assert!(pool.fills_a_batch(&limits));
         let first = pool.take_batch(Millis(10), &limits).expect("three wait");
-        assert_eq!(first.transactions, [&all[0], &all[1]].map(|signed| (**signed).clone()));
+        assert_eq!(
+            first.transactions,
+            [&all[0], &all[1]].map(|signed| (**signed).clone())
+        );
         assert!(!pool.fills_a_batch(&limits));
         let second = pool.take_batch(Millis(10), &limits).expect("one waits");
         assert_eq!(second.transactions.len(), 1);
         assert!(pool.take_batch(Millis(10), &limits).is_none());
-        assert_eq!(pool.count(), 3, "proposed ones stay until they are executed");
+        assert_eq!(
+            pool.count(),
+            3,
+            "proposed ones stay until they are executed"
+        );
         pool.remove(all.iter().map(|signed| signed.id()));
-        assert_eq!((pool.count(), pool.lock().bytes, pool.lock().per_sender.len()), (0, 0, 0));
+        assert_eq!(
+            (
+                pool.count(),
+                pool.lock().bytes,
+                pool.lock().per_sender.len()
+            ),
+            (0, 0, 0)
+        );
     }
 
     #[test]
     fn what_expired_is_neither_proposed_nor_kept() {
         let pool = Pool::new(LIMITS);
-        pool.insert(Millis(0), Origin::Client, transaction(1, 1, 10)).expect("fits");
-        assert!(pool.take_batch(Millis(10), &ChainLimits::default()).is_none());
+        pool.insert(Millis(0), Origin::Client, transaction(1, 1, 10))
+            .expect("fits");
+        assert!(
+            pool.take_batch(Millis(10), &ChainLimits::default())
+                .is_none()
+        );
         pool.remove_expired(Millis(9));
         assert_eq!(pool.count(), 1);
         pool.remove_expired(Millis(10));
@@ -349,8 +430,10 @@ mod tests {
     #[test]
     fn only_what_clients_handed_in_is_relayed_again() {
         let pool = Pool::new(LIMITS);
-        pool.insert(Millis(0), Origin::Client, transaction(1, 1, 50)).expect("fits");
-        pool.insert(Millis(0), Origin::Peer, transaction(2, 1, 50)).expect("fits");
+        pool.insert(Millis(0), Origin::Client, transaction(1, 1, 50))
+            .expect("fits");
+        pool.insert(Millis(0), Origin::Peer, transaction(2, 1, 50))
+            .expect("fits");
         assert!(pool.due_for_relay(Millis(5), Millis(10), 9).is_empty());
         assert_eq!(pool.due_for_relay(Millis(10), Millis(10), 9).len(), 1);
         assert!(pool.due_for_relay(Millis(11), Millis(10), 9).is_empty());

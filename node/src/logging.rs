@@ -1,0 +1,20 @@
+//! Log lines on standard error: one INFO line a block, never a key or a payload.
+
+use tracing_subscriber::EnvFilter;
+
+use crate::config::{LogConfig, LogFormat};
+
+/// Starts logging. `CHANCERY_LOG` overrides the configured filter.
+pub(crate) fn start(config: &LogConfig) {
+    let given = EnvFilter::try_from_env("CHANCERY_LOG").ok();
+    let filter = given.unwrap_or_else(|| {
+        EnvFilter::try_new(&config.filter).unwrap_or_else(|_| EnvFilter::new("info"))
+    });
+    let lines = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
+    match config.format {
+        LogFormat::Text => lines.init(),
+        LogFormat::Json => lines.json().init(),
+    }
+}

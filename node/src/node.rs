@@ -1,0 +1,335 @@
+//! A running validator: puts the parts together, starts them in order, stops them in order.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, mpsc as std_mpsc};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use chancery_consensus::{Config, Event, Record, Recovered, Replica};
+use chancery_genesis::Genesis;
+use chancery_ledger::state_tree::{StateTree, key_hash, value_hash};
+use chancery_ledger::{CodecError, Height};
+use chancery_runtime::{EngineError, Runtime, STACK_BYTES_MIN};
+use tokio::sync::{mpsc, watch};
+use tracing::info;
+
+use crate::api;
+use crate::catch_up::Session;
+use crate::executor::Executor;
+use crate::handle::{Clock, NodeHandle, Progress};
+use crate::home::{Home, HomeError, Start};
+use crate::ingress;
+use crate::metrics::Metrics;
+use crate::network::{Network, NetworkConfig, NetworkError, PeerConfig};
+use crate::pool::Pool;
+use crate::store::{GenesisBlock, Store, StoreError, VoteLog, VoteLogError};
+use crate::threads::{ExecutorThread, Input, ValidatorThread};
+use crate::validator::Validator;
+use crate::wire::bulk_frame_bytes_max;
+
+/// Events that wait for the validator's thread; peers are read more slowly once it is full.
+const INPUTS_MAX: usize = 4_096;
+
+/// Frames of one lane that wait to be verified.
+const FRAMES_MAX: usize = 1_024;
+
+/// How often the validator is told that time passes.
+const TICK: Duration = Duration::from_millis(50);
+
+/// Why a validator does not start, or had to stop.
+#[derive(Debug, thiserror::Error)]
+pub enum NodeError {
+    /// Something in its home is missing or does not fit.
+    #[error(transparent)]
+    Home(#[from] HomeError),
+    /// The ledger on disk cannot be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The vote log cannot be used.
+    #[error(transparent)]
+    VoteLog(#[from] VoteLogError),
+    /// A record of the vote log is not one of this version.
+    #[error("the vote log holds a record that is none: {0}")]
+    Record(#[from] CodecError),
+    /// The vote log was used on another ledger with the same key.
+    #[error("the vote log holds votes of chain {0}: one key serves one ledger")]
+    ForeignVotes(chancery_ledger::ChainId),
+    /// The vote log remembers promises, the ledger they were made about is gone.
+    #[error(
+        "{path} is missing, and the vote log is not empty: a validator that forgot what it executed must not vote (bring the file back, or join under a new key)"
+    )]
+    LedgerLost {
+        /// Where it should be.
+        path: PathBuf,
+    },
+    /// The Wasm engine does not start.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// The network does not start.
+    #[error(transparent)]
+    Network(#[from] NetworkError),
+    /// The API cannot listen.
+    #[error("the API cannot listen on {address}: {source}")]
+    Api {
+        /// Where.
+        address: SocketAddr,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A thread cannot be started, or the runtime of the asynchronous parts.
+    #[error("the process cannot start its threads: {0}")]
+    Threads(std::io::Error),
+}
+
+/// Runs the validator of `home` until the process is told to stop (SIGTERM or SIGINT).
+///
+/// # Errors
+/// Why it does not start. Once it runs, a failing disk ends the process with code 74.
+pub fn run(home: &Path) -> Result<(), NodeError> {
+    let home = Home::new(home);
+    let start = home.open()?;
+    crate::logging::start(&start.config.log);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .worker_threads(2)
+        // Queries run contracts on blocking threads.
+        .thread_stack_size(STACK_BYTES_MIN)
+        .build()
+        .map_err(NodeError::Threads)?;
+    runtime.block_on(async {
+        let node = Node::start(&home, start).await?;
+        stop_signal().await;
+        info!("stopping");
+        node.stop().await;
+        Ok(())
+    })
+}
+
+async fn stop_signal() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate()).expect("SIGTERM can be listened for");
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = tokio::signal::ctrl_c() => {}
+    }
+}
+
+/// A validator with everything around it.
+#[derive(Debug)]
+struct Node {
+    handle: Arc<NodeHandle>,
+    api: api::Server,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Node {
+    async fn start(home: &Home, start: Start) -> Result<Self, NodeError> {
+        let Start {
+            config,
+            genesis,
+            genesis_toml,
+            own,
+            keys,
+        } = start;
+        let chain = genesis.chain_id();
+        let validators = genesis.validators().clone();
+        let limits = genesis.limits().clone();
+        let clock = Clock::start();
+
+        let key = keys.consensus.public();
+        let (vote_log, records) = VoteLog::open(home.root(), key)?;
+        let records: Vec<Record> = records
+            .iter()
+            .map(|bytes| Record::decode(bytes, &limits))
+            .collect::<Result<_, _>>()?;
+        for record in &records {
+            if let Record::Vote(vote) = record
+                && vote.chain != chain
+            {
+                return Err(NodeError::ForeignVotes(vote.chain));
+            }
+        }
+        let store = Arc::new(open_store(home, &genesis, &records)?);
+        let runtime = Arc::new(Runtime::new(limits.clone())?);
+        let executor = Executor::new(
+            chain,
+            validators.clone(),
+            Arc::clone(&runtime),
+            Arc::clone(&store),
+        );
+
+        let stable = store.read().newest_certificate();
+        let executed = executor.statement();
+        let recovered = Recovered {
+            records: records.clone(),
+            executed,
+            stable: stable.clone(),
+        };
+        let consensus = Config::new(chain, validators.clone(), own, limits.clone());
+        let log_key = keys.log;
+        let restored = Replica::new(consensus, keys.consensus, recovered, clock.now());
+        let pool = Arc::new(Pool::new(config.pool.limits()));
+        let (validator, first) = Validator::new(
+            restored,
+            (vote_log, records),
+            Arc::clone(&pool),
+            limits.clone(),
+            clock.now(),
+        )?;
+
+        let (votes_in, votes) = mpsc::channel(FRAMES_MAX);
+        let (bulk_in, bulk) = mpsc::channel(FRAMES_MAX);
+        let peers = genesis.members().iter().zip(validators.iter());
+        let peers = peers
+            .filter(|(_, (index, _))| *index != own)
+            .map(|(card, (index, validator))| PeerConfig {
+                index,
+                name: validator.name.clone(),
+                network_key: validator.network_key,
+                address: card.address().as_str().to_owned(),
+            })
+            .collect();
+        let network = Arc::new(Network::start(
+            NetworkConfig {
+                chain,
+                own,
+                key: keys.network,
+                peers,
+                listen: config.p2p.listen,
+                votes_frame_max: chancery_consensus::MESSAGE_BYTES_MAX,
+                bulk_frame_max: bulk_frame_bytes_max(&limits),
+            },
+            votes_in,
+            bulk_in,
+        )?);
+
+        let height = executor.tip().height;
+        let final_height = stable
+            .as_ref()
+            .map_or(Height(0), |c| c.statement.height.min(height));
+        let (progress_in, progress) = watch::channel(Progress {
+            height,
+            final_height,
+            certified_on_disk: executor.certified_on_disk(),
+            certificate: stable,
+            halted: None,
+        });
+        let progress_in = Arc::new(progress_in);
+        let (overview_in, overview) = watch::channel(Arc::new(validator.overview()));
+        let (inputs_in, inputs) = mpsc::channel(INPUTS_MAX);
+        let handle = Arc::new(NodeHandle {
+            genesis: Arc::new(genesis),
+            genesis_toml,
+            chain,
+            validators,
+            own,
+            log_key,
+            store,
+            runtime,
+            pool,
+            network,
+            progress,
+            overview,
+            metrics: Arc::new(Metrics::new()),
+            clock,
+            inputs: inputs_in,
+            catch_up: Session::default(),
+        });
+
+        let api = api::Server::start(Arc::clone(&handle), &config.api)
+            .await
+            .map_err(|source| NodeError::Api {
+                address: config.api.listen,
+                source,
+            })?;
+
+        let (work_in, work) = std_mpsc::channel();
+        tokio::spawn(ingress::votes(Arc::clone(&handle), votes));
+        tokio::spawn(ingress::bulk(Arc::clone(&handle), work_in.clone(), bulk));
+        tokio::spawn(tick(Arc::clone(&handle)));
+        let executor = ExecutorThread {
+            executor,
+            handle: Arc::clone(&handle),
+            work,
+            progress: Arc::clone(&progress_in),
+            arrivals: BTreeMap::new(),
+        };
+        let validator = ValidatorThread {
+            validator,
+            handle: Arc::clone(&handle),
+            inputs,
+            work: work_in,
+            overview: overview_in,
+            progress: progress_in,
+        };
+        let thread = |name: &str| {
+            std::thread::Builder::new()
+                .name(name.to_owned())
+                .stack_size(STACK_BYTES_MIN)
+        };
+        let threads = vec![
+            thread("executor")
+                .spawn(move || executor.run())
+                .map_err(NodeError::Threads)?,
+            thread("validator")
+                .spawn(move || validator.run(first))
+                .map_err(NodeError::Threads)?,
+        ];
+        info!(
+            chain = %chain,
+            validator = own.0,
+            height = height.0,
+            api = %config.api.listen,
+            p2p = %config.p2p.listen,
+            "started"
+        );
+        Ok(Self {
+            handle,
+            api,
+            threads,
+        })
+    }
+
+    /// New requests are refused first; what was promised or executed is on disk already.
+    async fn stop(self) {
+        self.api.stop().await;
+        // The thread may have ended by itself.
+        let _ = self.handle.inputs.send(Input::Stop).await;
+        for thread in self.threads {
+            let _ = tokio::task::spawn_blocking(move || thread.join()).await;
+        }
+        self.handle.network.shutdown().await;
+    }
+}
+
+/// The ledger on disk; made from genesis at the very first start.
+fn open_store(home: &Home, genesis: &Genesis, promised: &[Record]) -> Result<Store, NodeError> {
+    let path = home.ledger_path();
+    if !path.exists() {
+        if !promised.is_empty() {
+            return Err(NodeError::LedgerLost { path });
+        }
+        let state = genesis.initial_state();
+        let leaves: BTreeMap<_, _> = state
+            .iter()
+            .map(|(key, value)| (key_hash(key), value_hash(value)))
+            .collect();
+        let tree = StateTree::build(leaves);
+        let header = genesis.genesis_block(tree.root(), tree.count());
+        Store::create(&path, &GenesisBlock { header, state })?;
+    }
+    Ok(Store::open(&path, genesis.chain_id())?)
+}
+
+async fn tick(handle: Arc<NodeHandle>) {
+    let mut interval = tokio::time::interval(TICK);
+    interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+    loop {
+        interval.tick().await;
+        if handle.inputs.send(Input::Event(Event::Tick)).await.is_err() {
+            return;
+        }
+    }
+}

@@ -1,0 +1,214 @@
+//! The validator's loop body: events in, promises made durable, effects out.
+//!
+//! [`Validator::turn`] takes what has happened since the last turn, lets the replica judge it,
+//! proposes what waits, writes every promise of the turn to the vote log with one sync, and only
+//! then hands out what is to be sent and executed. It reads no clock and knows no socket.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use chancery_consensus::{
+    Action, Divergence, Event, Now, Overview, Record, Replica, SignedMessage, Wish,
+};
+use chancery_ledger::checkpoint::CheckpointCertificate;
+use chancery_ledger::{Batch, ChainLimits, Height, Millis, Slot, ValidatorIndex, Verified};
+use parity_scale_codec::Encode as _;
+
+use crate::pool::Pool;
+use crate::store::{VoteLog, VoteLogError};
+
+/// The vote log is rewritten, with live records only, once it is longer and half of it is dead.
+const VOTE_LOG_BYTES_BEFORE_COMPACTION: u64 = 64 * 1024 * 1024;
+
+/// What is to be done once every promise of a turn is durable, in this order.
+#[derive(Debug)]
+pub enum Effect {
+    /// To every other validator.
+    Broadcast(SignedMessage),
+    /// To one validator.
+    Send {
+        /// Which.
+        to: ValidatorIndex,
+        /// What.
+        message: SignedMessage,
+    },
+    /// A batch to every other validator.
+    BroadcastBatch(Arc<Verified<Batch>>),
+    /// A batch to one validator.
+    SendBatch {
+        /// Which.
+        to: ValidatorIndex,
+        /// What.
+        batch: Arc<Verified<Batch>>,
+    },
+    /// The batch of the next slot is committed: make its block.
+    Execute {
+        /// Which slot.
+        slot: Slot,
+        /// Its batch.
+        batch: Arc<Verified<Batch>>,
+    },
+    /// Everything up to this height is final.
+    Final(CheckpointCertificate),
+    /// Fetch blocks up to the certified height.
+    CatchUp {
+        /// Who has them.
+        from: ValidatorIndex,
+        /// What certifies them.
+        certificate: CheckpointCertificate,
+    },
+    /// A quorum certified something else than this validator executed: stop.
+    Halt(Divergence),
+}
+
+/// A replica with its vote log and the pool it proposes from.
+#[derive(Debug)]
+pub struct Validator {
+    replica: Replica,
+    vote_log: VoteLog,
+    /// What the vote log must keep, oldest first.
+    live: VecDeque<(Slot, Vec<u8>)>,
+    pool: Arc<Pool>,
+    limits: ChainLimits,
+    /// Up to where the replica needs no records any more.
+    truncate_through: Slot,
+    /// When the last batch was proposed or executed, in monotonic time.
+    last_work: Millis,
+}
+
+impl Validator {
+    /// A validator whose replica was restored from `records`, and what it says first.
+    ///
+    /// # Errors
+    /// If the vote log cannot be written: the process must end.
+    pub fn new(
+        (replica, first): (Replica, Vec<Action>),
+        (vote_log, records): (VoteLog, Vec<Record>),
+        pool: Arc<Pool>,
+        limits: ChainLimits,
+        now: Now,
+    ) -> Result<(Self, Vec<Effect>), VoteLogError> {
+        let live = records
+            .iter()
+            .map(|record| (record.slot(), record.encode()))
+            .collect();
+        let last_work = now.since_start;
+        let truncate_through = Slot(0);
+        let mut validator = Self {
+            replica,
+            vote_log,
+            live,
+            pool,
+            limits,
+            truncate_through,
+            last_work,
+        };
+        let effects = validator.carry_out(first)?;
+        Ok((validator, effects))
+    }
+
+    /// One turn of the loop. `certified` is the newest height whose certificate is on disk: what
+    /// was promised above it is kept, so that a restart finds either the promise or the proof that
+    /// it no longer matters.
+    ///
+    /// # Errors
+    /// If the vote log cannot be written: the process must end, and nothing of the turn is sent.
+    pub fn turn(
+        &mut self,
+        now: Now,
+        events: Vec<Event>,
+        certified: Height,
+    ) -> Result<Vec<Effect>, VoteLogError> {
+        let through = Slot::from(certified).min(self.truncate_through);
+        self.live.retain(|(slot, _)| *slot > through);
+        let mut actions = Vec::new();
+        for event in events {
+            if let Event::Executed(_) = event {
+                self.last_work = now.since_start;
+            }
+            actions.extend(self.replica.step(now, event));
+        }
+        while let Some(batch) = self.proposal(now) {
+            self.last_work = now.since_start;
+            actions.extend(self.replica.step(now, Event::Propose(Arc::new(batch))));
+        }
+        self.carry_out(actions)
+    }
+
+    /// What there is to show about the replica.
+    #[must_use]
+    pub fn overview(&self) -> Overview {
+        self.replica.overview()
+    }
+
+    /// The batch to propose now, if any: at once when nothing is in flight or a slot became free,
+    /// else when a batch is full; an empty one after the heartbeat.
+    fn proposal(&self, now: Now) -> Option<Verified<Batch>> {
+        let wish = self.replica.proposal_wish();
+        let waiting = match wish {
+            Wish::None => return None,
+            Wish::IfFull => return self.full_batch(now),
+            Wish::Now | Wish::EvenEmpty => self.pool.take_batch(now.clock, &self.limits),
+        };
+        let idle = now.since_start.since(self.last_work).0 >= self.limits.heartbeat_ms;
+        waiting.or_else(|| {
+            (idle || wish == Wish::EvenEmpty).then(|| {
+                Batch::of_verified(now.clock, Vec::new(), &self.limits)
+                    .expect("no limit refuses a batch without transactions")
+            })
+        })
+    }
+
+    fn full_batch(&self, now: Now) -> Option<Verified<Batch>> {
+        let full = self.pool.fills_a_batch(&self.limits);
+        full.then(|| self.pool.take_batch(now.clock, &self.limits))
+            .flatten()
+    }
+
+    /// Makes the promises durable, all with one sync, and returns the rest in order. Promises may
+    /// come earlier than asked, never later.
+    fn carry_out(&mut self, actions: Vec<Action>) -> Result<Vec<Effect>, VoteLogError> {
+        let mut effects = Vec::new();
+        let mut promises = Vec::new();
+        for action in actions {
+            effects.push(match action {
+                Action::Persist(record) => {
+                    promises.push((record.slot(), record.encode()));
+                    continue;
+                }
+                Action::Truncate { through } => {
+                    self.truncate_through = through;
+                    continue;
+                }
+                Action::Broadcast(message) => Effect::Broadcast(message),
+                Action::Send { to, message } => Effect::Send { to, message },
+                Action::BroadcastBatch(batch) => Effect::BroadcastBatch(batch),
+                Action::SendBatch { to, batch } => Effect::SendBatch { to, batch },
+                Action::Execute { slot, batch } => Effect::Execute { slot, batch },
+                Action::Final(certificate) => Effect::Final(certificate),
+                Action::CatchUp { from, certificate } => Effect::CatchUp { from, certificate },
+                Action::Halt(divergence) => Effect::Halt(divergence),
+            });
+        }
+        if !promises.is_empty() {
+            let records: Vec<&[u8]> = promises.iter().map(|(_, bytes)| bytes.as_slice()).collect();
+            self.vote_log.append_all(&records)?;
+            self.live.extend(promises);
+        }
+        self.compact_if_due()?;
+        Ok(effects)
+    }
+
+    fn compact_if_due(&mut self) -> Result<(), VoteLogError> {
+        let live: u64 = self.live.iter().map(|(_, bytes)| bytes.len() as u64).sum();
+        if self.vote_log.len_bytes() < VOTE_LOG_BYTES_BEFORE_COMPACTION.max(2 * live) {
+            return Ok(());
+        }
+        let records: Vec<&[u8]> = self
+            .live
+            .iter()
+            .map(|(_, bytes)| bytes.as_slice())
+            .collect();
+        self.vote_log.compact(&records)
+    }
+}
