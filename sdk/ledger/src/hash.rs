@@ -7,6 +7,8 @@ use core::str::FromStr;
 use parity_scale_codec::{Decode, DecodeWithMemTracking, Encode};
 use sha2::{Digest, Sha256};
 
+use crate::text::shortened;
+
 /// SHA-256 of `bytes`, with no domain: for trees (which separate leaves and nodes by themselves)
 /// and for digests of foreign data such as files.
 #[must_use]
@@ -30,11 +32,11 @@ pub fn sha256_domain(domain: &str, bytes: &[u8]) -> Hash {
     sha256_concat(&[b"chancery/v1/", domain.as_bytes(), &[0], bytes])
 }
 
-/// Text that is not 64 hexadecimal digits.
+/// Text that is not 64 lower-case hexadecimal digits: one hash has one text.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{text:?} is not a hash: expected 64 hexadecimal digits")]
+#[error("{text:?} is not a hash: expected 64 lower-case hexadecimal digits")]
 pub struct ParseHashError {
-    /// What was given.
+    /// What was given, shortened.
     pub text: String,
 }
 
@@ -72,8 +74,10 @@ macro_rules! hash_type {
 
             fn from_str(text: &str) -> Result<Self, Self::Err> {
                 let mut bytes = [0; 32];
-                hex::decode_to_slice(text, &mut bytes)
-                    .map_err(|_| ParseHashError { text: text.chars().take(80).collect() })?;
+                let decoded = hex::decode_to_slice(text, &mut bytes);
+                if decoded.is_err() || text.bytes().any(|b| b.is_ascii_uppercase()) {
+                    return Err(ParseHashError { text: shortened(text) });
+                }
                 Ok(Self(bytes))
             }
         }

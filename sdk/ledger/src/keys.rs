@@ -17,6 +17,8 @@ use ed25519_dalek::Signer as _;
 use parity_scale_codec::{Decode, DecodeWithMemTracking, Encode, Error, Input, Output};
 use zeroize::Zeroizing;
 
+use crate::text::shortened;
+
 const DID_PREFIX: &str = "did:key:z";
 const ED25519_MULTICODEC: [u8; 2] = [0xed, 0x01];
 
@@ -91,7 +93,7 @@ impl FromStr for AccountId {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let not_a_did = || KeyError::NotADid {
-            text: text.chars().take(80).collect(),
+            text: shortened(text),
         };
         // The longest DID of 34 bytes is 56 characters; base58 costs quadratic time.
         if text.len() > 64 {

@@ -20,6 +20,7 @@ pub mod receipt;
 pub mod state_key;
 pub mod state_proof;
 pub mod state_tree;
+mod text;
 pub mod transaction;
 pub mod units;
 pub mod validators;

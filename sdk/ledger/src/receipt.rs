@@ -1,6 +1,11 @@
 //! What became of a transaction. A failure is a receipt, never an error of the node, and no text
 //! of the engine reaches it: receipts are equal on every validator, byte for byte.
 
+#![allow(
+    clippy::cast_possible_truncation,
+    reason = "the derived encoders of enums cast the variant's number"
+)]
+
 use parity_scale_codec::{Decode, DecodeWithMemTracking, Encode};
 
 use crate::{ContractId, Fuel, TransactionId};
@@ -86,11 +91,13 @@ pub enum TrapKind {
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking)]
 pub enum Status {
     /// Its effects are in the state.
+    #[codec(index = 0)]
     Applied {
         /// SCALE of the returned value; empty where there is none.
         value: Vec<u8>,
     },
     /// The contract refused; its effects were rolled back.
+    #[codec(index = 1)]
     Reverted {
         /// The contract's own code; its schema gives the name.
         code: u32,
@@ -98,6 +105,7 @@ pub enum Status {
         data: Vec<u8>,
     },
     /// Ended from outside the contract; its effects were rolled back, all its fuel is spent.
+    #[codec(index = 2)]
     Trapped {
         /// Why.
         kind: TrapKind,

@@ -11,6 +11,11 @@
 //! or the leaf of another key that stands alone where this key would be, shown as two hashes only,
 //! so that absence discloses nobody's key or value.
 
+#![allow(
+    clippy::cast_possible_truncation,
+    reason = "the derived encoders of enums cast the variant's number"
+)]
+
 use parity_scale_codec::{Decode, DecodeWithMemTracking, Encode};
 
 use crate::Hash;

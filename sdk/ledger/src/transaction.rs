@@ -4,12 +4,18 @@
 //! `valid_for_ms_max` ahead; the ledger's index of ids is the replay set. There are no sequence
 //! numbers: one account may submit in parallel through several nodes.
 
+#![allow(
+    clippy::cast_possible_truncation,
+    reason = "the derived encoders of enums cast the variant's number"
+)]
+
 use core::fmt;
 use core::str::FromStr;
 
 use parity_scale_codec::{Decode, DecodeWithMemTracking, Encode};
 
 use crate::hash::sha256_concat;
+use crate::text::shortened;
 use crate::{
     AccountId, ChainId, ChainLimits, CodecError, ContractId, Fuel, Millis, SecretKey, Signature,
     TransactionId, decode_canonical, keys,
@@ -35,8 +41,10 @@ const DOMAIN: &[u8] = b"chancery/v1/transaction\0";
 #[serde(rename_all = "lowercase")]
 pub enum Role {
     /// May admit accounts.
+    #[codec(index = 0)]
     Registrar,
     /// May deploy contracts.
+    #[codec(index = 1)]
     Deployer,
 }
 
@@ -56,7 +64,10 @@ impl FromStr for Role {
         match text {
             "registrar" => Ok(Self::Registrar),
             "deployer" => Ok(Self::Deployer),
-            _ => Err(format!("{text:?} is not a role: registrar or deployer")),
+            _ => Err(format!(
+                "{:?} is not a role: registrar or deployer",
+                shortened(text)
+            )),
         }
     }
 }
@@ -65,6 +76,7 @@ impl FromStr for Role {
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking)]
 pub enum Call {
     /// Creates a contract from Wasm bytes and runs its `init`. Needs [`Role::Deployer`].
+    #[codec(index = 0)]
     Deploy {
         /// The module.
         code: Vec<u8>,
@@ -72,6 +84,7 @@ pub enum Call {
         args: Vec<u8>,
     },
     /// Runs a `call` method of a contract.
+    #[codec(index = 1)]
     Invoke {
         /// Whose method.
         contract: ContractId,
@@ -81,6 +94,7 @@ pub enum Call {
         args: Vec<u8>,
     },
     /// Admits an account, or replaces the roles of one. Needs [`Role::Registrar`].
+    #[codec(index = 2)]
     Admit {
         /// The account; its key must be canonical, not of small order, torsion-free.
         account: AccountId,

@@ -2,7 +2,9 @@
 
 use parity_scale_codec::{Decode, DecodeWithMemTracking, Encode};
 
-use crate::{Epoch, Hash, PublicKey, ValidatorIndex, View, hash::sha256_domain};
+use crate::hash::sha256_domain;
+use crate::text::shortened;
+use crate::{Epoch, Hash, PublicKey, ValidatorIndex, View};
 
 /// The most validators a set may have.
 pub const VALIDATORS_MAX: usize = 31;
@@ -34,10 +36,10 @@ pub enum ValidatorSetError {
     },
     /// A name that cannot stand in a note.
     #[error(
-        "validator name {name:?}: 1 to {NAME_BYTES_MAX} characters out of a-z, 0-9, '.', '-', '_' are allowed"
+        "validator name {name:?}: 1 to {NAME_BYTES_MAX} characters out of a-z, 0-9, '.', '-', '_' are allowed, but not \"none\""
     )]
     Name {
-        /// The name.
+        /// The name, shortened.
         name: String,
     },
     /// Two validators of one name.
@@ -81,7 +83,9 @@ impl ValidatorSet {
         } in &validators
         {
             if !is_name(name) {
-                return Err(ValidatorSetError::Name { name: name.clone() });
+                return Err(ValidatorSetError::Name {
+                    name: shortened(name),
+                });
             }
             if !names.insert(name) {
                 return Err(ValidatorSetError::NameTwice { name: name.clone() });
@@ -144,7 +148,8 @@ impl ValidatorSet {
     }
 }
 
-/// Whether `name` may name a member: it becomes the name of a C2SP key and of files.
+/// Whether `name` may name a member: it becomes the name of a C2SP key and of files. "none" has a
+/// meaning of its own in a C2SP policy.
 #[must_use]
 pub fn is_name(name: &str) -> bool {
     (1..=NAME_BYTES_MAX).contains(&name.len())
@@ -152,6 +157,7 @@ pub fn is_name(name: &str) -> bool {
             .bytes()
             .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b".-_".contains(&b))
         && !name.starts_with(['.', '-'])
+        && name != "none"
 }
 
 #[cfg(test)]

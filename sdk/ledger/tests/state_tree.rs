@@ -33,7 +33,7 @@ fn fields(mut bytes: &[u8]) -> Vec<(u64, &[u8])> {
     fields
 }
 
-fn field<'a>(message: &'a [u8], number: u64) -> Option<&'a [u8]> {
+fn field(message: &[u8], number: u64) -> Option<&[u8]> {
     fields(message)
         .into_iter()
         .find(|field| field.0 == number)
