@@ -2,13 +2,23 @@
 //! equal cosignatures is the ledger's finality certificate.
 //!
 //! Formats: C2SP `tlog-checkpoint` for the note, `tlog-cosignature` (`cosignature/v1`, key type
-//! 0x04) for each validator's line on it, `tlog-policy` for the validators with their quorum.
+//! 0x04) for each validator's line on it, `tlog-policy` for the validators with their quorum
+//! ([`crate::policy`]). The note's text has three lines: the origin `chancery/v1/CHAIN-ID`, the
+//! number of leaves (height + 1) in decimal, the root in base64. A validator's key is called by
+//! its member's name. The serving node's log key (type 0x01) is called by the origin, and gives no
+//! trust: stock tools want a line of that name.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
+use core::str::FromStr;
+
 use parity_scale_codec::{Decode, DecodeWithMemTracking, Encode};
 
-use crate::{ChainId, Hash, Height, Millis, Signature, ValidatorIndex, ValidatorSet};
+use crate::note::{KeyKind, Note, NoteSignature, VerifierKey, cosigned_bytes};
+use crate::text::{from_decimal, to_base64};
+use crate::tlog_proof::hash_from_base64;
+use crate::{
+    ChainId, Hash, Height, Millis, PublicKey, SecretKey, Signature, Validator, ValidatorIndex,
+    ValidatorSet,
+};
 
 /// What a checkpoint says. Bound to its height alone: the time is the header's block time, so the
 /// bytes never vary.
@@ -39,23 +49,18 @@ impl CheckpointStatement {
     /// The note's text (`tlog-checkpoint`): origin, size and root, a line each.
     #[must_use]
     pub fn note_text(&self) -> String {
-        format!(
-            "{}\n{}\n{}\n",
-            origin(self.chain),
-            self.height.next(),
-            BASE64.encode(self.root.0)
-        )
+        CheckpointText {
+            origin: origin(self.chain),
+            size: self.height.next().0,
+            root: self.root,
+        }
+        .to_string()
     }
 
     /// What a validator signs (`cosignature/v1`).
     #[must_use]
     pub fn cosigned_bytes(&self) -> Vec<u8> {
-        format!(
-            "cosignature/v1\ntime {}\n{}",
-            self.time_seconds,
-            self.note_text()
-        )
-        .into_bytes()
+        cosigned_bytes(self.time_seconds, &self.note_text())
     }
 }
 
@@ -63,6 +68,86 @@ impl CheckpointStatement {
 #[must_use]
 pub fn origin(chain: ChainId) -> String {
     format!("chancery/v1/{chain}")
+}
+
+/// The three lines of a checkpoint's text. The specification allows more lines, which nobody here
+/// writes: they are refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CheckpointText {
+    /// The name of the log.
+    pub origin: String,
+    /// Leaves of the log.
+    pub size: u64,
+    /// RFC 6962 root over them.
+    pub root: Hash,
+}
+
+/// Why a note's text is not a checkpoint's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum CheckpointTextError {
+    /// Not three lines.
+    #[error("a checkpoint has three lines: origin, size and root")]
+    Lines,
+    /// An empty origin.
+    #[error("the origin is empty")]
+    Origin,
+    /// Not a number.
+    #[error("the size is not a decimal number")]
+    Size,
+    /// Not a hash.
+    #[error("the root is not 32 bytes in base64")]
+    Root,
+}
+
+impl core::fmt::Display for CheckpointText {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        let root = to_base64(&self.root.0);
+        writeln!(f, "{}\n{}\n{root}", self.origin, self.size)
+    }
+}
+
+impl FromStr for CheckpointText {
+    type Err = CheckpointTextError;
+
+    fn from_str(text: &str) -> Result<Self, CheckpointTextError> {
+        let lines: Vec<&str> = text
+            .strip_suffix('\n')
+            .ok_or(CheckpointTextError::Lines)?
+            .split('\n')
+            .collect();
+        let [origin, size, root] = lines[..] else {
+            return Err(CheckpointTextError::Lines);
+        };
+        if origin.is_empty() {
+            return Err(CheckpointTextError::Origin);
+        }
+        Ok(Self {
+            origin: origin.to_owned(),
+            size: from_decimal(size).ok_or(CheckpointTextError::Size)?,
+            root: hash_from_base64(root).ok_or(CheckpointTextError::Root)?,
+        })
+    }
+}
+
+/// The key by which a validator cosigns, as a policy names it.
+///
+/// # Panics
+/// Never for a member of a [`ValidatorSet`], whose names can name keys.
+#[must_use]
+pub fn cosigner(validator: &Validator) -> VerifierKey {
+    VerifierKey::new(
+        &validator.name,
+        KeyKind::Cosignature,
+        validator.consensus_key,
+    )
+    .expect("a member's name has neither spaces nor plus")
+}
+
+/// A node's own key for the notes it serves, as a policy names it.
+#[must_use]
+pub fn log_verifier(chain: ChainId, log_key: PublicKey) -> VerifierKey {
+    VerifierKey::new(&origin(chain), KeyKind::Note, log_key)
+        .expect("an origin has neither spaces nor plus")
 }
 
 /// One validator's signature over a statement.
@@ -154,5 +239,28 @@ impl CheckpointCertificate {
                 .map_err(|_| CertificateError::WrongSignature(*validator))?;
         }
         Ok(())
+    }
+
+    /// The note that a node serves: a line by its own log key, one for each cosignature.
+    ///
+    /// # Panics
+    /// If a cosigner is not in `validators`: a certificate is verified before it is served.
+    #[must_use]
+    pub fn note(&self, validators: &ValidatorSet, log_key: &SecretKey) -> Note {
+        let text = self.statement.note_text();
+        let log = log_verifier(self.statement.chain, log_key.public());
+        let own = NoteSignature::new(&log, log_key.sign(text.as_bytes()).0.to_vec());
+        let cosigned = self.cosignatures.iter().map(|cosignature| {
+            let validator = validators
+                .get(cosignature.validator)
+                .expect("a verified certificate names validators of the set");
+            let time = self.statement.time_seconds.to_be_bytes();
+            let signature = [&time[..], &cosignature.signature.0].concat();
+            NoteSignature::new(&cosigner(validator), signature)
+        });
+        Note {
+            signatures: std::iter::once(own).chain(cosigned).collect(),
+            text,
+        }
     }
 }

@@ -3,7 +3,8 @@
 //!
 //! Read in this order: [`hash`], [`units`], [`keys`], [`codec`], then the way of a transaction:
 //! [`transaction`], [`batch`], [`block`], [`receipt`], and what proves it: [`merkle`],
-//! [`header_log`], [`state_tree`], [`state_proof`], [`validators`], [`checkpoint`], [`proof`].
+//! [`header_log`], [`state_tree`], [`state_proof`], [`validators`], [`note`], [`checkpoint`],
+//! [`policy`], [`tlog_proof`], [`proof`].
 #![forbid(unsafe_code)]
 
 pub mod batch;
@@ -15,12 +16,15 @@ pub mod header_log;
 pub mod keys;
 pub mod limits;
 pub mod merkle;
+pub mod note;
+pub mod policy;
 pub mod proof;
 pub mod receipt;
 pub mod state_key;
 pub mod state_proof;
 pub mod state_tree;
 mod text;
+pub mod tlog_proof;
 pub mod transaction;
 pub mod units;
 pub mod validators;
