@@ -190,6 +190,9 @@ pub enum Record {
     /// What entitles it to its COMMIT.
     #[codec(index = 2)]
     Prepared(PreparedCertificate),
+    /// What allows it to vote further ahead than a window above what it has executed.
+    #[codec(index = 3)]
+    Certificate(CheckpointCertificate),
 }
 
 impl Record {
@@ -204,6 +207,7 @@ impl Record {
                 .vote()
                 .map_or(Slot(u64::MAX), |(_, ballot)| ballot.slot),
             Self::Prepared(certificate) => certificate.ballot.slot,
+            Self::Certificate(certificate) => certificate.statement.height.into(),
         }
     }
 

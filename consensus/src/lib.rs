@@ -2,9 +2,19 @@
 #![forbid(unsafe_code)]
 #![warn(clippy::wildcard_enum_match_arm, clippy::indexing_slicing)]
 
+mod batches;
+mod checkpoint;
 mod event;
 mod message;
+mod normal;
 mod overview;
+mod replica;
+mod restore;
+mod safety;
+mod slot;
+mod status;
+mod tally;
+mod timing;
 mod verify;
 
 pub use event::{Action, Config, Divergence, Event, Now, Record, Recovered, Wish};
@@ -13,4 +23,6 @@ pub use message::{
     SlotStatus, Status, VoteKind, VoteSignature,
 };
 pub use overview::{Overview, PeerOverview, PeerStatus, Phase, Refusal, SlotOverview};
+pub use replica::Replica;
+pub use restore::RestoreError;
 pub use verify::{Context, MessageError, PreparedError, VerifiedMessage};

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use chancery_ledger::{BatchDigest, Height, Millis, Slot, ValidatorIndex, View};
 
 use crate::event::Divergence;
+use crate::replica::Replica;
+use crate::tally::{Tally, bit};
 
 /// What a slot waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -83,6 +85,8 @@ pub enum Refusal {
     OwnMessage,
     /// A STATUS that came too soon after the one before.
     TooOften,
+    /// Signing it would contradict what this validator signed before.
+    AgainstOwnVote,
     /// An [`crate::Event::Propose`] without a wish.
     NotWished,
     /// An [`crate::Event::Executed`] of a height that was executed before.
@@ -118,4 +122,92 @@ pub struct Overview {
     pub refused: BTreeMap<Refusal, u64>,
     /// Batches held in memory.
     pub batches: usize,
+}
+
+impl Replica {
+    /// The replica at this moment.
+    #[must_use]
+    pub fn overview(&self) -> Overview {
+        let low = self.low();
+        let known = self.slots.keys().copied();
+        let cosigned = self.checkpoints.keys().map(|height| Slot::from(*height));
+        let mut open: Vec<Slot> = known.chain(cosigned).filter(|slot| *slot > low).collect();
+        open.sort_unstable();
+        open.dedup();
+        Overview {
+            own: self.config.own,
+            view: self.view,
+            primary: self.primary(),
+            quorum: self.quorum(),
+            stable: self.stable_height(),
+            executed: self.executed.height,
+            final_height: self.final_height,
+            open: open
+                .into_iter()
+                .map(|slot| self.slot_overview(slot))
+                .collect(),
+            peers: self
+                .peers
+                .iter()
+                .map(|(validator, peer)| PeerOverview {
+                    validator: *validator,
+                    heard: peer.heard,
+                })
+                .collect(),
+            catching_up: low > self.delivered,
+            halted: self.halted.clone(),
+            refused: self.refused.clone(),
+            batches: self.batches.len(),
+        }
+    }
+
+    fn slot_overview(&self, slot: Slot) -> SlotOverview {
+        let log = self.slots.get(&slot);
+        let round = log.map(|log| &log.round);
+        let digest = log.and_then(|log| log.target(self.weak()));
+        let has_batch = digest.is_some_and(|digest| self.batches.has(&digest));
+        let proposed = round.is_some_and(|round| round.proposal.is_some());
+        let committed = log.is_some_and(|log| log.committed.is_some());
+        let waits_for = if slot <= self.executed.height.into() {
+            Phase::Checkpoint
+        } else if committed && has_batch {
+            Phase::Execution
+        } else if committed {
+            Phase::Batch
+        } else if !proposed {
+            Phase::PrePrepare
+        } else if !has_batch {
+            Phase::Batch
+        } else if round.is_some_and(|round| round.accepted.is_none()) {
+            Phase::Admission
+        } else if round.is_some_and(|round| round.prepared.is_none()) {
+            Phase::Prepare
+        } else {
+            Phase::Commit
+        };
+        let bits = match waits_for {
+            Phase::PrePrepare | Phase::Batch | Phase::Admission | Phase::Execution => 0,
+            Phase::Prepare => round.map_or(0, |round| {
+                round.prepares.bitmap() | bit(self.validators().primary(round.view))
+            }),
+            Phase::Commit => round.map_or(0, |round| round.commits.bitmap()),
+            Phase::Checkpoint => self
+                .checkpoints
+                .get(&slot.height())
+                .map_or(0, Tally::bitmap),
+        };
+        let (have, missing) = self
+            .validators()
+            .iter()
+            .map(|(index, _)| index)
+            .partition(|index| bits & bit(*index) != 0);
+        SlotOverview {
+            slot,
+            digest,
+            waits_for,
+            have,
+            missing,
+            needed: self.quorum(),
+        }
+    }
 }
