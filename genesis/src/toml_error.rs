@@ -18,7 +18,8 @@ pub struct TomlError {
 
 impl TomlError {
     /// What `error` says about `toml`. For texts without secrets only: it quotes the line.
-    pub(crate) fn new(toml: &str, error: &toml::de::Error) -> Self {
+    #[must_use]
+    pub fn new(toml: &str, error: &toml::de::Error) -> Self {
         let start = error.span().map_or(0, |span| span.start);
         let before = toml.get(..start).unwrap_or(toml);
         let line = before.bytes().filter(|byte| *byte == b'\n').count() + 1;
