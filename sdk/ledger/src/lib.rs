@@ -4,12 +4,13 @@
 //! Read in this order: [`hash`], [`units`], [`keys`], [`codec`], then the way of a transaction:
 //! [`transaction`], [`batch`], [`block`], [`receipt`], and what proves it: [`merkle`],
 //! [`header_log`], [`state_tree`], [`state_proof`], [`validators`], [`note`], [`checkpoint`],
-//! [`policy`], [`tlog_proof`], [`proof`].
+//! [`policy`], [`tlog_proof`], [`claim`], [`proof`].
 #![forbid(unsafe_code)]
 
 pub mod batch;
 pub mod block;
 pub mod checkpoint;
+pub mod claim;
 pub mod codec;
 pub mod hash;
 pub mod header_log;

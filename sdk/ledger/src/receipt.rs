@@ -87,6 +87,30 @@ pub enum TrapKind {
     BadArguments,
 }
 
+impl TrapKind {
+    /// Its name in JSON and in words.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::UnknownContract => "unknown_contract",
+            Self::UnknownMethod => "unknown_method",
+            Self::RoleMissing => "role_missing",
+            Self::InvalidKey => "invalid_key",
+            Self::ModuleRefused => "module_refused",
+            Self::OutOfFuel => "out_of_fuel",
+            Self::StackTooDeep => "stack_too_deep",
+            Self::MemoryLimit => "memory_limit",
+            Self::OutOfBounds => "out_of_bounds",
+            Self::Arithmetic => "arithmetic",
+            Self::Unreachable => "unreachable",
+            Self::BadIndirectCall => "bad_indirect_call",
+            Self::WriteInView => "write_in_view",
+            Self::SizeLimit => "size_limit",
+            Self::BadArguments => "bad_arguments",
+        }
+    }
+}
+
 /// How a transaction ended.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking)]
 pub enum Status {

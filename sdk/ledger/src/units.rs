@@ -108,10 +108,61 @@ impl Millis {
     }
 }
 
+impl Millis {
+    /// As a moment, in RFC 3339 with milliseconds: `2026-11-22T03:47:00.123Z`. Years after 9999
+    /// have more digits than RFC 3339 allows.
+    #[must_use]
+    pub fn to_rfc3339(self) -> String {
+        let (seconds, millis) = (self.0 / 1000, self.0 % 1000);
+        let (days, second) = (seconds / 86_400, seconds % 86_400);
+        // Howard Hinnant's civil_from_days: years begin in March, so that leap days come last.
+        let days = days + 719_468;
+        let (era, day_of_era) = (days / 146_097, days % 146_097);
+        let year_of_era =
+            (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+        let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+        let month_from_march = (5 * day_of_year + 2) / 153;
+        let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
+        let (month, next_year) = if month_from_march < 10 {
+            (month_from_march + 3, 0)
+        } else {
+            (month_from_march - 9, 1)
+        };
+        let year = era * 400 + year_of_era + next_year;
+        format!(
+            "{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}.{millis:03}Z",
+            second / 3600,
+            second / 60 % 60,
+            second % 60
+        )
+    }
+}
+
 impl ValidatorIndex {
     /// As an index into a list of validators.
     #[must_use]
     pub fn as_usize(self) -> usize {
         usize::from(self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn moments_are_written_as_rfc_3339() {
+        for (millis, expected) in [
+            (0, "1970-01-01T00:00:00.000Z"),
+            (951_782_399_999, "2000-02-28T23:59:59.999Z"),
+            (951_782_400_000, "2000-02-29T00:00:00.000Z"),
+            (1_709_251_199_001, "2024-02-29T23:59:59.001Z"),
+            (1_795_319_220_123, "2026-11-22T03:47:00.123Z"),
+            (4_107_542_400_000, "2100-03-01T00:00:00.000Z"),
+            (253_402_300_799_999, "9999-12-31T23:59:59.999Z"),
+            (u64::MAX, "584556019-04-03T14:25:51.615Z"),
+        ] {
+            assert_eq!(Millis(millis).to_rfc3339(), expected);
+        }
     }
 }

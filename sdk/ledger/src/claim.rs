@@ -1,0 +1,290 @@
+//! What a bundle proves, in words and as data. A claim is derived from what is proved, never taken
+//! from the file: the file's own claim must be equal to it.
+//!
+//! In JSON, hashes and byte strings are lower-case hexadecimal, accounts `did:key:…`, absent values
+//! absent fields. `words` is
+//! `SENDER asked ledger CHAIN to REQUEST. Outcome: OUTCOME, in block HEIGHT at TIME.` with
+//! - REQUEST: `call METHOD of contract ID`, `deploy code HASH`, `admit DID with roles A, B` or
+//!   `admit DID without roles`. A METHOD that is not made of ASCII letters, digits and underscores,
+//!   the first no digit, is written as `0x` and its UTF-8 bytes in hexadecimal: anybody may ask for
+//!   a method that no contract has, and its name must not be able to speak for the ledger.
+//! - OUTCOME: `applied`, `reverted with code N`, `trapped: KIND`
+//!
+//! and, where a state entry is proved too, ` After it, the state holds a value under key HEX.` or
+//! ` After it, the state holds nothing under key HEX.`
+
+use crate::{
+    AccountId, Call, ChainId, CodeHash, ContractEvent, ContractId, Fuel, Header, Height, Millis,
+    Receipt, Role, Status, TransactionId, TrapKind, transaction::SignedTransaction,
+};
+
+/// A proved transaction with its outcome.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Claim {
+    /// All that matters, for people.
+    pub words: String,
+    /// The ledger.
+    pub chain_id: ChainId,
+    /// The transaction's id.
+    pub transaction: TransactionId,
+    /// Who asked.
+    pub sender: AccountId,
+    /// What for.
+    pub call: ClaimedCall,
+    /// What became of it.
+    pub outcome: Outcome,
+    /// Spent on it.
+    pub fuel_used: Fuel,
+    /// The contract deployed or called, if any.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub contract: Option<ContractId>,
+    /// In order of emission.
+    pub events: Vec<ClaimedEvent>,
+    /// The block.
+    pub height: Height,
+    /// The position in the block, counted from 0.
+    pub index: u32,
+    /// The block's time.
+    pub block_time: String,
+    /// The same in milliseconds since the Unix epoch.
+    pub block_time_ms: Millis,
+    /// An entry of the state right after the block, if one is proved.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub state: Option<ClaimedState>,
+    /// The newest block under the checkpoint that proves it.
+    pub checkpoint_height: Height,
+    /// In a file: who cosigned the checkpoint, by the names on the lines. From
+    /// [`crate::proof::Bundle::verify`]: those of them whom the policy trusts, by its names.
+    pub cosigners: Vec<String>,
+}
+
+/// What a transaction asked for.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub enum ClaimedCall {
+    /// To create a contract.
+    Deploy {
+        /// SHA-256 of its Wasm bytes.
+        code: CodeHash,
+        /// SCALE of `init`'s arguments.
+        args: String,
+    },
+    /// To run a method.
+    Invoke {
+        /// Of which contract.
+        contract: ContractId,
+        /// Which.
+        method: String,
+        /// SCALE of its arguments.
+        args: String,
+    },
+    /// To admit an account.
+    Admit {
+        /// Which: a DID, though perhaps not of a key that may be admitted.
+        account: String,
+        /// With these roles.
+        roles: Vec<Role>,
+    },
+}
+
+/// What became of a transaction.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(tag = "status", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Outcome {
+    /// Its effects are in the state.
+    Applied {
+        /// SCALE of the returned value.
+        value: String,
+    },
+    /// The contract refused.
+    Reverted {
+        /// The contract's own code.
+        code: u32,
+        /// SCALE of what the contract added.
+        data: String,
+    },
+    /// Ended from outside the contract.
+    Trapped {
+        /// Why.
+        kind: TrapKind,
+    },
+}
+
+/// Something that a contract announced.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClaimedEvent {
+    /// Which contract.
+    pub contract: ContractId,
+    /// The event's name.
+    pub topic: String,
+    /// SCALE of its fields.
+    pub data: String,
+}
+
+/// What the state holds under a key.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClaimedState {
+    /// The key.
+    pub key: String,
+    /// Its value; nothing stands under the key where there is none.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub value: Option<String>,
+}
+
+/// What a claim is derived from.
+#[derive(Debug)]
+pub(crate) struct Proved<'a> {
+    pub(crate) header: &'a Header,
+    pub(crate) transaction: &'a SignedTransaction,
+    pub(crate) receipt: &'a Receipt,
+    pub(crate) index: u32,
+    /// Key and, if present, value.
+    pub(crate) state: Option<(&'a [u8], Option<&'a [u8]>)>,
+    pub(crate) checkpoint_height: Height,
+    pub(crate) cosigners: Vec<String>,
+}
+
+impl Claim {
+    pub(crate) fn of(proved: Proved<'_>) -> Self {
+        let Proved {
+            header,
+            transaction,
+            receipt,
+            ..
+        } = proved;
+        let mut claim = Self {
+            words: String::new(),
+            chain_id: header.chain,
+            transaction: transaction.id(),
+            sender: transaction.transaction.sender,
+            call: ClaimedCall::of(&transaction.transaction.call),
+            outcome: Outcome::of(&receipt.status),
+            fuel_used: receipt.fuel_used,
+            contract: receipt.contract,
+            events: receipt.events.iter().map(ClaimedEvent::of).collect(),
+            height: header.height,
+            index: proved.index,
+            block_time: header.time.to_rfc3339(),
+            block_time_ms: header.time,
+            state: proved.state.map(|(key, value)| ClaimedState {
+                key: hex::encode(key),
+                value: value.map(hex::encode),
+            }),
+            checkpoint_height: proved.checkpoint_height,
+            cosigners: proved.cosigners,
+        };
+        claim.words = claim.in_words();
+        claim
+    }
+
+    /// The first field in which another claim differs.
+    pub(crate) fn first_difference(&self, other: &Self) -> Option<&'static str> {
+        macro_rules! first_of {
+            ($($field:ident)*) => {{
+                let Self { $($field: _),* } = self;
+                $(if self.$field != other.$field {
+                    return Some(stringify!($field));
+                })*
+                None
+            }};
+        }
+        first_of!(
+            chain_id transaction sender call outcome fuel_used contract events height index
+            block_time block_time_ms state checkpoint_height cosigners words
+        )
+    }
+
+    fn in_words(&self) -> String {
+        let request = match &self.call {
+            ClaimedCall::Deploy { code, .. } => format!("deploy code {code}"),
+            ClaimedCall::Invoke {
+                contract, method, ..
+            } => format!("call {} of contract {contract}", tame(method)),
+            ClaimedCall::Admit { account, roles } if roles.is_empty() => {
+                format!("admit {account} without roles")
+            }
+            ClaimedCall::Admit { account, roles } => {
+                let roles: Vec<String> = roles.iter().map(Role::to_string).collect();
+                format!("admit {account} with roles {}", roles.join(", "))
+            }
+        };
+        let outcome = match &self.outcome {
+            Outcome::Applied { .. } => "applied".to_owned(),
+            Outcome::Reverted { code, .. } => format!("reverted with code {code}"),
+            Outcome::Trapped { kind } => format!("trapped: {}", kind.name()),
+        };
+        let state = self.state.as_ref().map_or_else(String::new, |state| {
+            let what = state.value.as_ref().map_or("nothing", |_| "a value");
+            format!(" After it, the state holds {what} under key {}.", state.key)
+        });
+        format!(
+            "{} asked ledger {} to {request}. Outcome: {outcome}, in block {} at {}.{state}",
+            self.sender, self.chain_id, self.height, self.block_time
+        )
+    }
+}
+
+/// A method's name as it may stand in a sentence.
+fn tame(method: &str) -> String {
+    let is_word = method
+        .bytes()
+        .all(|b| b.is_ascii_alphanumeric() || b == b'_');
+    let begins_with_digit = method.bytes().next().is_none_or(|b| b.is_ascii_digit());
+    if is_word && !begins_with_digit {
+        method.to_owned()
+    } else {
+        format!("0x{}", hex::encode(method))
+    }
+}
+
+impl ClaimedCall {
+    fn of(call: &Call) -> Self {
+        match call {
+            Call::Deploy { code, args } => Self::Deploy {
+                code: CodeHash::of(code),
+                args: hex::encode(args),
+            },
+            Call::Invoke {
+                contract,
+                method,
+                args,
+            } => Self::Invoke {
+                contract: *contract,
+                method: method.clone(),
+                args: hex::encode(args),
+            },
+            Call::Admit { account, roles } => Self::Admit {
+                account: account.to_string(),
+                roles: roles.clone(),
+            },
+        }
+    }
+}
+
+impl Outcome {
+    fn of(status: &Status) -> Self {
+        match status {
+            Status::Applied { value } => Self::Applied {
+                value: hex::encode(value),
+            },
+            Status::Reverted { code, data } => Self::Reverted {
+                code: *code,
+                data: hex::encode(data),
+            },
+            Status::Trapped { kind } => Self::Trapped { kind: *kind },
+        }
+    }
+}
+
+impl ClaimedEvent {
+    fn of(event: &ContractEvent) -> Self {
+        Self {
+            contract: event.contract,
+            topic: event.topic.clone(),
+            data: hex::encode(&event.data),
+        }
+    }
+}

@@ -1,0 +1,827 @@
+//! The bundle: what it proves, that no bit of it can change, and what was tried to forge one.
+
+mod common;
+
+use std::collections::BTreeMap;
+
+use chancery_ledger::block::{self, Header, PROTOCOL_VERSION};
+use chancery_ledger::checkpoint::{CheckpointStatement, cosigner};
+use chancery_ledger::claim::{Claim, ClaimedCall, Outcome};
+use chancery_ledger::header_log::{self, HeaderLog};
+use chancery_ledger::note::{KeyKind, Note, NoteSignature, VerifierKey};
+use chancery_ledger::policy::{Policy, UntrustedNote};
+use chancery_ledger::proof::{Bundle, ProofError, ProvenBlock, ProvenEntry};
+use chancery_ledger::state_tree::{StateTree, key_hash, value_hash};
+use chancery_ledger::tlog_proof::TlogProof;
+use chancery_ledger::transaction::{Role, SignedTransaction};
+use chancery_ledger::{
+    BatchDigest, Call, ContractEvent, ContractId, Epoch, Fuel, Hash, Height, Millis, Receipt,
+    Status, Transaction, TrapKind, ValidatorIndex,
+};
+use common::{certify, chain, key, log_key, validators};
+use parity_scale_codec::{Decode, Encode};
+use proptest::prelude::*;
+
+const BLOCK_TIME: Millis = Millis(1_795_000_000_987);
+const HEIGHT: u64 = 5;
+const CONTRACT: ContractId = ContractId([0xab; 32]);
+
+fn sign(salt: u64, call: Call) -> SignedTransaction {
+    Transaction {
+        chain: chain(),
+        sender: key(1).account(),
+        salt,
+        valid_until: Millis(BLOCK_TIME.0 + 1_000),
+        fuel_max: Fuel(1_000_000),
+        call,
+    }
+    .sign(&key(1))
+}
+
+fn invoke(method: &str) -> Call {
+    Call::Invoke {
+        contract: CONTRACT,
+        method: method.to_owned(),
+        args: vec![1, 2, 3],
+    }
+}
+
+fn receipt(transaction: &SignedTransaction, status: Status) -> Receipt {
+    let applied = matches!(status, Status::Applied { .. });
+    let event = ContractEvent {
+        contract: CONTRACT,
+        topic: "access_granted".to_owned(),
+        data: vec![7],
+    };
+    Receipt {
+        transaction: transaction.id(),
+        status,
+        fuel_used: Fuel(42),
+        contract: Some(CONTRACT),
+        events: if applied { vec![event] } else { Vec::new() },
+    }
+}
+
+/// A ledger of eight blocks; block 5 has five transactions, one of each kind and outcome.
+struct Ledger {
+    headers: Vec<Header>,
+    logs: Vec<HeaderLog>,
+    nodes: BTreeMap<(u8, u64), Hash>,
+    transactions: Vec<SignedTransaction>,
+    receipts: Vec<Receipt>,
+    state: BTreeMap<Vec<u8>, Vec<u8>>,
+}
+
+impl Ledger {
+    fn new() -> Self {
+        let admit = |account, roles| Call::Admit { account, roles };
+        let transactions = vec![
+            sign(0, invoke("grant_access")),
+            sign(1, invoke("grant_access")),
+            sign(
+                2,
+                Call::Deploy {
+                    code: b"\0asm".to_vec(),
+                    args: vec![9],
+                },
+            ),
+            sign(
+                3,
+                admit(key(9).account(), vec![Role::Registrar, Role::Deployer]),
+            ),
+            sign(4, admit(chancery_ledger::AccountId([0; 32]), Vec::new())),
+        ];
+        let statuses = [
+            Status::Applied { value: vec![1] },
+            Status::Reverted {
+                code: 3,
+                data: vec![4],
+            },
+            Status::Trapped {
+                kind: TrapKind::ModuleRefused,
+            },
+            Status::Applied { value: Vec::new() },
+            Status::Trapped {
+                kind: TrapKind::InvalidKey,
+            },
+        ];
+        let receipts: Vec<Receipt> = transactions
+            .iter()
+            .zip(statuses)
+            .map(|(transaction, status)| receipt(transaction, status))
+            .collect();
+        let state = (0..100_u8).map(|i| (vec![i], vec![i, i])).collect();
+        let mut ledger = Self {
+            headers: Vec::new(),
+            logs: Vec::new(),
+            nodes: BTreeMap::new(),
+            transactions,
+            receipts,
+            state,
+        };
+        let mut log = HeaderLog::default();
+        for height in 0..8 {
+            let header = ledger.header(height);
+            for node in log.append(header.hash()) {
+                ledger.nodes.insert((node.level, node.index), node.hash);
+            }
+            ledger.headers.push(header);
+            ledger.logs.push(log.clone());
+        }
+        ledger
+    }
+
+    fn header(&self, height: u64) -> Header {
+        let (transactions, receipts): (&[_], &[_]) = if height == HEIGHT {
+            (&self.transactions, &self.receipts)
+        } else {
+            (&[], &[])
+        };
+        Header {
+            version: PROTOCOL_VERSION,
+            chain: chain(),
+            epoch: Epoch(0),
+            height: Height(height),
+            parent: self.headers.last().map_or(Hash([0; 32]), Header::hash),
+            time: Millis(BLOCK_TIME.0 + height * 1_500 - HEIGHT * 1_500),
+            batch: BatchDigest([0xbb; 32]),
+            transactions_root: block::transactions_root(transactions),
+            transactions_count: u32::try_from(transactions.len()).expect("few"),
+            receipts_root: block::receipts_root(receipts),
+            state_root: self.tree().root(),
+            state_count: self.tree().count(),
+        }
+    }
+
+    fn leaves(&self) -> BTreeMap<Hash, Hash> {
+        let leaf = |(key, value): (&Vec<u8>, &Vec<u8>)| (key_hash(key), value_hash(value));
+        self.state.iter().map(leaf).collect()
+    }
+
+    fn tree(&self) -> StateTree {
+        StateTree::build(self.leaves())
+    }
+
+    fn statement(&self, height: usize) -> CheckpointStatement {
+        let header = &self.headers[height];
+        let root = self.logs[height].root();
+        CheckpointStatement::new(chain(), header.height, root, header.time)
+    }
+
+    fn bundle_of(&self, index: u32, checkpoint: usize, state_key: Option<&[u8]>) -> Bundle {
+        let note = certify(self.statement(checkpoint), 4).note(&validators(4), &log_key());
+        let node = |level, index| self.nodes.get(&(level, index)).copied();
+        let size = self.logs[checkpoint].size();
+        let in_log = header_log::inclusion_proof(HEIGHT, size, &node).expect("it is there");
+        let proof = state_key.map(|key| {
+            self.tree()
+                .prove(&key_hash(key), &self.leaves())
+                .expect("the leaves are the tree's")
+        });
+        let entry = state_key
+            .zip(proof.as_ref())
+            .map(|(key, proof)| ProvenEntry {
+                key,
+                value: self.state.get(key).map(Vec::as_slice),
+                proof,
+            });
+        let block = ProvenBlock {
+            header: &self.headers[5],
+            transactions: &self.transactions,
+            receipts: &self.receipts,
+            checkpoint: &note,
+            in_log: &in_log,
+        };
+        Bundle::of_transaction(block, index, entry).expect("there is such a transaction")
+    }
+}
+
+fn policy() -> Policy {
+    Policy::of_validators(chain(), &validators(4))
+}
+
+fn bundle() -> Bundle {
+    Ledger::new().bundle_of(0, 7, None)
+}
+
+fn proved(bundle: &Bundle) -> Claim {
+    bundle.verify(&policy()).expect("it is proved")
+}
+
+#[test]
+fn a_bundle_proves_its_claim() {
+    let bundle = bundle();
+    let claim = proved(&Bundle::from_json(&bundle.to_json()).expect("its own text"));
+    assert_eq!(claim, bundle.claim);
+    assert_eq!(claim.chain_id, chain());
+    assert_eq!(claim.sender, key(1).account());
+    assert_eq!(claim.height, Height(HEIGHT));
+    assert_eq!(claim.checkpoint_height, Height(7));
+    assert_eq!(claim.block_time, "2026-11-18T11:06:40.987Z");
+    assert_eq!(
+        claim.outcome,
+        Outcome::Applied {
+            value: "01".to_owned()
+        }
+    );
+    let expected = ClaimedCall::Invoke {
+        contract: CONTRACT,
+        method: "grant_access".to_owned(),
+        args: "010203".to_owned(),
+    };
+    assert_eq!(claim.call, expected);
+    assert_eq!(
+        (claim.events.len(), &claim.events[0].topic[..]),
+        (1, "access_granted")
+    );
+    assert_eq!(
+        claim.cosigners,
+        ["validator-1", "validator-2", "validator-3", "validator-4"]
+    );
+    assert_eq!(
+        claim.words,
+        format!(
+            "{} asked ledger {} to call grant_access of contract {CONTRACT}. \
+             Outcome: applied, in block 5 at 2026-11-18T11:06:40.987Z.",
+            key(1).account(),
+            chain()
+        )
+    );
+}
+
+#[test]
+fn every_kind_and_outcome_is_provable_under_every_later_checkpoint() {
+    let ledger = Ledger::new();
+    for checkpoint in 5..8 {
+        for index in 0..5 {
+            for state_key in [None, Some(&[7_u8][..]), Some(&[200])] {
+                let bundle = ledger.bundle_of(index, checkpoint, state_key);
+                let read = Bundle::from_json(&bundle.to_json());
+                assert_eq!(read.as_ref(), Ok(&bundle));
+                assert_eq!(proved(&bundle), bundle.claim);
+            }
+        }
+    }
+    let words = |index| ledger.bundle_of(index, 5, None).claim.words;
+    assert!(words(1).contains("Outcome: reverted with code 3, in block 5 at "));
+    assert!(words(2).contains(" to deploy code cd5d4935a48c0672cb06407bb443bc0087aff947c6b864bac886982c73b3027f. Outcome: trapped: module_refused, "));
+    assert!(words(3).contains(" with roles registrar, deployer. Outcome: applied, "));
+    assert!(words(4).contains(" without roles. Outcome: trapped: invalid_key, "));
+    let words = |key| ledger.bundle_of(0, 5, Some(key)).claim.words;
+    assert!(words(&[7]).ends_with("Z. After it, the state holds a value under key 07."));
+    assert!(words(&[200]).ends_with("Z. After it, the state holds nothing under key c8."));
+}
+
+#[test]
+fn there_is_no_bundle_of_a_transaction_that_is_not_there() {
+    let ledger = Ledger::new();
+    let note = certify(ledger.statement(5), 4).note(&validators(4), &log_key());
+    let node = |level, index| ledger.nodes.get(&(level, index)).copied();
+    let in_log = header_log::inclusion_proof(HEIGHT, 6, &node).expect("it is there");
+    let block = ProvenBlock {
+        header: &ledger.headers[5],
+        transactions: &ledger.transactions,
+        receipts: &ledger.receipts,
+        checkpoint: &note,
+        in_log: &in_log,
+    };
+    assert_eq!(Bundle::of_transaction(block, 5, None), None);
+}
+
+/// The whole file, one bit after the other.
+#[test]
+fn no_bit_of_the_file_can_change() {
+    let policy = policy();
+    let text = Ledger::new().bundle_of(1, 7, Some(&[200])).to_json();
+    for position in 0..text.len() {
+        for bit in 0..8 {
+            let mut bytes = text.clone().into_bytes();
+            bytes[position] ^= 1 << bit;
+            let Ok(changed) = String::from_utf8(bytes) else {
+                continue;
+            };
+            let accepted = Bundle::from_json(&changed).and_then(|bundle| bundle.verify(&policy));
+            assert!(
+                accepted.is_err(),
+                "bit {bit} of byte {position}: {:?}",
+                &changed[position.saturating_sub(40)..(position + 40).min(changed.len())]
+            );
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+    #[test]
+    fn no_byte_of_the_file_can_become_another(
+        index in 0..5_u32,
+        position in any::<prop::sample::Index>(),
+        other in any::<u8>(),
+    ) {
+        let text = ledger_text(index);
+        let mut bytes = text.clone().into_bytes();
+        let position = position.index(bytes.len());
+        bytes[position] = other;
+        let Ok(changed) = String::from_utf8(bytes) else { return Ok(()) };
+        let harmless = changed == text || without_spaces(&changed) == without_spaces(&text);
+        let accepted = Bundle::from_json(&changed).and_then(|bundle| bundle.verify(&policy()));
+        prop_assert_eq!(accepted.is_ok(), harmless);
+    }
+
+    #[test]
+    fn nothing_makes_the_reader_panic(text in "\\PC{0,300}") {
+        prop_assert!(Bundle::from_json(&text).is_err());
+    }
+}
+
+fn ledger_text(index: u32) -> String {
+    use std::sync::OnceLock;
+    static TEXTS: OnceLock<Vec<String>> = OnceLock::new();
+    let texts = TEXTS.get_or_init(|| {
+        let ledger = Ledger::new();
+        let text = |index| ledger.bundle_of(index, 6, Some(&[7])).to_json();
+        (0..5).map(text).collect()
+    });
+    texts[usize::try_from(index).expect("small")].clone()
+}
+
+/// JSON allows some spaces to be others.
+fn without_spaces(text: &str) -> String {
+    text.chars().filter(|c| !" \t\r\n".contains(*c)).collect()
+}
+
+#[test]
+fn other_json_is_refused() {
+    let good = bundle().to_json();
+    let refused = |text: &str| Bundle::from_json(text).expect_err("not a bundle");
+    for text in [
+        "",
+        "{}",
+        "[]",
+        &good[..good.len() - 3],
+        &format!("{good}{good}"),
+        &good.replacen("\"format\"", "\"extra\": 1, \"format\"", 1),
+        &good.replacen("\"header\"", "\"header\": \"\", \"header\"", 1),
+        &good.replacen("\"index\": 0", "\"index\": -0", 1),
+        &good.replacen("\"index\": 0", "\"index\": 0.0", 1),
+        &good.replacen("\"index\": 0", "\"index\": 4294967296", 1),
+        &good.replacen("\"height\": 5", "\"height\": \"5\"", 1),
+        &good.replacen(
+            "\"kind\": \"invoke\"",
+            "\"kind\": \"invoke\", \"account\": \"x\"",
+            1,
+        ),
+    ] {
+        let error = refused(text);
+        assert!(matches!(error, ProofError::Json { .. }), "{error}");
+    }
+    let other = good.replacen("chancery-proof/v1", "chancery-proof/v2", 1);
+    assert!(matches!(refused(&other), ProofError::Format { .. }));
+    let long_field = format!("{{\"{}\": 1}}", "x".repeat(10_000));
+    assert!(refused(&long_field).to_string().len() < 300);
+    let deep = "[".repeat(100_000);
+    assert!(matches!(refused(&deep), ProofError::Json { .. }));
+}
+
+/// What was tried to have something believed that did not happen.
+mod forgeries {
+    use super::*;
+
+    fn refused(bundle: &Bundle) -> ProofError {
+        let error = bundle.verify(&policy()).expect_err("it is forged");
+        // The file says the same.
+        let read = Bundle::from_json(&bundle.to_json()).and_then(|read| read.verify(&policy()));
+        assert_eq!(read, Err(error.clone()));
+        error
+    }
+
+    fn base64_of(bytes: &[u8]) -> String {
+        use base64::Engine as _;
+        base64::engine::general_purpose::STANDARD.encode(bytes)
+    }
+
+    fn inclusion_refused(bundle: &Bundle) {
+        let error = refused(bundle);
+        assert!(matches!(error, ProofError::Inclusion { .. }), "{error}");
+    }
+
+    #[test]
+    fn another_status() {
+        let ledger = Ledger::new();
+        let mut forged = ledger.bundle_of(1, 7, None);
+        let applied = Status::Applied { value: Vec::new() };
+        let receipt = receipt(&ledger.transactions[1], applied);
+        forged.receipt.bytes = base64_of(&receipt.encode());
+        inclusion_refused(&forged);
+        // The words alone.
+        let mut forged = ledger.bundle_of(1, 7, None);
+        forged.claim.outcome = Outcome::Applied {
+            value: String::new(),
+        };
+        assert_eq!(
+            refused(&forged),
+            ProofError::OtherClaim { field: "outcome" }
+        );
+        forged = ledger.bundle_of(1, 7, None);
+        forged.claim.words = ledger.bundle_of(0, 7, None).claim.words;
+        assert_eq!(refused(&forged), ProofError::OtherClaim { field: "words" });
+    }
+
+    /// The twin's receipt, with its own honest path: reverted becomes applied.
+    #[test]
+    fn the_receipt_of_another_transaction() {
+        let ledger = Ledger::new();
+        let (applied, mut forged) = (ledger.bundle_of(0, 7, None), ledger.bundle_of(1, 7, None));
+        forged.receipt = applied.receipt.clone();
+        inclusion_refused(&forged);
+        forged.transaction.index = 0;
+        inclusion_refused(&forged);
+    }
+
+    /// Blocks of three: in a tree that promotes a lone node, leaf 2 has a path of one hash, which
+    /// is also the shape of a leaf in a tree of two.
+    #[test]
+    fn an_index_beyond_the_block_or_moved_in_it() {
+        let good = bundle();
+        for index in [1, 2, 3, 4, 5, 8, u32::MAX] {
+            let mut forged = good.clone();
+            forged.transaction.index = index;
+            inclusion_refused(&forged);
+        }
+    }
+
+    #[test]
+    fn a_transaction_that_was_never_executed() {
+        let mut forged = bundle();
+        forged.transaction.bytes = base64_of(&sign(77, invoke("grant_access")).encode());
+        inclusion_refused(&forged);
+    }
+
+    /// A second valid signature would not change the id; but the leaf covers the signature.
+    #[test]
+    fn another_signature() {
+        let mut forged = bundle();
+        let mut signed = Ledger::new().transactions[0].clone();
+        signed.signature.0[63] ^= 0x10;
+        forged.transaction.bytes = base64_of(&signed.encode());
+        inclusion_refused(&forged);
+    }
+
+    /// Makes a ledger of one's own choice and has it cosigned by a quorum of liars; what the
+    /// verifier checks by itself still holds.
+    fn certified(change: impl FnOnce(&mut Ledger)) -> Bundle {
+        let mut ledger = Ledger::new();
+        change(&mut ledger);
+        ledger.headers.truncate(5);
+        let mut log = ledger.logs[4].clone();
+        let header = ledger.header(HEIGHT);
+        for node in log.append(header.hash()) {
+            ledger.nodes.insert((node.level, node.index), node.hash);
+        }
+        ledger.headers.push(header);
+        ledger.logs.truncate(5);
+        ledger.logs.push(log);
+        ledger.bundle_of(0, 5, None)
+    }
+
+    #[test]
+    fn what_even_a_quorum_cannot_certify() {
+        assert!(certified(|_| ()).verify(&policy()).is_ok());
+        let unsigned = certified(|ledger| ledger.transactions[0].signature.0[0] ^= 1);
+        assert_eq!(refused(&unsigned), ProofError::TransactionSignature);
+        let elsewhere = certified(|ledger| {
+            let mut transaction = ledger.transactions[0].transaction.clone();
+            transaction.chain.0[0] ^= 1;
+            ledger.transactions[0] = transaction.sign(&key(1));
+            ledger.receipts[0].transaction = ledger.transactions[0].id();
+        });
+        assert!(matches!(
+            refused(&elsewhere),
+            ProofError::OtherLedger { .. }
+        ));
+        let swapped = certified(|ledger| ledger.receipts.swap(0, 1));
+        assert_eq!(refused(&swapped), ProofError::OtherReceipt);
+    }
+
+    #[test]
+    fn another_header_or_place_in_the_log() {
+        let ledger = Ledger::new();
+        let good = ledger.bundle_of(0, 7, None);
+        let header_of = |change: &dyn Fn(&mut Header)| {
+            let mut header = ledger.headers[5].clone();
+            change(&mut header);
+            Bundle {
+                header: base64_of(&header.encode()),
+                ..good.clone()
+            }
+        };
+        inclusion_refused(&header_of(&|header| header.transactions_count = 6));
+        inclusion_refused(&header_of(&|header| header.time.0 += 1));
+        let other_height = header_of(&|header| header.height.0 = 6);
+        assert!(matches!(
+            refused(&other_height),
+            ProofError::OtherHeight { .. }
+        ));
+        let other_version = header_of(&|header| header.version = 2);
+        assert_eq!(refused(&other_version), ProofError::Version { version: 2 });
+        let other_chain = header_of(&|header| header.chain.0[0] ^= 1);
+        assert!(matches!(
+            refused(&other_chain),
+            ProofError::OtherLedger { .. }
+        ));
+        let mut tlog_proof: TlogProof = good.tlog_proof.parse().expect("its own text");
+        tlog_proof.index = 4;
+        let moved = Bundle {
+            tlog_proof: tlog_proof.to_string(),
+            ..header_of(&|header| header.height.0 = 4)
+        };
+        inclusion_refused(&moved);
+        tlog_proof.index = u64::MAX;
+        let at_the_end = Bundle {
+            tlog_proof: tlog_proof.to_string(),
+            ..header_of(&|header| header.height.0 = u64::MAX)
+        };
+        inclusion_refused(&at_the_end);
+    }
+
+    /// A checkpoint from before the block, of the same ledger.
+    #[test]
+    fn an_earlier_checkpoint() {
+        let ledger = Ledger::new();
+        let mut forged = ledger.bundle_of(0, 5, None);
+        let note = certify(ledger.statement(4), 4).note(&validators(4), &log_key());
+        let mut tlog_proof: TlogProof = forged.tlog_proof.parse().expect("its own text");
+        tlog_proof.checkpoint = note;
+        forged.tlog_proof = tlog_proof.to_string();
+        inclusion_refused(&forged);
+    }
+
+    fn with_note(change: impl FnOnce(&mut Note)) -> Bundle {
+        let mut forged = bundle();
+        let mut tlog_proof: TlogProof = forged.tlog_proof.parse().expect("its own text");
+        change(&mut tlog_proof.checkpoint);
+        forged.tlog_proof = tlog_proof.to_string();
+        let lines = tlog_proof.checkpoint.signatures.iter().skip(1);
+        forged.claim.cosigners = lines.map(|line| line.name.clone()).collect();
+        forged
+    }
+
+    #[test]
+    fn fewer_cosigners() {
+        let three = with_note(|note| note.signatures.truncate(4));
+        assert_eq!(proved(&three).cosigners.len(), 3);
+        let two = with_note(|note| note.signatures.truncate(3));
+        let no_quorum = UntrustedNote::NoQuorum { cosigners: 2 };
+        assert_eq!(refused(&two), ProofError::Checkpoint(no_quorum));
+        let unsigned = with_note(|note| note.signatures.truncate(1));
+        let no_quorum = UntrustedNote::NoQuorum { cosigners: 0 };
+        assert_eq!(refused(&unsigned), ProofError::Checkpoint(no_quorum));
+    }
+
+    #[test]
+    fn lines_that_the_claim_does_not_name() {
+        let mut silent = bundle();
+        silent.claim.cosigners.pop();
+        assert_eq!(refused(&silent), ProofError::SignatureLines);
+        let mut boastful = bundle();
+        boastful
+            .claim
+            .cosigners
+            .push("the-supreme-court".to_owned());
+        assert_eq!(refused(&boastful), ProofError::SignatureLines);
+        let mut doubled = with_note(|note| note.signatures.push(note.signatures[1].clone()));
+        // Named twice it is what the note says; trusted it is once.
+        assert_eq!(proved(&doubled).cosigners.len(), 4);
+        doubled.claim.cosigners.pop();
+        assert_eq!(refused(&doubled), ProofError::SignatureLines);
+        let log_last = with_note(|note| note.signatures.rotate_left(1));
+        assert_eq!(refused(&log_last), ProofError::SignatureLines);
+    }
+
+    #[test]
+    fn a_strangers_line_is_never_reported_as_trusted() {
+        let stranger = key(7);
+        let forged = with_note(|note| {
+            let vkey =
+                VerifierKey::new("the-supreme-court", KeyKind::Cosignature, stranger.public())
+                    .expect("a name");
+            note.signatures.push(NoteSignature::new(&vkey, vec![1; 72]));
+        });
+        let claim = proved(&forged);
+        assert!(!claim.cosigners.contains(&"the-supreme-court".to_owned()));
+        let as_member = with_note(|note| {
+            let vkey = VerifierKey::new("validator-4", KeyKind::Cosignature, stranger.public())
+                .expect("a name");
+            note.signatures[4] = NoteSignature::new(&vkey, vec![1; 72]);
+        });
+        assert_eq!(refused(&as_member), ProofError::SignatureLines);
+    }
+
+    /// One validator cosigns another time than the rest: a block has one time.
+    #[test]
+    fn cosigners_of_different_times() {
+        let ledger = Ledger::new();
+        let set = validators(4);
+        for (cosigners, shift) in [(1, 1), (1, -1), (4, -100_000)] {
+            let mut statement = ledger.statement(7);
+            statement.time_seconds = statement.time_seconds.saturating_add_signed(shift);
+            let forged = with_note(|note| {
+                for i in 0..cosigners {
+                    let member = cosigner(set.get(ValidatorIndex(i)).expect("there are four"));
+                    let number = u8::try_from(i).expect("small");
+                    let signature = key(100 + 3 * number).sign(&statement.cosigned_bytes());
+                    let time = statement.time_seconds.to_be_bytes();
+                    let bytes = [&time[..], &signature.0].concat();
+                    note.signatures[usize::from(i) + 1] = NoteSignature::new(&member, bytes);
+                }
+            });
+            assert_eq!(refused(&forged), ProofError::Time, "{cosigners} by {shift}");
+        }
+        // At the block's own height the time is the header's, not only a later one.
+        let mut statement = ledger.statement(5);
+        statement.time_seconds += 1;
+        let mut forged = ledger.bundle_of(0, 5, None);
+        let mut tlog_proof: TlogProof = forged.tlog_proof.parse().expect("its own text");
+        tlog_proof.checkpoint = certify(statement, 4).note(&set, &log_key());
+        forged.tlog_proof = tlog_proof.to_string();
+        assert_eq!(refused(&forged), ProofError::Time);
+    }
+
+    #[test]
+    fn a_policy_of_another_ledger_or_of_other_validators() {
+        let good = bundle();
+        let mut other_chain = chain();
+        other_chain.0[0] ^= 1;
+        let policy = Policy::of_validators(other_chain, &validators(4));
+        assert!(matches!(
+            good.verify(&policy),
+            Err(ProofError::Checkpoint(UntrustedNote::UnknownOrigin { .. }))
+        ));
+        let more = Policy::of_validators(chain(), &validators(7));
+        assert!(matches!(
+            good.verify(&more),
+            Err(ProofError::Checkpoint(UntrustedNote::NoQuorum {
+                cosigners: 4
+            }))
+        ));
+    }
+
+    /// An auditor who trusts only some of the validators, by names of his own.
+    #[test]
+    fn a_narrower_policy_reports_only_whom_it_trusts() {
+        let text = policy().to_string();
+        let mut kept: Vec<String> = text
+            .lines()
+            .filter(|line| line.starts_with("log "))
+            .map(str::to_owned)
+            .collect();
+        let vkeys: Vec<&str> = text
+            .lines()
+            .filter_map(|line| line.strip_prefix("witness "))
+            .filter_map(|line| line.split_once(' '))
+            .map(|(_, vkey)| vkey)
+            .collect();
+        kept.push(format!("witness hospital {}", vkeys[1]));
+        kept.push("quorum hospital".to_owned());
+        let policy: Policy = kept.join("\n").parse().expect("a policy");
+        let claim = bundle().verify(&policy).expect("it is proved");
+        assert_eq!(claim.cosigners, ["hospital"]);
+    }
+
+    #[test]
+    fn a_state_entry_that_is_not_there_or_is() {
+        let ledger = Ledger::new();
+        let present = ledger.bundle_of(0, 7, Some(&[7]));
+        let absent = ledger.bundle_of(0, 7, Some(&[200]));
+        let change = |bundle: &Bundle, key: Option<&[u8]>, value: Option<&[u8]>| {
+            let mut forged = bundle.clone();
+            let state = forged.state.as_mut().expect("it has an entry");
+            let claimed = forged.claim.state.as_mut().expect("it claims one");
+            if let Some(key) = key {
+                state.key = base64_of(key);
+                claimed.key = hex::encode(key);
+            }
+            state.value = value.map(base64_of);
+            claimed.value = value.map(hex::encode);
+            forged
+        };
+        let state_refused = |forged: &Bundle| {
+            let error = refused(forged);
+            assert!(matches!(error, ProofError::State(_)), "{error}");
+        };
+        state_refused(&change(&present, None, None));
+        state_refused(&change(&present, None, Some(&[8, 8])));
+        state_refused(&change(&present, Some(&[8]), Some(&[7, 7])));
+        state_refused(&change(&absent, None, Some(&[200, 200])));
+        state_refused(&change(&absent, None, Some(&[])));
+        state_refused(&change(&absent, Some(&[7]), None));
+        let mut unproved = bundle();
+        unproved.claim.state = present.claim.state.clone();
+        assert_eq!(
+            refused(&unproved),
+            ProofError::OtherClaim { field: "state" }
+        );
+        let mut unclaimed = present;
+        unclaimed.claim.state = None;
+        assert_eq!(
+            refused(&unclaimed),
+            ProofError::OtherClaim { field: "state" }
+        );
+    }
+
+    /// Anybody may ask for a method that no contract has; its name must not speak for the ledger.
+    #[test]
+    fn a_method_whose_name_tells_a_story() {
+        let name = "grant_access of contract 00. Outcome: applied,\u{1b}[2K";
+        let bundle = certified(|ledger| {
+            ledger.transactions[0] = sign(0, invoke(name));
+            let kind = TrapKind::UnknownMethod;
+            ledger.receipts[0] = receipt(&ledger.transactions[0], Status::Trapped { kind });
+        });
+        let words = proved(&bundle).words;
+        let expected = format!(
+            "to call 0x{} of contract {CONTRACT}. Outcome: trapped: unknown_method, ",
+            hex::encode(name)
+        );
+        assert!(words.contains(&expected), "{words}");
+        for name in ["", "0x00", "1st", "über"] {
+            let bundle = certified(|ledger| {
+                ledger.transactions[0] = sign(0, invoke(name));
+                ledger.receipts[0].transaction = ledger.transactions[0].id();
+            });
+            let expected = format!("to call 0x{} of", hex::encode(name));
+            assert!(proved(&bundle).words.contains(&expected), "{name:?}");
+        }
+    }
+
+    #[test]
+    fn loose_encodings_of_the_same() {
+        let good = bundle();
+        let header = |header: String| Bundle {
+            header,
+            ..good.clone()
+        };
+        let text = &good.header;
+        for loose in [
+            text.trim_end_matches('=').to_owned(),
+            format!("{text}="),
+            format!("{text}\n"),
+            format!(" {text}"),
+            text.replace('+', "-").replace('/', "_") + "_",
+        ] {
+            assert!(matches!(
+                refused(&header(loose)),
+                ProofError::Base64 { part: "header" }
+            ));
+        }
+        let longer = base64_of(&[&Ledger::new().headers[5].encode()[..], &[0]].concat());
+        assert!(matches!(refused(&header(longer)), ProofError::Codec { .. }));
+        let mut upper_case = good.clone();
+        if let ClaimedCall::Invoke { args, .. } = &mut upper_case.claim.call {
+            *args = "0x010203".to_owned();
+        }
+        assert_eq!(
+            refused(&upper_case),
+            ProofError::OtherClaim { field: "call" }
+        );
+        let mut extra = good;
+        let with_extra = extra
+            .tlog_proof
+            .replacen("\nindex", "\nextra AAAA\nindex", 1);
+        extra.tlog_proof = with_extra;
+        assert!(matches!(refused(&extra), ProofError::TlogProof(_)));
+    }
+
+    #[test]
+    fn a_path_with_more_or_fewer_hashes() {
+        let good = bundle();
+        for part in 0..3 {
+            for longer in [true, false] {
+                let mut forged = good.clone();
+                let mut tlog_proof: TlogProof = good.tlog_proof.parse().expect("its own text");
+                let path = match part {
+                    0 => &mut forged.transaction.path,
+                    1 => &mut forged.receipt.path,
+                    _ => &mut tlog_proof.path,
+                };
+                if longer {
+                    path.push(Hash([0; 32]));
+                } else {
+                    path.pop();
+                }
+                forged.tlog_proof = tlog_proof.to_string();
+                inclusion_refused(&forged);
+            }
+        }
+    }
+
+    #[test]
+    fn the_test_ledger_decodes_as_it_encodes() {
+        let header = &Ledger::new().headers[5];
+        assert_eq!(
+            Header::decode(&mut &header.encode()[..]).as_ref(),
+            Ok(header)
+        );
+    }
+}
