@@ -184,32 +184,21 @@ impl Replica {
 
     /// Says what is final, once it is both certified and executed: R13, R15.
     pub(crate) fn settle(&mut self, out: &mut Vec<Action>) {
-        let Some(certificate) = &self.stable else {
-            return;
-        };
-        if self.halted.is_some() {
-            return;
-        }
-        let height = certificate.statement.height;
-        if height <= self.final_height || height > self.executed.height {
+        let own = self.executed.clone();
+        self.compare(&own, out);
+        let height = self.stable_height();
+        let is_new = height > self.final_height && height <= self.executed.height;
+        if !is_new || self.halted.is_some() {
             return;
         }
-        if height == self.executed.height {
-            let own = self.executed.clone();
-            self.compare(&own, out);
+        if let Some(certificate) = &self.stable {
+            out.push(Action::Final(certificate.clone()));
+            out.push(Action::Truncate {
+                through: height.into(),
+            });
+            self.final_height = height;
+            self.durable_low = self.durable_low.max(height.into());
         }
-        if self.halted.is_some() {
-            return;
-        }
-        let Some(certificate) = self.stable.clone() else {
-            return;
-        };
-        self.final_height = height;
-        self.durable_low = self.durable_low.max(height.into());
-        out.push(Action::Final(certificate));
-        out.push(Action::Truncate {
-            through: height.into(),
-        });
     }
 
     /// Before a vote in `slot`: the low water mark that allows it must be found again after a
@@ -219,15 +208,20 @@ impl Replica {
         if !covered && let Some(certificate) = &self.stable {
             out.push(Action::Persist(Record::Certificate(certificate.clone())));
             self.durable_low = self.low();
+            // Else the log of one who votes but does not get to executing would grow for ever.
+            out.push(Action::Truncate {
+                through: Slot(self.durable_low.0.saturating_sub(1)),
+            });
         }
     }
 
-    /// Stops if `own`, of the stable height, is not what the quorum certifies: R15.
+    /// Stops if `own` is of the stable height and not what the quorum certifies: R15.
     fn compare(&mut self, own: &CheckpointStatement, out: &mut Vec<Action>) {
         let Some(certificate) = &self.stable else {
             return;
         };
-        if *own == certificate.statement || self.halted.is_some() {
+        let certified = &certificate.statement;
+        if own.height != certified.height || own == certified || self.halted.is_some() {
             return;
         }
         let divergence = Divergence {

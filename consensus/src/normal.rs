@@ -333,7 +333,9 @@ impl Replica {
             .filter(|proposal| proposal.digest == digest)?;
         // The primary's proposal is one of the quorum.
         let needed = self.quorum().saturating_sub(1);
-        if round.prepared.is_some() || round.prepares.count(&digest) < needed {
+        // A replica may have stopped with the certificate written and its COMMIT not.
+        let has_committed = round.commits.get(self.config.own).is_some();
+        if has_committed || round.prepares.count(&digest) < needed {
             return None;
         }
         let prepares = round

@@ -118,6 +118,11 @@ impl Replica {
                 ours: config.chain,
             });
         }
+        // What is in the store was final before.
+        let final_height = stable
+            .as_ref()
+            .map_or(Height(0), |certificate| certificate.statement.height)
+            .min(executed.height);
         let stable = newest_certificate(stable, &records);
         if let Some(certificate) = &stable {
             certificate.verify(config.chain, &config.validators)?;
@@ -142,7 +147,7 @@ impl Replica {
             view: View(0),
             stable,
             durable_low: low.into(),
-            final_height: Height(0),
+            final_height,
             delivered: executed.height.into(),
             executed,
             proposed: Slot(0),

@@ -9,9 +9,7 @@
 use std::collections::BTreeMap;
 
 use chancery_ledger::checkpoint::{CheckpointCertificate, CheckpointStatement};
-use chancery_ledger::{
-    Batch, BatchDigest, SecretKey, Signature, Slot, ValidatorIndex, View,
-};
+use chancery_ledger::{Batch, BatchDigest, SecretKey, Signature, Slot, ValidatorIndex, View};
 
 use crate::batches::HeldBatch;
 use crate::event::{Action, Record};

@@ -1,0 +1,703 @@
+//! A cluster of replicas in one deterministic loop: a fake executor, a disk that keeps what was
+//! persisted, and a network that delays, reorders, duplicates and loses, all from one seed. It
+//! checks at every action what must hold of correct validators, with rules stated anew here.
+#![allow(
+    dead_code,
+    unreachable_pub,
+    reason = "each test binary uses a part of the harness"
+)]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use chancery_consensus::{
+    Action, Ballot, Body, Config, Context, Event, Now, Record, Recovered, Refusal, Replica,
+    SignedMessage, VerifiedMessage, VoteKind, Wish,
+};
+use chancery_ledger::checkpoint::{CheckpointCertificate, CheckpointStatement};
+use chancery_ledger::hash::sha256_concat;
+use chancery_ledger::{
+    Batch, BatchDigest, ChainId, ChainLimits, Epoch, Hash, Height, Millis, SecretKey, Slot,
+    Validator, ValidatorIndex, ValidatorSet, Verified, View,
+};
+use parity_scale_codec::{Decode, Encode};
+
+/// Sebastiano Vigna's splitmix64.
+#[derive(Debug, Clone)]
+pub struct Random(pub u64);
+
+impl Random {
+    pub fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    pub fn below(&mut self, end: u64) -> u64 {
+        self.next() % end
+    }
+
+    /// True in `percent` of 100 cases.
+    pub fn chance(&mut self, percent: u64) -> bool {
+        self.below(100) < percent
+    }
+}
+
+pub const CHAIN: ChainId = ChainId([7; 32]);
+/// When every test's wall clock starts.
+pub const EPOCH_MS: u64 = 1_800_000_000_000;
+
+pub fn consensus_key(index: u16) -> SecretKey {
+    let byte = u8::try_from(index).expect("at most 31 validators");
+    SecretKey::from_seed(&[byte + 1; 32])
+}
+
+pub fn validators(count: u16) -> ValidatorSet {
+    let other_key = |index: u16, kind: u8| {
+        let byte = u8::try_from(index).expect("at most 31 validators");
+        let mut seed = [kind; 32];
+        seed[0] = byte;
+        SecretKey::from_seed(&seed).public()
+    };
+    let validators = (0..count)
+        .map(|index| Validator {
+            name: format!("validator-{index}"),
+            consensus_key: consensus_key(index).public(),
+            network_key: other_key(index, 200),
+            log_key: other_key(index, 201),
+        })
+        .collect();
+    ValidatorSet::new(Epoch(0), validators).expect("names and keys differ")
+}
+
+pub fn context(count: u16) -> Context {
+    Context {
+        chain: CHAIN,
+        validators: validators(count),
+    }
+}
+
+pub fn config(count: u16, own: u16, window: u32) -> Config {
+    let limits = ChainLimits {
+        window_slots: window,
+        ..ChainLimits::default()
+    };
+    Config::new(CHAIN, validators(count), ValidatorIndex(own), limits)
+}
+
+pub fn batch_at(proposed_time: Millis) -> Arc<Verified<Batch>> {
+    let batch = Batch::of_verified(proposed_time, Vec::new(), &ChainLimits::default());
+    Arc::new(batch.expect("an empty batch is well-formed"))
+}
+
+pub fn ballot(slot: u64, digest: BatchDigest) -> Ballot {
+    Ballot {
+        view: View(0),
+        slot: Slot(slot),
+        digest,
+    }
+}
+
+/// `body`, signed by `from`.
+pub fn signed(from: u16, body: Body) -> SignedMessage {
+    let signature = consensus_key(from).sign(&body.signed_bytes(CHAIN, Epoch(0)));
+    SignedMessage {
+        chain: CHAIN,
+        epoch: Epoch(0),
+        from: ValidatorIndex(from),
+        body,
+        signature,
+    }
+}
+
+/// The same, verified among `count` validators.
+pub fn verified(count: u16, from: u16, body: Body) -> VerifiedMessage {
+    signed(from, body)
+        .verify(&context(count))
+        .expect("signed by its sender")
+}
+
+pub fn genesis() -> CheckpointStatement {
+    CheckpointStatement::new(CHAIN, Height(0), Hash([0; 32]), Millis(EPOCH_MS))
+}
+
+/// What the fake executor makes of a batch.
+pub fn execute(parent: &CheckpointStatement, batch: &Batch) -> CheckpointStatement {
+    CheckpointStatement::new(
+        CHAIN,
+        parent.height.next(),
+        sha256_concat(&[&parent.root.0, &batch.digest().0]),
+        batch.proposed_time,
+    )
+}
+
+/// What one validator has on disk.
+#[derive(Debug, Clone)]
+pub struct Disk {
+    pub records: Vec<Record>,
+    /// Statements of heights 0, 1, …
+    pub statements: Vec<CheckpointStatement>,
+    /// Batches of slots 1, 2, …
+    pub blocks: Vec<Arc<Verified<Batch>>>,
+    pub stable: Option<CheckpointCertificate>,
+}
+
+impl Disk {
+    pub fn new() -> Self {
+        Self {
+            records: Vec::new(),
+            statements: vec![genesis()],
+            blocks: Vec::new(),
+            stable: None,
+        }
+    }
+
+    pub fn tip(&self) -> &CheckpointStatement {
+        self.statements.last().expect("genesis is there")
+    }
+
+    /// The newest height of which it has a certificate.
+    pub fn certified(&self) -> Height {
+        let logged = self.records.iter().filter_map(|record| match record {
+            Record::Certificate(certificate) => Some(certificate),
+            _ => None,
+        });
+        logged
+            .chain(&self.stable)
+            .map(|certificate| certificate.statement.height)
+            .max()
+            .unwrap_or_default()
+    }
+
+    pub fn commit(&mut self, batch: Arc<Verified<Batch>>) {
+        self.statements.push(execute(self.tip(), &batch));
+        self.blocks.push(batch);
+    }
+
+    /// What a restart finds, through the bytes of the vote log.
+    pub fn recovered(&self) -> Recovered {
+        let limits = ChainLimits::default();
+        let records = self
+            .records
+            .iter()
+            .map(|record| Record::decode(&record.encode(), &limits).expect("own bytes"))
+            .collect();
+        Recovered {
+            records,
+            executed: self.tip().clone(),
+            stable: self.stable.clone(),
+        }
+    }
+}
+
+#[derive(Debug, Clone)]
+enum Arrival {
+    Tick,
+    Message(VerifiedMessage),
+    Batch(Arc<Verified<Batch>>),
+    /// The executor is done with a slot.
+    Done(Slot, Arc<Verified<Batch>>),
+    /// Fetching from another validator is done.
+    Fetched(ValidatorIndex, CheckpointCertificate),
+    Restart,
+}
+
+#[derive(Debug)]
+pub struct Node {
+    pub replica: Option<Replica>,
+    pub disk: Disk,
+    pub paused: bool,
+    /// Its clock runs ahead or behind.
+    pub clock_offset_ms: i64,
+    /// Counts starts: what was on its way to an earlier incarnation is lost.
+    incarnation: u64,
+    /// What arrived while it was paused.
+    waiting: Vec<Arrival>,
+    /// Newest slot given to the executor.
+    given: Slot,
+    pub finals: Vec<Height>,
+    pub halted: bool,
+    pub catch_ups: usize,
+}
+
+/// How the network and the world behave.
+#[derive(Debug, Clone)]
+pub struct World {
+    pub delay_ms_max: u64,
+    pub loss_percent: u64,
+    pub duplicate_percent: u64,
+    /// Chance in 1000, per action, that the process dies before carrying it out.
+    pub crash_per_mille: u64,
+    pub full_percent: u64,
+    pub execution_ms_max: u64,
+    /// Batches that are proposed at most.
+    pub proposals_max: u64,
+    pub fetch: bool,
+}
+
+impl Default for World {
+    fn default() -> Self {
+        Self {
+            delay_ms_max: 20,
+            loss_percent: 0,
+            duplicate_percent: 0,
+            crash_per_mille: 0,
+            full_percent: 50,
+            execution_ms_max: 3,
+            proposals_max: u64::MAX,
+            fetch: true,
+        }
+    }
+}
+
+pub struct Cluster {
+    pub count: u16,
+    pub window: u32,
+    pub world: World,
+    pub random: Random,
+    pub now_ms: u64,
+    pub nodes: Vec<Node>,
+    /// Validators that the test plays itself: nothing is run for them.
+    pub played: BTreeSet<u16>,
+    queue: BTreeMap<(u64, u64), (usize, u64, Arrival)>,
+    queued: u64,
+    /// Every vote that left a correct validator.
+    votes: BTreeMap<(ValidatorIndex, View, Slot, VoteKind), SignedMessage>,
+    /// The digest executed in each slot, by whom first.
+    order: BTreeMap<Slot, BatchDigest>,
+    pub proposals: u64,
+    pub in_flight_most: u64,
+    pub batches_most: usize,
+    /// Hash over everything that happened.
+    pub trace: Hash,
+}
+
+impl Cluster {
+    pub fn new(count: u16, window: u32, seed: u64, world: World) -> Self {
+        let mut cluster = Self {
+            count,
+            window,
+            world,
+            random: Random(seed),
+            now_ms: 0,
+            nodes: Vec::new(),
+            played: BTreeSet::new(),
+            queue: BTreeMap::new(),
+            queued: 0,
+            votes: BTreeMap::new(),
+            order: BTreeMap::new(),
+            proposals: 0,
+            in_flight_most: 0,
+            batches_most: 0,
+            trace: Hash([0; 32]),
+        };
+        for _ in 0..count {
+            cluster.nodes.push(Node {
+                replica: None,
+                disk: Disk::new(),
+                paused: false,
+                clock_offset_ms: 0,
+                incarnation: 0,
+                waiting: Vec::new(),
+                given: Slot(0),
+                finals: Vec::new(),
+                halted: false,
+                catch_ups: 0,
+            });
+        }
+        cluster
+    }
+
+    /// Starts every validator that the test does not play itself.
+    pub fn start(&mut self) {
+        for index in 0..self.nodes.len() {
+            if !self.played.contains(&u16::try_from(index).expect("small")) {
+                self.start_node(index);
+            }
+        }
+    }
+
+    pub fn started(count: u16, window: u32, seed: u64, world: World) -> Self {
+        let mut cluster = Self::new(count, window, seed, world);
+        cluster.start();
+        cluster
+    }
+
+    pub fn now(&self, index: usize) -> Now {
+        let clock = (EPOCH_MS + self.now_ms)
+            .checked_add_signed(self.nodes[index].clock_offset_ms)
+            .expect("small offsets");
+        Now {
+            since_start: Millis(self.now_ms),
+            clock: Millis(clock),
+        }
+    }
+
+    pub fn start_node(&mut self, index: usize) {
+        let now = self.now(index);
+        let own = u16::try_from(index).expect("small");
+        let node = &mut self.nodes[index];
+        node.incarnation += 1;
+        node.given = node.disk.tip().height.into();
+        node.waiting.clear();
+        let incarnation = node.incarnation;
+        let (replica, actions) = Replica::new(
+            config(self.count, own, self.window),
+            consensus_key(own),
+            node.disk.recovered(),
+            now,
+        )
+        .expect("a log that a replica wrote is accepted");
+        node.replica = Some(replica);
+        self.carry_out(index, actions);
+        let tick = self.random.below(50);
+        self.push(tick, index, incarnation, Arrival::Tick);
+    }
+
+    /// The process dies: what is not on disk is gone.
+    pub fn crash(&mut self, index: usize) {
+        self.nodes[index].replica = None;
+        self.nodes[index].waiting.clear();
+        self.nodes[index].incarnation += 1;
+    }
+
+    /// It goes on after a pause, with or without what was sent meanwhile.
+    pub fn resume(&mut self, index: usize, keep_waiting: bool) {
+        let node = &mut self.nodes[index];
+        node.paused = false;
+        let incarnation = node.incarnation;
+        let waiting = std::mem::take(&mut node.waiting);
+        for arrival in waiting {
+            let is_from_network = matches!(arrival, Arrival::Message(_) | Arrival::Batch(_));
+            if keep_waiting || !is_from_network {
+                self.push(0, index, incarnation, arrival);
+            }
+        }
+    }
+
+    fn push(&mut self, after_ms: u64, index: usize, incarnation: u64, arrival: Arrival) {
+        let at = (self.now_ms + after_ms, self.queued);
+        self.queued += 1;
+        self.queue.insert(at, (index, incarnation, arrival));
+    }
+
+    fn post(&mut self, to: usize, arrival: &Arrival) {
+        let copies = 1 + u64::from(self.random.chance(self.world.duplicate_percent));
+        for _ in 0..copies {
+            if self.random.chance(self.world.loss_percent) {
+                continue;
+            }
+            let delay = self.random.below(self.world.delay_ms_max.max(1));
+            let incarnation = self.nodes[to].incarnation;
+            self.push(delay, to, incarnation, arrival.clone());
+        }
+    }
+
+    /// A message that the test made, to one validator, at once.
+    pub fn deliver(&mut self, to: usize, message: VerifiedMessage) {
+        self.step(to, Event::Message(message));
+    }
+
+    pub fn deliver_batch(&mut self, to: usize, batch: Arc<Verified<Batch>>) {
+        self.step(to, Event::Batch(batch));
+    }
+
+    /// Runs for `ms` of virtual time.
+    pub fn run(&mut self, ms: u64) {
+        let end = self.now_ms + ms;
+        while let Some((&(at, _), _)) = self.queue.first_key_value() {
+            if at > end {
+                break;
+            }
+            let (_, (index, incarnation, arrival)) =
+                self.queue.pop_first().expect("it was just seen");
+            self.now_ms = self.now_ms.max(at);
+            if self.nodes[index].incarnation == incarnation || matches!(arrival, Arrival::Restart) {
+                self.arrive(index, arrival);
+            }
+        }
+        self.now_ms = end;
+    }
+
+    /// Runs until `done`, for at most `ms_max`; says whether it was.
+    pub fn run_until(&mut self, ms_max: u64, done: impl Fn(&Self) -> bool) -> bool {
+        let end = self.now_ms + ms_max;
+        while self.now_ms < end {
+            if done(self) {
+                return true;
+            }
+            self.run(50);
+        }
+        done(self)
+    }
+
+    fn arrive(&mut self, index: usize, arrival: Arrival) {
+        if self.nodes[index].paused && !matches!(arrival, Arrival::Restart) {
+            self.nodes[index].waiting.push(arrival);
+            return;
+        }
+        match arrival {
+            Arrival::Tick => {
+                let incarnation = self.nodes[index].incarnation;
+                self.push(50, index, incarnation, Arrival::Tick);
+                self.step(index, Event::Tick);
+            }
+            Arrival::Message(message) => self.step(index, Event::Message(message)),
+            Arrival::Batch(batch) => self.step(index, Event::Batch(batch)),
+            Arrival::Done(slot, batch) => {
+                let disk = &mut self.nodes[index].disk;
+                if disk.tip().height.next() == slot.height() {
+                    disk.commit(batch);
+                    let statement = disk.tip().clone();
+                    self.step(index, Event::Executed(statement));
+                }
+            }
+            Arrival::Fetched(from, certificate) => {
+                let source = self.nodes[from.as_usize()].disk.blocks.clone();
+                let disk = &mut self.nodes[index].disk;
+                let upto = usize::try_from(certificate.statement.height.0).expect("small");
+                for batch in source.iter().take(upto).skip(disk.blocks.len()) {
+                    disk.commit(Arc::clone(batch));
+                }
+                let executed = disk.tip().clone();
+                let height = executed.height;
+                let given = &mut self.nodes[index].given;
+                *given = (*given).max(height.into());
+                self.step(
+                    index,
+                    Event::CaughtUp {
+                        certificate,
+                        executed,
+                    },
+                );
+            }
+            Arrival::Restart => self.start_node(index),
+        }
+    }
+
+    pub fn step(&mut self, index: usize, event: Event) {
+        let now = self.now(index);
+        let Some(replica) = &mut self.nodes[index].replica else {
+            return;
+        };
+        let actions = replica.step(now, event);
+        self.carry_out(index, actions);
+        self.maybe_propose(index);
+    }
+
+    fn maybe_propose(&mut self, index: usize) {
+        for _ in 0..self.window {
+            let now = self.now(index);
+            let Some(replica) = &mut self.nodes[index].replica else {
+                return;
+            };
+            let wanted = match replica.proposal_wish() {
+                Wish::None => false,
+                Wish::IfFull => self.random.chance(self.world.full_percent),
+                Wish::Now | Wish::EvenEmpty => true,
+            };
+            if !wanted || self.proposals >= self.world.proposals_max {
+                return;
+            }
+            self.proposals += 1;
+            // Times that differ make batches that differ, most of the time.
+            let batch = batch_at(Millis(now.clock.0 + self.proposals % 97));
+            let actions = replica.step(now, Event::Propose(batch));
+            self.carry_out(index, actions);
+        }
+    }
+
+    pub fn carry_out(&mut self, index: usize, actions: Vec<Action>) {
+        let own = ValidatorIndex(u16::try_from(index).expect("small"));
+        for action in actions {
+            if self.random.below(1000) < self.world.crash_per_mille {
+                self.crash(index);
+                let after = 10 + self.random.below(300);
+                self.push(after, index, 0, Arrival::Restart);
+                return;
+            }
+            match action {
+                Action::Persist(record) => self.nodes[index].disk.records.push(record),
+                Action::Broadcast(message) => {
+                    self.check_sent(index, &message);
+                    let message = self.through_bytes(message);
+                    for to in 0..self.nodes.len() {
+                        if to != index {
+                            self.post(to, &Arrival::Message(message.clone()));
+                        }
+                    }
+                }
+                Action::Send { to, message } => {
+                    assert_ne!(to, own, "nobody writes to itself");
+                    self.check_sent(index, &message);
+                    let message = self.through_bytes(message);
+                    self.post(to.as_usize(), &Arrival::Message(message));
+                }
+                Action::BroadcastBatch(batch) => {
+                    for to in 0..self.nodes.len() {
+                        if to != index {
+                            self.post(to, &Arrival::Batch(Arc::clone(&batch)));
+                        }
+                    }
+                }
+                Action::SendBatch { to, batch } => {
+                    assert_ne!(to, own, "nobody writes to itself");
+                    self.post(to.as_usize(), &Arrival::Batch(batch));
+                }
+                Action::Execute { slot, batch } => self.check_executed(index, slot, batch),
+                Action::Final(certificate) => {
+                    let node = &mut self.nodes[index];
+                    let height = certificate.statement.height;
+                    assert!(node.finals.last().is_none_or(|last| *last < height));
+                    certificate
+                        .verify(CHAIN, &validators(self.count))
+                        .expect("a final certificate verifies");
+                    let at = usize::try_from(height.0).expect("small");
+                    assert_eq!(node.disk.statements[at], certificate.statement);
+                    node.finals.push(height);
+                    node.disk.stable = Some(certificate);
+                }
+                Action::Truncate { through } => {
+                    let node = &mut self.nodes[index];
+                    assert!(node.disk.certified() >= through.height());
+                    node.disk.records.retain(|record| record.slot() > through);
+                }
+                Action::CatchUp { from, certificate } => {
+                    assert_ne!(from, own);
+                    self.nodes[index].catch_ups += 1;
+                    if self.world.fetch && self.nodes[from.as_usize()].replica.is_some() {
+                        let incarnation = self.nodes[index].incarnation;
+                        let arrival = Arrival::Fetched(from, certificate);
+                        self.push(30, index, incarnation, arrival);
+                    }
+                }
+                Action::Halt(divergence) => {
+                    assert_ne!(divergence.own, divergence.certificate.statement);
+                    self.nodes[index].halted = true;
+                }
+            }
+        }
+        self.check_bounds(index);
+    }
+
+    fn through_bytes(&mut self, message: SignedMessage) -> VerifiedMessage {
+        let bytes = message.encode();
+        self.trace = sha256_concat(&[&self.trace.0, &bytes]);
+        SignedMessage::decode(&bytes)
+            .expect("own bytes are canonical")
+            .verify(&context(self.count))
+            .expect("what a correct validator sends verifies")
+    }
+
+    /// At most one digest a place, the same bytes again, and persisted before it is sent.
+    fn check_sent(&mut self, index: usize, message: &SignedMessage) {
+        let Some((kind, ballot)) = message.body.vote() else {
+            return;
+        };
+        let place = (message.from, ballot.view, ballot.slot, kind);
+        let sender = u16::try_from(index).expect("small");
+        if self.played.contains(&message.from.0) {
+            return;
+        }
+        let before = self.votes.entry(place).or_insert_with(|| message.clone());
+        assert_eq!(before, message, "a second vote in one place");
+        if message.from.0 != sender {
+            return;
+        }
+        let disk = &self.nodes[index].disk;
+        if ballot.slot.height() <= disk.certified() {
+            return;
+        }
+        let has = |wanted: &dyn Fn(&Record) -> bool| disk.records.iter().any(wanted);
+        assert!(
+            has(&|record| *record == Record::Vote(message.clone())),
+            "sent before persisted: {message:?}"
+        );
+        let entitled = match kind {
+            VoteKind::PrePrepare | VoteKind::Prepare => has(
+                &|record| matches!(record, Record::Batch { batch, .. } if batch.digest() == ballot.digest),
+            ),
+            VoteKind::Commit => has(
+                &|record| matches!(record, Record::Prepared(certificate) if certificate.ballot == ballot),
+            ),
+        };
+        assert!(entitled, "voted before its ground was persisted");
+    }
+
+    fn check_executed(&mut self, index: usize, slot: Slot, batch: Arc<Verified<Batch>>) {
+        let digest = batch.digest();
+        let before = *self.order.entry(slot).or_insert(digest);
+        assert_eq!(before, digest, "two batches were executed in slot {slot}");
+        let node = &mut self.nodes[index];
+        assert_eq!(slot, node.given.next(), "out of order, or twice");
+        node.given = slot;
+        let incarnation = node.incarnation;
+        // In order: an executor does one after the other.
+        let after = 1 + self.world.execution_ms_max;
+        self.push(after, index, incarnation, Arrival::Done(slot, batch));
+    }
+
+    fn check_bounds(&mut self, index: usize) {
+        let Some(replica) = &self.nodes[index].replica else {
+            return;
+        };
+        let overview = replica.overview();
+        let window = usize::try_from(self.window).expect("small");
+        assert!(overview.open.len() <= 2 * window);
+        // Four windows of slots could want a batch each, and 32 are loose.
+        assert!(overview.batches <= 4 * window + 32);
+        self.batches_most = self.batches_most.max(overview.batches);
+        let executed = overview.executed.0;
+        let in_flight = overview
+            .open
+            .iter()
+            .filter(|open| open.slot.0 > executed && open.digest.is_some())
+            .count();
+        self.in_flight_most = self
+            .in_flight_most
+            .max(u64::try_from(in_flight).expect("small"));
+        let records = self.nodes[index].disk.records.len();
+        // Four a slot, and some that were written just before a crash and again after it.
+        assert!(records <= 6 * window + 16, "{records} records");
+    }
+
+    pub fn height(&self, index: usize) -> u64 {
+        self.nodes[index].disk.tip().height.0
+    }
+
+    pub fn final_height(&self, index: usize) -> u64 {
+        self.nodes[index].finals.last().map_or(0, |height| height.0)
+    }
+
+    pub fn refused(&self, index: usize, why: Refusal) -> u64 {
+        self.nodes[index]
+            .replica
+            .as_ref()
+            .and_then(|replica| replica.overview().refused.get(&why).copied())
+            .unwrap_or(0)
+    }
+
+    /// All ledgers are prefixes of one.
+    pub fn check_agreement(&self) {
+        for a in &self.nodes {
+            for b in &self.nodes {
+                let shared = a.disk.statements.len().min(b.disk.statements.len());
+                assert_eq!(a.disk.statements[..shared], b.disk.statements[..shared]);
+            }
+        }
+    }
+}
+
+/// A value with each bit of its encoding flipped, where that still decodes.
+pub fn with_bits_flipped<T: Encode + Decode>(value: &T) -> Vec<T> {
+    let bytes = value.encode();
+    (0..bytes.len() * 8)
+        .filter_map(|bit| {
+            let mut bytes = bytes.clone();
+            bytes[bit / 8] ^= 1 << (bit % 8);
+            T::decode(&mut bytes.as_slice()).ok()
+        })
+        .collect()
+}
