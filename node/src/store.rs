@@ -1,0 +1,455 @@
+//! Everything a validator keeps on disk: the ledger (one redb file) and its [`VoteLog`].
+//!
+//! The ledger's file holds blocks, receipts, state, the header log and certificates. One block is
+//! one transaction of the database, atomic and durable when [`Store::commit`] returns: after a
+//! crash the file ends with the block whose commit returned, or with the one that was being
+//! written, whole. Commits are two-phase, because the bytes in a block are other people's and
+//! redb's checksum is not a cryptographic one.
+//!
+//! Opening reads the whole file once and compares redb's checksums, as redb has to after a crash
+//! anyway; so damage is reported at the start and not met, as a panic, in the middle of a block.
+//! It then checks that the newest block is what its header and the header log say.
+
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+
+use chancery_ledger::block::{receipts_root, transactions_root};
+use chancery_ledger::checkpoint::CheckpointCertificate;
+use chancery_ledger::header_log::{HeaderLog, LogNode, inclusion_proof};
+use chancery_ledger::state_tree::key_hash;
+use chancery_ledger::transaction::SignedTransaction;
+use chancery_ledger::{Batch, ChainId, Hash, Header, Height, Receipt};
+use parity_scale_codec::Encode as _;
+use redb::{Database, Durability, ReadableDatabase as _, ReadableTable as _, WriteTransaction};
+
+use disk::{LockError, LockedFile, directory_of, sync_directory};
+use snapshot::Tables;
+
+mod disk;
+mod error;
+#[cfg(test)]
+mod simulated_disk;
+mod snapshot;
+mod tables;
+#[cfg(test)]
+mod tests;
+mod vote_log;
+
+pub use error::{STORAGE_FAILED_EXIT_CODE, StoreError, storage_failed};
+pub use redb::StorageBackend;
+pub use snapshot::{Snapshot, StoredBlock, Tip, TransactionPlace};
+pub use vote_log::{VoteLog, VoteLogError};
+
+/// Memory for pages of the ledger, besides what the system caches of the file: enough for the
+/// upper levels of every table of a ledger with some millions of entries, and little enough for
+/// four nodes on a laptop.
+const CACHE_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// What every redb file begins with.
+const REDB_MAGIC: [u8; 9] = *b"redb\x1a\x0a\xa9\x0d\x0a";
+
+/// The block that a ledger begins with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GenesisBlock {
+    /// Of height 0, with no transactions.
+    pub header: Header,
+    /// The state that its `state_root` is over.
+    pub state: BTreeMap<Vec<u8>, Vec<u8>>,
+}
+
+/// A block to be written.
+#[derive(Debug, Clone, Copy)]
+pub struct BlockWrite<'a> {
+    /// The child of the newest block.
+    pub header: &'a Header,
+    /// What was ordered.
+    pub batch: &'a Batch,
+    /// Those of the batch that were executed, in its order.
+    pub transactions: &'a [SignedTransaction],
+    /// One for each of them.
+    pub receipts: &'a [Receipt],
+    /// Keys of the state with their new value; none where the key is removed.
+    pub changes: &'a BTreeMap<Vec<u8>, Option<Vec<u8>>>,
+    /// What the header completed in the header log.
+    pub log_nodes: &'a [LogNode],
+    /// The log with the header.
+    pub log: &'a HeaderLog,
+    /// Certificates that became known since the block before.
+    pub certificates: &'a [CheckpointCertificate],
+}
+
+/// A ledger on disk. One thread writes, any number read.
+#[derive(Debug)]
+pub struct Store {
+    database: Database,
+}
+
+impl Store {
+    /// Makes the file of a new ledger. A crash in between leaves no file of that name.
+    ///
+    /// # Errors
+    /// If there is one already, or the system refuses.
+    ///
+    /// # Panics
+    /// If `genesis` is no genesis block.
+    pub fn create(path: &Path, genesis: &GenesisBlock) -> Result<(), StoreError> {
+        if path.exists() {
+            let path = path.to_path_buf();
+            return Err(StoreError::AlreadyExists { path });
+        }
+        let doing = "creating the ledger";
+        let io_error = |source| StoreError::Io { doing, source };
+        let new = path.with_added_extension("new");
+        let file = LockedFile::create(&new).map_err(|error| cannot_open(&new, error))?;
+        let store = Self::create_on(file, genesis)?;
+        store
+            .database
+            .close()
+            .map_err(|error| StoreError::database(doing, error.into()))?;
+        std::fs::rename(&new, path).map_err(io_error)?;
+        sync_directory(directory_of(path)).map_err(io_error)
+    }
+
+    /// Opens the ledger of `chain`.
+    ///
+    /// # Errors
+    /// If it is missing, in use, of another chain, no ledger or damaged, or the system refuses.
+    pub fn open(path: &Path, chain: ChainId) -> Result<Self, StoreError> {
+        let file = LockedFile::open(path).map_err(|error| cannot_open(path, error))?;
+        Self::open_on(file, chain)
+    }
+
+    /// Makes a new ledger on an empty disk.
+    ///
+    /// # Errors
+    /// If the disk refuses.
+    ///
+    /// # Panics
+    /// If `genesis` is no genesis block.
+    pub fn create_on(
+        disk: impl StorageBackend,
+        genesis: &GenesisBlock,
+    ) -> Result<Self, StoreError> {
+        let GenesisBlock { header, state } = genesis;
+        assert_eq!(header.height, Height(0), "a ledger begins at height 0");
+        assert_eq!(
+            header.state_count,
+            state.len() as u64,
+            "the header is of this state"
+        );
+        let store = Self {
+            database: open_database(disk, false)?,
+        };
+        let mut log = HeaderLog::default();
+        let log_nodes = log.append(header.hash());
+        let changes = state
+            .iter()
+            .map(|(k, v)| (k.clone(), Some(v.clone())))
+            .collect();
+        store.write("writing the genesis block", |write| {
+            let mut meta = write.open_table(tables::META)?;
+            meta.insert(tables::SCHEMA, tables::SCHEMA_VERSION.encode().as_slice())?;
+            meta.insert(tables::CHAIN, header.chain.encode().as_slice())?;
+            drop(meta);
+            write.open_table(tables::CERTIFICATES)?;
+            let genesis = BlockWrite {
+                header,
+                batch: &Batch::empty(),
+                transactions: &[],
+                receipts: &[],
+                changes: &changes,
+                log_nodes: &log_nodes,
+                log: &log,
+                certificates: &[],
+            };
+            write_block(write, genesis)
+        })?;
+        Ok(store)
+    }
+
+    /// Opens a ledger of `chain` on a disk.
+    ///
+    /// # Errors
+    /// As [`Store::open`].
+    pub fn open_on(disk: impl StorageBackend, chain: ChainId) -> Result<Self, StoreError> {
+        check_magic(&disk)?;
+        // redb trusts some of what it reads before it has compared the checksums.
+        let opened = catch_unwind(AssertUnwindSafe(|| {
+            let store = Self {
+                database: open_database(disk, true)?,
+            };
+            verify(&store.tables()?, chain)?;
+            Ok(store)
+        }));
+        opened.unwrap_or_else(|_| Err(StoreError::damaged("the database cannot make sense of it")))
+    }
+
+    /// Writes a block: all of it, durably, or nothing.
+    ///
+    /// # Errors
+    /// Any error is final: what is durable is not known, and the process must end.
+    ///
+    /// # Panics
+    /// If the block is not the child of the newest one, or its parts do not belong together.
+    pub fn commit(&self, block: BlockWrite<'_>) -> Result<(), StoreError> {
+        self.write("writing a block", |write| {
+            check_is_next(write, &block)?;
+            write_block(write, block)
+        })
+    }
+
+    /// Writes a certificate with no block, as durably.
+    ///
+    /// # Errors
+    /// As [`Store::commit`].
+    pub fn put_certificate(&self, certificate: &CheckpointCertificate) -> Result<(), StoreError> {
+        self.write("writing a certificate", |write| {
+            write_certificates(write, std::slice::from_ref(certificate))
+        })
+    }
+
+    /// The ledger as it is now.
+    #[must_use]
+    pub fn read(&self) -> Snapshot {
+        Snapshot::new(self.tables().unwrap_or_else(|error| storage_failed(&error)))
+    }
+
+    /// The newest block.
+    #[must_use]
+    pub fn tip(&self) -> Tip {
+        self.read().tip()
+    }
+
+    fn tables(&self) -> Result<Tables, StoreError> {
+        let doing = "reading the ledger";
+        let begun = self.database.begin_read();
+        let read = begun.map_err(|error| StoreError::database(doing, error.into()))?;
+        Tables::open(&read).map_err(|error| match error {
+            redb::Error::TableDoesNotExist(_) | redb::Error::TableTypeMismatch { .. } => {
+                StoreError::NotALedger {
+                    reason: "it has not the tables of one",
+                }
+            }
+            error => StoreError::database(doing, error),
+        })
+    }
+
+    fn write(
+        &self,
+        doing: &'static str,
+        work: impl FnOnce(&WriteTransaction) -> Result<(), redb::Error>,
+    ) -> Result<(), StoreError> {
+        let all = || -> Result<(), redb::Error> {
+            let mut write = self.database.begin_write()?;
+            write.set_durability(Durability::Immediate)?;
+            write.set_two_phase_commit(true);
+            work(&write)?;
+            Ok(write.commit()?)
+        };
+        all().map_err(|error| StoreError::database(doing, error))
+    }
+}
+
+fn open_database(disk: impl StorageBackend, check_integrity: bool) -> Result<Database, StoreError> {
+    Database::builder()
+        .set_cache_size(CACHE_BYTES_MAX)
+        .set_check_integrity_on_open(check_integrity)
+        .create_with_backend(disk)
+        .map_err(|error| StoreError::database("opening the ledger", error.into()))
+}
+
+/// redb would make a new database of an empty file.
+fn check_magic(disk: &dyn StorageBackend) -> Result<(), StoreError> {
+    let io_error = |source| StoreError::Io {
+        doing: "opening the ledger",
+        source,
+    };
+    let mut magic = [0; REDB_MAGIC.len()];
+    if disk.len().map_err(io_error)? >= magic.len() as u64 {
+        disk.read(0, &mut magic).map_err(io_error)?;
+    }
+    if magic == REDB_MAGIC {
+        Ok(())
+    } else {
+        Err(StoreError::NotALedger {
+            reason: "it does not begin as a redb file does",
+        })
+    }
+}
+
+/// Checks that the ledger is of `chain` and that its newest block, its header log and its tables
+/// belong together.
+fn verify(tables: &Tables, chain: ChainId) -> Result<(), StoreError> {
+    let (schema, found) = (tables.schema()?, tables.chain()?);
+    if schema != tables::SCHEMA_VERSION {
+        let supported = tables::SCHEMA_VERSION;
+        return Err(StoreError::Schema {
+            found: schema,
+            supported,
+        });
+    }
+    if found != chain {
+        return Err(StoreError::OtherChain {
+            found,
+            expected: chain,
+        });
+    }
+    let Tip { header, log, .. } = tables.tip()?;
+    let height = header.height;
+    let missing = || StoreError::damaged(format!("block {height} is missing"));
+    let block = tables.block(height)?.ok_or_else(missing)?;
+    let belongs = header.chain == chain
+        && header.batch == block.batch.digest()
+        && header.transactions_root == transactions_root(&block.transactions)
+        && header.receipts_root == receipts_root(&block.receipts);
+    if !belongs {
+        let reason = format!("block {height} is not what its header says");
+        return Err(StoreError::damaged(reason));
+    }
+    let size = height.next().0;
+    let node = |level, index| tables.log_node(level, index).ok().flatten();
+    let proof = inclusion_proof(height.0, size, &node);
+    let is_last_leaf = log.size() == size
+        && proof.is_some_and(|proof| proof.verify(&header.hash(), &log.root()).is_ok());
+    if !is_last_leaf {
+        let reason = format!("block {height} is not the last leaf of the header log");
+        return Err(StoreError::damaged(reason));
+    }
+    Ok(())
+}
+
+/// A caller that writes anything else is wrong, and must not be allowed to go on.
+fn check_is_next(write: &WriteTransaction, block: &BlockWrite<'_>) -> Result<(), redb::Error> {
+    let BlockWrite { header, log, .. } = block;
+    let headers = write.open_table(tables::HEADERS)?;
+    let last = headers.last()?;
+    let (_, tip) = last.expect("a store is made with a genesis block");
+    let tip: Header = tables::decode("the newest header", tip.value())
+        .map_err(|error| redb::Error::Corrupted(error.to_string()))?;
+    assert_eq!(
+        header.height,
+        tip.height.next(),
+        "blocks are written in order"
+    );
+    assert_eq!(
+        header.parent,
+        tip.hash(),
+        "a block is written after its parent"
+    );
+    assert_eq!(
+        log.size(),
+        header.height.next().0,
+        "the log has a leaf for every block"
+    );
+    Ok(())
+}
+
+fn write_block(write: &WriteTransaction, block: BlockWrite<'_>) -> Result<(), redb::Error> {
+    let BlockWrite {
+        header,
+        batch,
+        transactions,
+        receipts,
+        changes,
+        log_nodes,
+        log,
+        ..
+    } = block;
+    assert_eq!(
+        transactions.len(),
+        receipts.len(),
+        "every transaction has its receipt"
+    );
+    let height = header.height.0;
+    // SCALE of a `Body`.
+    let body = (batch, positions(batch, transactions)).encode();
+    write
+        .open_table(tables::HEADERS)?
+        .insert(height, header.encode().as_slice())?;
+    write
+        .open_table(tables::BLOCKS)?
+        .insert(height, body.as_slice())?;
+    write
+        .open_table(tables::RECEIPTS)?
+        .insert(height, receipts.encode().as_slice())?;
+    write
+        .open_table(tables::META)?
+        .insert(tables::LOG, log.encode().as_slice())?;
+
+    // Neighbours in a table are written together.
+    let mut ids: Vec<_> = transactions
+        .iter()
+        .map(SignedTransaction::id)
+        .zip(0_u32..)
+        .collect();
+    ids.sort_unstable();
+    let mut table = write.open_table(tables::TRANSACTIONS)?;
+    for (id, index) in ids {
+        let earlier = table.insert(&id.0, (height, index))?;
+        assert!(earlier.is_none(), "transaction {id} is executed only once");
+    }
+
+    let mut sorted: Vec<(Hash, _)> = changes.iter().map(|c| (key_hash(c.0), c)).collect();
+    sorted.sort_unstable_by_key(|(hash, _)| *hash);
+    let mut table = write.open_table(tables::STATE)?;
+    for (hash, (key, value)) in sorted {
+        match value {
+            Some(value) => {
+                table.insert(&hash.0, tables::state_row(key, value).as_slice())?;
+            }
+            None => {
+                table.remove(&hash.0)?;
+            }
+        }
+    }
+
+    let mut table = write.open_table(tables::LOG_NODES)?;
+    for LogNode { level, index, hash } in log_nodes {
+        table.insert((*level, *index), &hash.0)?;
+    }
+    write_certificates(write, block.certificates)
+}
+
+fn write_certificates(
+    write: &WriteTransaction,
+    certificates: &[CheckpointCertificate],
+) -> Result<(), redb::Error> {
+    if certificates.is_empty() {
+        return Ok(());
+    }
+    let mut table = write.open_table(tables::CERTIFICATES)?;
+    for certificate in certificates {
+        table.insert(
+            certificate.statement.height.0,
+            certificate.encode().as_slice(),
+        )?;
+    }
+    Ok(())
+}
+
+/// Where the executed transactions stand in their batch.
+fn positions(batch: &Batch, executed: &[SignedTransaction]) -> Vec<u32> {
+    let mut rest = (0_u32..).zip(&batch.transactions);
+    let position = |transaction: &SignedTransaction| {
+        let found = rest.find(|(_, of_batch)| *of_batch == transaction);
+        found
+            .expect("what is executed stands in the batch, in its order")
+            .0
+    };
+    executed.iter().map(position).collect()
+}
+
+fn cannot_open(path: &Path, error: LockError) -> StoreError {
+    let path = path.to_path_buf();
+    match error {
+        LockError::Locked => StoreError::Locked { path },
+        LockError::Io(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            StoreError::Missing { path }
+        }
+        LockError::Io(source) => StoreError::Io {
+            doing: "opening the ledger",
+            source,
+        },
+    }
+}

@@ -1,0 +1,85 @@
+//! Files as the store and the vote log use them: locked for one process, read and written at
+//! offsets, and made known to their directory.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io;
+use std::os::unix::fs::FileExt as _;
+use std::path::Path;
+
+use redb::StorageBackend;
+
+/// A file that this process alone has open for writing, as long as the value lives.
+#[derive(Debug)]
+pub(super) struct LockedFile(File);
+
+/// Why a file could not be opened and locked.
+#[derive(Debug)]
+pub(super) enum LockError {
+    /// Another process has it.
+    Locked,
+    /// The system's word.
+    Io(io::Error),
+}
+
+impl LockedFile {
+    /// Opens a file that exists.
+    pub(super) fn open(path: &Path) -> Result<Self, LockError> {
+        let file = OpenOptions::new().read(true).write(true).open(path);
+        Self::lock(file.map_err(LockError::Io)?)
+    }
+
+    /// Opens a new, empty file; one of that name loses its content.
+    pub(super) fn create(path: &Path) -> Result<Self, LockError> {
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(true);
+        Self::lock(options.open(path).map_err(LockError::Io)?)
+    }
+
+    fn lock(file: File) -> Result<Self, LockError> {
+        match file.try_lock() {
+            Ok(()) => Ok(Self(file)),
+            Err(TryLockError::WouldBlock) => Err(LockError::Locked),
+            Err(TryLockError::Error(error)) => Err(LockError::Io(error)),
+        }
+    }
+}
+
+impl StorageBackend for LockedFile {
+    fn len(&self) -> io::Result<u64> {
+        Ok(self.0.metadata()?.len())
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        self.0.read_exact_at(out, offset)
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.0.set_len(len)
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        self.0.sync_data()
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        self.0.write_all_at(data, offset)
+    }
+
+    fn close(&self) -> io::Result<()> {
+        self.0.unlock()
+    }
+}
+
+/// Makes the names in a directory durable: without it a new or renamed file may be gone after a
+/// power failure, however well its content was synced.
+pub(super) fn sync_directory(directory: &Path) -> io::Result<()> {
+    File::open(directory)?.sync_all()
+}
+
+/// The directory that a file is in.
+pub(super) fn directory_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    }
+}

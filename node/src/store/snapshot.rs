@@ -1,0 +1,303 @@
+//! Reading: a view of the ledger as it was when a block had been written, whatever is written
+//! later.
+
+use chancery_ledger::checkpoint::CheckpointCertificate;
+use chancery_ledger::header_log::HeaderLog;
+use chancery_ledger::state_tree::{Leaf, LeafSource, key_hash, value_hash};
+use chancery_ledger::transaction::SignedTransaction;
+use chancery_ledger::{Batch, ChainId, Hash, Header, Height, Receipt, TransactionId};
+use parity_scale_codec::Decode;
+use redb::{AccessGuard, ReadOnlyTable, ReadTransaction, ReadableTable as _};
+
+use super::tables::{self, Body};
+use super::{StoreError, storage_failed};
+
+/// The newest block of a ledger.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tip {
+    /// Its header.
+    pub header: Header,
+    /// The header log whose last leaf it is.
+    pub log: HeaderLog,
+    /// The newest certificate that is stored, of this block or of an earlier one.
+    pub certificate: Option<CheckpointCertificate>,
+}
+
+/// A block with everything that was made of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredBlock {
+    /// Its header.
+    pub header: Header,
+    /// What PBFT ordered.
+    pub batch: Batch,
+    /// Those of the batch that were executed, in order.
+    pub transactions: Vec<SignedTransaction>,
+    /// One for each of them.
+    pub receipts: Vec<Receipt>,
+}
+
+/// Where a transaction was executed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TransactionPlace {
+    /// The block.
+    pub height: Height,
+    /// Among the executed transactions of the block.
+    pub index: u32,
+}
+
+/// A consistent view. It costs some twenty microseconds to make; while it lives, the file keeps
+/// what it can see.
+///
+/// Its methods return no errors: a disk that cannot be read ends the process
+/// ([`storage_failed`]).
+#[derive(Debug)]
+pub struct Snapshot {
+    tables: Tables,
+}
+
+/// As [`Snapshot`], with errors: for opening, which reports them.
+pub(super) struct Tables {
+    meta: ReadOnlyTable<&'static str, &'static [u8]>,
+    headers: ReadOnlyTable<u64, &'static [u8]>,
+    blocks: ReadOnlyTable<u64, &'static [u8]>,
+    receipts: ReadOnlyTable<u64, &'static [u8]>,
+    transactions: ReadOnlyTable<&'static [u8; 32], (u64, u32)>,
+    state: ReadOnlyTable<&'static [u8; 32], &'static [u8]>,
+    certificates: ReadOnlyTable<u64, &'static [u8]>,
+    log_nodes: ReadOnlyTable<(u8, u64), &'static [u8; 32]>,
+}
+
+impl std::fmt::Debug for Tables {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Tables").finish_non_exhaustive()
+    }
+}
+
+impl Snapshot {
+    pub(super) fn new(tables: Tables) -> Self {
+        Self { tables }
+    }
+
+    /// The newest block.
+    #[must_use]
+    pub fn tip(&self) -> Tip {
+        or_end(self.tables.tip())
+    }
+
+    /// The value under a key of the state.
+    #[must_use]
+    pub fn state_get(&self, key: &[u8]) -> Option<Vec<u8>> {
+        or_end(self.tables.state_get(key))
+    }
+
+    /// The hashes of every key and value of the state, in ascending order of the key's hash: what
+    /// a state tree is built from. It reads the whole state.
+    pub fn state_leaves(&self) -> impl Iterator<Item = Leaf> {
+        let rows = or_end(self.tables.state.iter().map_err(reading));
+        rows.map(|row| or_end(row.map_err(reading).and_then(|(key, row)| leaf(&key, &row))))
+    }
+
+    /// Every key of the state with its value, in ascending order of the key's hash.
+    pub fn state_entries(&self) -> impl Iterator<Item = (Vec<u8>, Vec<u8>)> {
+        let rows = or_end(self.tables.state.iter().map_err(reading));
+        rows.map(|row| {
+            or_end(row.map_err(reading).and_then(|(_, row)| {
+                let (key, value) = tables::split_state_row(row.value())?;
+                Ok((key.to_vec(), value.to_vec()))
+            }))
+        })
+    }
+
+    /// Where a transaction was executed, if it was.
+    #[must_use]
+    pub fn transaction(&self, id: &TransactionId) -> Option<TransactionPlace> {
+        let place = or_end(self.tables.transactions.get(&id.0).map_err(reading))?;
+        let (height, index) = place.value();
+        Some(TransactionPlace {
+            height: Height(height),
+            index,
+        })
+    }
+
+    /// The header of a block, if there is one at that height.
+    #[must_use]
+    pub fn header(&self, height: Height) -> Option<Header> {
+        or_end(self.tables.header(height))
+    }
+
+    /// A block, if there is one at that height.
+    #[must_use]
+    pub fn block(&self, height: Height) -> Option<StoredBlock> {
+        or_end(self.tables.block(height))
+    }
+
+    /// The receipts of a block, if there is one at that height.
+    #[must_use]
+    pub fn receipts(&self, height: Height) -> Option<Vec<Receipt>> {
+        or_end(self.tables.receipts(height))
+    }
+
+    /// The first certificate that covers a height.
+    #[must_use]
+    pub fn certificate_at_or_after(&self, height: Height) -> Option<CheckpointCertificate> {
+        or_end(self.tables.certificate_at_or_after(height))
+    }
+
+    /// The certificate of the greatest height.
+    #[must_use]
+    pub fn newest_certificate(&self) -> Option<CheckpointCertificate> {
+        or_end(self.tables.newest_certificate())
+    }
+
+    /// A whole subtree of the header log, for proofs.
+    #[must_use]
+    pub fn log_node(&self, level: u8, index: u64) -> Option<Hash> {
+        or_end(self.tables.log_node(level, index))
+    }
+}
+
+impl LeafSource for Snapshot {
+    fn leaves(&self, from: &[u8; 32], to_inclusive: &[u8; 32]) -> Vec<Leaf> {
+        or_end(self.tables.leaves(from, to_inclusive))
+    }
+}
+
+impl Tables {
+    /// Opens every table; an error means that the file is no ledger.
+    pub(super) fn open(transaction: &ReadTransaction) -> Result<Self, redb::Error> {
+        Ok(Self {
+            meta: transaction.open_table(tables::META)?,
+            headers: transaction.open_table(tables::HEADERS)?,
+            blocks: transaction.open_table(tables::BLOCKS)?,
+            receipts: transaction.open_table(tables::RECEIPTS)?,
+            transactions: transaction.open_table(tables::TRANSACTIONS)?,
+            state: transaction.open_table(tables::STATE)?,
+            certificates: transaction.open_table(tables::CERTIFICATES)?,
+            log_nodes: transaction.open_table(tables::LOG_NODES)?,
+        })
+    }
+
+    pub(super) fn schema(&self) -> Result<u16, StoreError> {
+        self.meta(tables::SCHEMA)
+    }
+
+    pub(super) fn chain(&self) -> Result<ChainId, StoreError> {
+        self.meta(tables::CHAIN)
+    }
+
+    pub(super) fn tip(&self) -> Result<Tip, StoreError> {
+        let last = self.headers.last().map_err(reading)?;
+        let (_, header) = last.ok_or_else(|| StoreError::damaged("there is no block"))?;
+        Ok(Tip {
+            header: tables::decode("the newest header", header.value())?,
+            log: self.meta(tables::LOG)?,
+            certificate: self.newest_certificate()?,
+        })
+    }
+
+    pub(super) fn header(&self, height: Height) -> Result<Option<Header>, StoreError> {
+        at_height("a header", &self.headers, height)
+    }
+
+    pub(super) fn receipts(&self, height: Height) -> Result<Option<Vec<Receipt>>, StoreError> {
+        at_height("receipts", &self.receipts, height)
+    }
+
+    pub(super) fn block(&self, height: Height) -> Result<Option<StoredBlock>, StoreError> {
+        let Some(header) = self.header(height)? else {
+            return Ok(None);
+        };
+        let missing = || StoreError::damaged(format!("a part of block {height} is missing"));
+        let body: Option<Body> = at_height("a block", &self.blocks, height)?;
+        let Body { batch, executed } = body.ok_or_else(missing)?;
+        let transaction = |index: &u32| {
+            let index = usize::try_from(*index).ok()?;
+            batch.transactions.get(index).cloned()
+        };
+        let transactions: Option<Vec<_>> = executed.iter().map(transaction).collect();
+        Ok(Some(StoredBlock {
+            header,
+            transactions: transactions.ok_or_else(missing)?,
+            receipts: self.receipts(height)?.ok_or_else(missing)?,
+            batch,
+        }))
+    }
+
+    pub(super) fn log_node(&self, level: u8, index: u64) -> Result<Option<Hash>, StoreError> {
+        let node = self.log_nodes.get((level, index)).map_err(reading)?;
+        Ok(node.map(|node| Hash(*node.value())))
+    }
+
+    fn state_get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        let row = self.state.get(&key_hash(key).0).map_err(reading)?;
+        let Some(row) = row else {
+            return Ok(None);
+        };
+        let (found, value) = tables::split_state_row(row.value())?;
+        if found != key {
+            return Err(StoreError::damaged("a row of the state has another key"));
+        }
+        Ok(Some(value.to_vec()))
+    }
+
+    fn leaves(&self, from: &[u8; 32], to_inclusive: &[u8; 32]) -> Result<Vec<Leaf>, StoreError> {
+        let rows = self
+            .state
+            .range::<&[u8; 32]>(from..=to_inclusive)
+            .map_err(reading)?;
+        rows.map(|row| row.map_err(reading).and_then(|(key, row)| leaf(&key, &row)))
+            .collect()
+    }
+
+    fn certificate_at_or_after(
+        &self,
+        height: Height,
+    ) -> Result<Option<CheckpointCertificate>, StoreError> {
+        let first = self.certificates.range(height.0..).map_err(reading)?.next();
+        certificate(first.transpose().map_err(reading)?)
+    }
+
+    fn newest_certificate(&self) -> Result<Option<CheckpointCertificate>, StoreError> {
+        certificate(self.certificates.last().map_err(reading)?)
+    }
+
+    fn meta<T: Decode>(&self, name: &'static str) -> Result<T, StoreError> {
+        let value = self.meta.get(name).map_err(reading)?;
+        let value = value.ok_or(StoreError::NotALedger {
+            reason: "its description is missing",
+        })?;
+        tables::decode(name, value.value())
+    }
+}
+
+type Row<'a> = (AccessGuard<'a, u64>, AccessGuard<'a, &'static [u8]>);
+
+fn certificate(row: Option<Row<'_>>) -> Result<Option<CheckpointCertificate>, StoreError> {
+    row.map(|(_, value)| tables::decode("a certificate", value.value()))
+        .transpose()
+}
+
+fn at_height<T: Decode>(
+    what: &str,
+    table: &ReadOnlyTable<u64, &'static [u8]>,
+    height: Height,
+) -> Result<Option<T>, StoreError> {
+    let row = table.get(height.0).map_err(reading)?;
+    row.map(|row| tables::decode(what, row.value())).transpose()
+}
+
+fn leaf(
+    key: &AccessGuard<'_, &'static [u8; 32]>,
+    row: &AccessGuard<'_, &'static [u8]>,
+) -> Result<Leaf, StoreError> {
+    let (_, value) = tables::split_state_row(row.value())?;
+    Ok((Hash(*key.value()), value_hash(value)))
+}
+
+fn reading(error: redb::StorageError) -> StoreError {
+    StoreError::database("reading the ledger", error.into())
+}
+
+fn or_end<T>(result: Result<T, StoreError>) -> T {
+    result.unwrap_or_else(|error| storage_failed(&error))
+}

@@ -1,0 +1,75 @@
+//! The tables of a ledger's file. A key of 32 bytes is a hash; numbers sort as numbers; a value in
+//! SCALE is the canonical encoding of one type.
+
+use chancery_ledger::Batch;
+use parity_scale_codec::{Compact, Decode, DecodeAll, Encode};
+use redb::TableDefinition;
+
+use super::StoreError;
+
+type Bytes = &'static [u8];
+type HashBytes = &'static [u8; 32];
+
+/// [`SCHEMA`], [`CHAIN`] and [`LOG`].
+pub(super) const META: TableDefinition<'_, &str, Bytes> = TableDefinition::new("meta");
+/// Height -> SCALE(Header).
+pub(super) const HEADERS: TableDefinition<'_, u64, Bytes> = TableDefinition::new("headers");
+/// Height -> SCALE([`Body`]).
+pub(super) const BLOCKS: TableDefinition<'_, u64, Bytes> = TableDefinition::new("blocks");
+/// Height -> SCALE(Vec<Receipt>).
+pub(super) const RECEIPTS: TableDefinition<'_, u64, Bytes> = TableDefinition::new("receipts");
+/// Transaction id -> (height, index in the block). This is the replay set.
+pub(super) const TRANSACTIONS: TableDefinition<'_, HashBytes, (u64, u32)> =
+    TableDefinition::new("transactions");
+/// SHA-256(key) -> SCALE(key, value): sorted so, it is the bottom of the state tree.
+pub(super) const STATE: TableDefinition<'_, HashBytes, Bytes> = TableDefinition::new("state");
+/// Height -> SCALE(CheckpointCertificate).
+pub(super) const CERTIFICATES: TableDefinition<'_, u64, Bytes> =
+    TableDefinition::new("certificates");
+/// (level, index) -> the root of a whole subtree of the header log.
+pub(super) const LOG_NODES: TableDefinition<'_, (u8, u64), HashBytes> =
+    TableDefinition::new("log_nodes");
+
+/// In [`META`]: SCALE(u16), [`SCHEMA_VERSION`].
+pub(super) const SCHEMA: &str = "schema";
+/// In [`META`]: the 32 bytes of the chain id.
+pub(super) const CHAIN: &str = "chain";
+/// In [`META`]: SCALE(HeaderLog) after the newest block.
+pub(super) const LOG: &str = "log";
+
+/// The version of these tables.
+pub(super) const SCHEMA_VERSION: u16 = 1;
+
+/// A block without its header: the batch as it was ordered, and which of its transactions were
+/// executed, so that nothing is stored twice.
+#[derive(Debug, Decode)]
+pub(super) struct Body {
+    pub(super) batch: Batch,
+    /// Positions in the batch, ascending.
+    pub(super) executed: Vec<u32>,
+}
+
+/// Reads a value that this program wrote.
+pub(super) fn decode<T: Decode>(what: &str, mut bytes: &[u8]) -> Result<T, StoreError> {
+    T::decode_all(&mut bytes).map_err(|_| StoreError::damaged(format!("{what} cannot be decoded")))
+}
+
+/// A row of [`STATE`].
+pub(super) fn state_row(key: &[u8], value: &[u8]) -> Vec<u8> {
+    (key, value).encode()
+}
+
+/// The key and the value of a row of [`STATE`].
+pub(super) fn split_state_row(mut row: &[u8]) -> Result<(&[u8], &[u8]), StoreError> {
+    let mut part = || {
+        let Compact(length) = Compact::<u32>::decode(&mut row).ok()?;
+        let (part, rest) = row.split_at_checked(usize::try_from(length).ok()?)?;
+        row = rest;
+        Some(part)
+    };
+    let (key, value) = (part(), part());
+    match (key, value) {
+        (Some(key), Some(value)) if row.is_empty() => Ok((key, value)),
+        _ => Err(StoreError::damaged("a row of the state cannot be decoded")),
+    }
+}

@@ -1,0 +1,507 @@
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use chancery_ledger::SecretKey;
+use proptest::prelude::*;
+
+use super::*;
+use crate::store::simulated_disk::{Power, SimulatedDisk, TearSectors, chances};
+
+fn owner() -> PublicKey {
+    SecretKey::from_seed(&[1; 32]).public()
+}
+
+fn boxed(disks: &[SimulatedDisk; 2]) -> [Box<dyn StorageBackend>; 2] {
+    let [a, b] = disks.clone();
+    [Box::new(a), Box::new(b)]
+}
+
+fn new_disks(power: &Power) -> [SimulatedDisk; 2] {
+    [SimulatedDisk::new(power), SimulatedDisk::new(power)]
+}
+
+fn create(disks: &[SimulatedDisk; 2]) -> VoteLog {
+    VoteLog::create_on(boxed(disks), owner()).expect("the disks are empty")
+}
+
+fn open(disks: &[SimulatedDisk; 2]) -> Result<(VoteLog, Vec<Vec<u8>>), VoteLogError> {
+    VoteLog::open_on(boxed(disks), owner())
+}
+
+fn of_bytes(bytes: [Vec<u8>; 2]) -> [SimulatedDisk; 2] {
+    bytes.map(|bytes| SimulatedDisk::of(bytes, &Power::default()))
+}
+
+fn slices(records: &[Vec<u8>]) -> Vec<&[u8]> {
+    records.iter().map(Vec::as_slice).collect()
+}
+
+/// Something to do to a log.
+#[derive(Debug, Clone)]
+enum Step {
+    Append(Vec<Vec<u8>>),
+    /// Keeps the newest so many records.
+    Compact(usize),
+}
+
+impl Step {
+    fn apply_to_model(&self, model: &mut Vec<Vec<u8>>) {
+        match self {
+            Self::Append(records) => model.extend(records.iter().cloned()),
+            Self::Compact(keep) => *model = model.split_off(model.len().saturating_sub(*keep)),
+        }
+    }
+
+    /// `after` is what the log holds when it is done.
+    fn apply(&self, log: &mut VoteLog, after: &[Vec<u8>]) -> Result<(), VoteLogError> {
+        match self {
+            Self::Append(records) => log.append_all(&slices(records)),
+            Self::Compact(_) => log.compact(&slices(after)),
+        }
+    }
+}
+
+fn record(tag: u8, length: usize) -> Vec<u8> {
+    (0..length)
+        .map(|i| tag.wrapping_add(u8::try_from(i % 251).expect("below 251")))
+        .collect()
+}
+
+fn steps() -> Vec<Step> {
+    vec![
+        Step::Append(vec![record(1, 200)]),
+        Step::Append(vec![record(2, 10), record(3, 1500), Vec::new()]),
+        Step::Append(vec![record(4, 468)]),
+        Step::Compact(2),
+        Step::Append(vec![record(5, 469), record(6, 5000)]),
+        Step::Compact(0),
+        Step::Append(vec![vec![0; 4000]]),
+        Step::Compact(1),
+        Step::Append(vec![record(7, 1_100_000)]),
+        Step::Append(vec![record(8, 1)]),
+    ]
+}
+
+/// Runs the steps until one fails; returns what the log held durably, and what it may hold if the
+/// failed step was done.
+fn run(
+    log: &mut VoteLog,
+    model: Vec<Vec<u8>>,
+    steps: &[Step],
+) -> (Vec<Vec<u8>>, Option<Vec<Vec<u8>>>) {
+    let mut durable = model;
+    for step in steps {
+        let mut after = durable.clone();
+        step.apply_to_model(&mut after);
+        if step.apply(log, &after).is_err() {
+            return (durable, Some(after));
+        }
+        durable = after;
+    }
+    (durable, None)
+}
+
+#[test]
+fn power_lost_at_any_operation_loses_nothing_that_was_promised() {
+    let power = Power::default();
+    let disks = new_disks(&power);
+    run(&mut create(&disks), Vec::new(), &steps());
+    let operations = power.used();
+    for cut in 0..operations {
+        for seed in 0..6 {
+            let mut chance = chances(cut * 1000 + seed);
+            let tear = if seed < 3 {
+                TearSectors::No
+            } else {
+                TearSectors::Yes
+            };
+            check_crash(cut, &mut chance, tear);
+        }
+    }
+}
+
+fn check_crash(cut: u64, chance: &mut dyn FnMut(u64) -> u64, tear: TearSectors) {
+    let power = Power::default();
+    let disks = new_disks(&power);
+    power.cut_after(cut);
+    let Ok(mut log) = VoteLog::create_on(boxed(&disks), owner()) else {
+        return check_half_created(&disks, chance, tear);
+    };
+    let (durable, perhaps) = run(&mut log, Vec::new(), &steps());
+    let at = format!("power cut after {cut} operations");
+    if perhaps.is_some() {
+        let again = log.append_all(&[b"x"]);
+        assert!(
+            matches!(again, Err(VoteLogError::FailedBefore)),
+            "{at}: failing is final"
+        );
+    }
+    // Power goes once more while the log is opened, and once more, and so on.
+    let mut bytes = disks.map(|disk| disk.after_power_loss(chance, tear));
+    for cut in 0.. {
+        let power = Power::default();
+        let disks = bytes.map(|bytes| SimulatedDisk::of(bytes, &power));
+        power.cut_after(cut);
+        let Ok((mut log, records)) = open(&disks) else {
+            bytes = disks.map(|disk| disk.after_power_loss(chance, tear));
+            assert!(cut < 100, "{at}: opening needs an end");
+            continue;
+        };
+        assert!(
+            records == durable || Some(&records) == perhaps.as_ref(),
+            "{at}: {} records, durable were {}",
+            records.len(),
+            durable.len()
+        );
+        // What was returned is durable: no sync is needed for it any more.
+        let disks = disks.map(|disk| disk.after_power_loss(&mut |_| 0, tear));
+        let (_, same) = open(&of_bytes(disks)).expect("was opened before");
+        assert_eq!(same, records, "{at}: what was returned can be lost");
+        power.cut_after(1000);
+        let (more, _) = run(&mut log, records, &steps());
+        assert_eq!(more.len(), 3, "{at}: the log goes on");
+        return;
+    }
+}
+
+fn check_half_created(
+    disks: &[SimulatedDisk; 2],
+    chance: &mut dyn FnMut(u64) -> u64,
+    tear: TearSectors,
+) {
+    let bytes = disks
+        .each_ref()
+        .map(|disk| disk.after_power_loss(chance, tear));
+    match open(&of_bytes(bytes)) {
+        Err(VoteLogError::NoHeader | VoteLogError::Damaged { .. }) => {}
+        Ok((_, records)) => assert!(records.is_empty()),
+        Err(error) => panic!("unexpected: {error}"),
+    }
+}
+
+/// A log of generation 2 with three groups, the first of them made by compaction.
+fn three_groups() -> ([Vec<u8>; 2], Vec<Vec<u8>>, [usize; 3]) {
+    let disks = new_disks(&Power::default());
+    let mut log = create(&disks);
+    let (old, records) = (
+        [record(9, 700)],
+        [record(1, 600), record(2, 30), record(3, 1000)],
+    );
+    log.append_all(&slices(&old)).expect("no fault");
+    log.compact(&[&records[0]]).expect("no fault");
+    let mut ends = vec![log.len_bytes()];
+    for record in &records[1..] {
+        log.append_all(&[record]).expect("no fault");
+        ends.push(log.len_bytes());
+    }
+    let ends: Vec<usize> = ends
+        .into_iter()
+        .map(|end| usize::try_from(end).expect("small"))
+        .collect();
+    (
+        disks.map(|disk| disk.bytes()),
+        records.to_vec(),
+        ends.try_into().expect("three"),
+    )
+}
+
+#[test]
+fn a_flipped_bit_never_changes_a_record_and_shows_unless_it_is_in_the_last_group() {
+    let ([a, b], records, [_, before_last, end]) = three_groups();
+    for at in 0..end + 2000 {
+        let mut damaged = b.clone();
+        damaged[at] ^= 1 << (at % 8);
+        match open(&of_bytes([a.clone(), damaged])) {
+            Ok((_, found)) if at >= before_last => {
+                assert!(records.starts_with(&found) && found.len() >= 2, "byte {at}");
+            }
+            // Zeroes between the end of a group and the next sector mean nothing.
+            Ok((_, found)) => assert_eq!(found, records, "byte {at}"),
+            Err(VoteLogError::NoHeader) => assert!(at < FILE_HEADER_BYTES),
+            Err(VoteLogError::Damaged { file, offset, .. }) => {
+                assert_eq!(file, "votes.b");
+                let start = usize::try_from(offset).expect("small");
+                assert!(
+                    start <= at && at < before_last,
+                    "byte {at} reported at {start}"
+                );
+            }
+            Err(error) => panic!("byte {at}: {error}"),
+        }
+    }
+}
+
+#[test]
+fn every_group_but_the_last_is_missed_when_it_is_zeroed() {
+    let ([a, b], _, [first, second, _]) = three_groups();
+    let start = usize::try_from(DATA_START).expect("small");
+    for (from, to) in [(start, first), (first, second), (start, second)] {
+        let mut damaged = b.clone();
+        damaged[from..to].fill(0);
+        let error = open(&of_bytes([a.clone(), damaged])).expect_err("a group is gone");
+        let at = from as u64;
+        assert!(
+            matches!(error, VoteLogError::Damaged { offset, .. } if offset == at),
+            "{error}"
+        );
+    }
+}
+
+#[test]
+fn a_file_cut_short_is_refused() {
+    let ([a, b], _, [first, ..]) = three_groups();
+    for length in [
+        FILE_HEADER_BYTES,
+        512,
+        4096,
+        first,
+        first + 512,
+        b.len() - 1,
+    ] {
+        let error = open(&of_bytes([a.clone(), b[..length].to_vec()])).expect_err("cut");
+        assert!(
+            matches!(error, VoteLogError::Damaged { .. }),
+            "{length}: {error}"
+        );
+    }
+    for length in [0, 1, FILE_HEADER_BYTES - 1] {
+        let error = open(&of_bytes([a.clone(), b[..length].to_vec()])).expect_err("cut");
+        assert!(matches!(error, VoteLogError::NoHeader), "{length}: {error}");
+    }
+}
+
+#[test]
+fn bytes_that_look_like_a_group_do_not_pass_for_one() {
+    let disks = new_disks(&Power::default());
+    let mut log = create(&disks);
+    log.append_all(&[b"first"]).expect("no fault");
+    let start = usize::try_from(DATA_START).expect("small");
+    let group = disks[0].bytes()[start..start + 512].to_vec();
+    // A record that carries a real group to the start of a sector, behind a torn one.
+    let end = log.len_bytes();
+    let mut record = vec![1; 512 - GROUP_HEADER_BYTES - 4];
+    record.extend(&group);
+    log.append_all(&[&record]).expect("no fault");
+    let mut bytes = disks.map(|disk| disk.bytes());
+    let torn = usize::try_from(end).expect("small");
+    assert_eq!(bytes[0][torn + 512..torn + 1024], group);
+    bytes[0][torn..torn + 512].fill(0);
+    let (log, records) = open(&of_bytes(bytes)).expect("a torn tail");
+    assert_eq!(records, [b"first"]);
+    assert_eq!(log.len_bytes(), end);
+}
+
+#[test]
+fn an_append_longer_than_a_group_is_split() {
+    let disks = new_disks(&Power::default());
+    let mut log = create(&disks);
+    let records = [record(1, 20_000_000), record(2, 20_000_000), record(3, 1)];
+    log.append_all(&slices(&records)).expect("no fault");
+    log.append_all(&[]).expect("nothing to do");
+    assert_eq!(log.sequence, 2);
+    let (_, found) = open(&disks).expect("whole");
+    assert!(found == records);
+    let error = log
+        .append_all(&[&vec![0; RECORD_BYTES_MAX + 1]])
+        .expect_err("too long");
+    assert!(matches!(error, VoteLogError::RecordTooLong { .. }));
+    log.append_all(&[b"and on"])
+        .expect("a refused record is no failure of the log");
+}
+
+#[test]
+fn the_log_of_another_is_refused() {
+    let disks = new_disks(&Power::default());
+    drop(create(&disks));
+    let key = SecretKey::from_seed(&[2; 32]).public();
+    let error = VoteLog::open_on(boxed(&disks), key).expect_err("another key");
+    assert!(matches!(error, VoteLogError::OtherOwner { .. }));
+    let error = VoteLog::create_on(boxed(&disks), owner()).expect_err("there is one");
+    assert!(matches!(error, VoteLogError::AlreadyExists { .. }));
+}
+
+#[test]
+fn a_later_format_is_named() {
+    let disks = new_disks(&Power::default());
+    let mut header = create(&disks).header;
+    header.version = 2;
+    let mut bytes = disks.map(|disk| disk.bytes());
+    bytes[0][..FILE_HEADER_BYTES].copy_from_slice(&header.to_bytes());
+    let error = open(&of_bytes(bytes)).expect_err("a later format");
+    assert!(matches!(
+        error,
+        VoteLogError::Version {
+            found: 2,
+            supported: 1
+        }
+    ));
+}
+
+#[test]
+fn one_file_copied_over_the_other_is_damage() {
+    let ([_, b], ..) = three_groups();
+    let error = open(&of_bytes([b.clone(), b])).expect_err("two of one generation");
+    assert!(
+        matches!(error, VoteLogError::Damaged { offset: 0, .. }),
+        "{error}"
+    );
+}
+
+#[test]
+fn files_are_made_once_and_never_by_opening() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let path = directory.path();
+    let error = VoteLog::open(path, owner()).expect_err("nothing there");
+    assert!(matches!(error, VoteLogError::Missing { .. }), "{error}");
+    assert_eq!(std::fs::read_dir(path).expect("a directory").count(), 0);
+
+    std::fs::write(path.join("votes.a.new"), b"left by a crash").expect("writable");
+    VoteLog::create(path, owner()).expect("no log yet");
+    assert_eq!(std::fs::read_dir(path).expect("a directory").count(), 2);
+    let error = VoteLog::create(path, owner()).expect_err("there is one");
+    assert!(
+        matches!(error, VoteLogError::AlreadyExists { .. }),
+        "{error}"
+    );
+
+    let (mut log, records) = VoteLog::open(path, owner()).expect("just made");
+    assert!(records.is_empty());
+    log.append_all(&[b"a", b"b"]).expect("a disk");
+    log.compact(&[b"b"]).expect("a disk");
+    log.append_all(&[b"c"]).expect("a disk");
+    drop(log);
+    let (_, records) = VoteLog::open(path, owner()).expect("closed");
+    assert_eq!(records, [b"b", b"c"]);
+
+    std::fs::remove_file(path.join("votes.a")).expect("is there");
+    let error = VoteLog::open(path, owner()).expect_err("half of it is gone");
+    assert!(matches!(error, VoteLogError::Missing { .. }), "{error}");
+}
+
+const CHILD_DIRECTORY: &str = "CHANCERY_TEST_VOTE_LOG_OF_PARENT";
+
+/// Does something only as the child of the test below.
+#[test]
+fn child_opens_the_vote_log_of_its_parent() {
+    if let Some(directory) = std::env::var_os(CHILD_DIRECTORY) {
+        let outcome = VoteLog::open(Path::new(&directory), owner());
+        let words = outcome.map_or_else(|error| error.to_string(), |_| "opened".to_owned());
+        println!("outcome: {words}");
+    }
+}
+
+#[test]
+fn two_processes_cannot_open_one_log() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    VoteLog::create(directory.path(), owner()).expect("no log yet");
+    let child = || {
+        let output = Command::new(std::env::current_exe().expect("this program"))
+            .args(["child_opens_the_vote_log_of_its_parent", "--nocapture"])
+            .env(CHILD_DIRECTORY, directory.path())
+            .output()
+            .expect("this program runs");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    let log = VoteLog::open(directory.path(), owner()).expect("closed");
+    assert!(child().contains("votes.a is in use by another process"));
+    drop(log);
+    assert!(child().contains("outcome: opened"));
+}
+
+fn any_step() -> impl Strategy<Value = Step> {
+    let record = proptest::collection::vec(any::<u8>(), 0..1500);
+    prop_oneof![
+        4 => proptest::collection::vec(record, 0..5).prop_map(Step::Append),
+        1 => (0..6usize).prop_map(Step::Compact),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn what_was_written_is_read(
+        rounds in proptest::collection::vec(proptest::collection::vec(any_step(), 0..8), 1..5)
+    ) {
+        let disks = new_disks(&Power::default());
+        drop(create(&disks));
+        let mut model = Vec::new();
+        for steps in rounds {
+            let (mut log, found) = open(&disks).expect("whole");
+            prop_assert_eq!(&found, &model);
+            (model, _) = run(&mut log, model, &steps);
+        }
+        prop_assert_eq!(open(&disks).expect("whole").1, model);
+    }
+
+    #[test]
+    fn arbitrary_bytes_are_refused_without_a_panic(
+        start in proptest::collection::vec(any::<u8>(), 0..6000),
+        flips in proptest::collection::vec((0..6000usize, any::<u8>()), 1..4),
+    ) {
+        let _ = open(&of_bytes([start, Vec::new()]));
+        let ([a, mut b], records, _) = three_groups();
+        for (at, byte) in flips {
+            b[at] = byte;
+        }
+        if let Ok((_, found)) = open(&of_bytes([a, b])) {
+            prop_assert!(records.starts_with(&found));
+        }
+    }
+}
+
+/// Measures durable appends of 300 bytes: this log, the same without zeroes ahead, and redb with
+/// one and with two phases.
+#[test]
+#[ignore = "a measurement; run with --ignored --nocapture on a quiet machine"]
+fn measure_appends() {
+    const APPENDS: usize = 2000;
+    let directory = tempfile::tempdir_in("target").or_else(|_| tempfile::tempdir());
+    let directory = directory.expect("a temporary directory");
+    let record = record(1, 300);
+
+    VoteLog::create(directory.path(), owner()).expect("no log yet");
+    let (mut log, _) = VoteLog::open(directory.path(), owner()).expect("just made");
+    report("vote log", APPENDS, &mut |_| {
+        log.append_all(&[&record]).expect("a disk")
+    });
+
+    let plain = LockedFile::create(&directory.path().join("plain")).expect("a disk");
+    report("file that grows with each append", APPENDS, &mut |i| {
+        plain.write(i as u64 * 512, &record).expect("a disk");
+        plain.sync_data().expect("a disk");
+    });
+
+    for (name, two_phase) in [("redb, one phase", false), ("redb, two phases", true)] {
+        const TABLE: redb::TableDefinition<'_, u64, &[u8]> = redb::TableDefinition::new("votes");
+        let database = redb::Database::create(directory.path().join(name)).expect("a disk");
+        report(name, APPENDS, &mut |i| {
+            let mut write = database.begin_write().expect("a disk");
+            write.set_two_phase_commit(two_phase);
+            write
+                .open_table(TABLE)
+                .and_then(|mut table| Ok(table.insert(i as u64, record.as_slice()).map(drop)?))
+                .expect("a disk");
+            write.commit().expect("a disk");
+        });
+    }
+}
+
+fn report(name: &str, count: usize, work: &mut dyn FnMut(usize)) {
+    let mut times: Vec<Duration> = (0..count)
+        .map(|i| {
+            let start = Instant::now();
+            work(i);
+            start.elapsed()
+        })
+        .collect();
+    times.sort();
+    let at = |part: usize| times[count * part / 1000].as_micros();
+    println!(
+        "{name}: median {} p90 {} p99 {} max {} microseconds",
+        at(500),
+        at(900),
+        at(990),
+        at(999)
+    );
+}
