@@ -39,7 +39,6 @@ pub struct Executor {
     tree: StateTree,
     log: HeaderLog,
     tip: Header,
-    certified_on_disk: Height,
     /// Certificates that became known since the last block; they are stored with the next one.
     certificates: BTreeMap<Height, CheckpointCertificate>,
 }
@@ -95,10 +94,6 @@ impl Executor {
     ) -> Self {
         let snapshot = store.read();
         let tip = snapshot.tip();
-        let certified_on_disk = tip
-            .certificate
-            .as_ref()
-            .map_or(Height(0), |c| c.statement.height);
         let tree = StateTree::build(snapshot.state_leaves());
         assert_eq!(
             tree.root(),
@@ -113,7 +108,6 @@ impl Executor {
             tree,
             log: tip.log,
             tip: tip.header,
-            certified_on_disk,
             certificates: BTreeMap::new(),
         }
     }
@@ -122,12 +116,6 @@ impl Executor {
     #[must_use]
     pub fn tip(&self) -> &Header {
         &self.tip
-    }
-
-    /// The newest height whose certificate is in the store.
-    #[must_use]
-    pub fn certified_on_disk(&self) -> Height {
-        self.certified_on_disk
     }
 
     /// What there is to cosign about the newest block.
@@ -249,9 +237,6 @@ impl Executor {
             log: &self.log,
             certificates: &certificates,
         })?;
-        if let Some(newest) = certificates.last() {
-            self.certified_on_disk = self.certified_on_disk.max(newest.statement.height);
-        }
         self.tip = header.clone();
         Ok(Executed {
             statement: self.statement(),

@@ -79,8 +79,6 @@ pub struct Progress {
     pub final_height: Height,
     /// What certifies it; kept here because the store has it only with the next block.
     pub certificate: Option<CheckpointCertificate>,
-    /// The newest height whose certificate is in the store.
-    pub certified_on_disk: Height,
     /// Why this validator stopped taking part, if it did.
     pub halted: Option<String>,
 }

@@ -7,7 +7,7 @@ use std::sync::{Arc, mpsc as std_mpsc};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use chancery_consensus::{Config, Event, Record, Recovered, Replica};
+use chancery_consensus::{Config, Event, Record, Recovered, Replica, RestoreError};
 use chancery_genesis::Genesis;
 use chancery_ledger::state_tree::{StateTree, key_hash, value_hash};
 use chancery_ledger::{CodecError, Height};
@@ -22,7 +22,7 @@ use crate::handle::{Clock, NodeHandle, Progress};
 use crate::home::{Home, HomeError, Start};
 use crate::ingress;
 use crate::metrics::Metrics;
-use crate::network::{Network, NetworkConfig, NetworkError, PeerConfig};
+use crate::network::{Inboxes, Network, NetworkConfig, NetworkError, PeerConfig};
 use crate::pool::Pool;
 use crate::store::{GenesisBlock, Store, StoreError, VoteLog, VoteLogError};
 use crate::threads::{ExecutorThread, Input, ValidatorThread};
@@ -31,9 +31,6 @@ use crate::wire::bulk_frame_bytes_max;
 
 /// Events that wait for the validator's thread; peers are read more slowly once it is full.
 const INPUTS_MAX: usize = 4_096;
-
-/// Frames of one lane that wait to be verified.
-const FRAMES_MAX: usize = 1_024;
 
 /// How often the validator is told that time passes.
 const TICK: Duration = Duration::from_millis(50);
@@ -64,6 +61,9 @@ pub enum NodeError {
         /// Where it should be.
         path: PathBuf,
     },
+    /// What is on disk does not fit together.
+    #[error("this validator cannot go on from what is on disk: {0}")]
+    Restore(#[from] RestoreError),
     /// The Wasm engine does not start.
     #[error(transparent)]
     Engine(#[from] EngineError),
@@ -91,6 +91,7 @@ pub fn run(home: &Path) -> Result<(), NodeError> {
     let home = Home::new(home);
     let start = home.open()?;
     crate::logging::start(&start.config.log);
+    end_the_process_on_panic();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .worker_threads(2)
@@ -105,6 +106,16 @@ pub fn run(home: &Path) -> Result<(), NodeError> {
         node.stop().await;
         Ok(())
     })
+}
+
+/// An assertion that fails in any thread ends the process: half a validator would be worse. What
+/// it promised is on disk.
+fn end_the_process_on_panic() {
+    let report = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        report(info);
+        std::process::abort();
+    }));
 }
 
 async fn stop_signal() {
@@ -169,7 +180,7 @@ impl Node {
         };
         let consensus = Config::new(chain, validators.clone(), own, limits.clone());
         let log_key = keys.log;
-        let restored = Replica::new(consensus, keys.consensus, recovered, clock.now());
+        let restored = Replica::new(consensus, keys.consensus, recovered, clock.now())?;
         let pool = Arc::new(Pool::new(config.pool.limits()));
         let (validator, first) = Validator::new(
             restored,
@@ -179,8 +190,6 @@ impl Node {
             clock.now(),
         )?;
 
-        let (votes_in, votes) = mpsc::channel(FRAMES_MAX);
-        let (bulk_in, bulk) = mpsc::channel(FRAMES_MAX);
         let peers = genesis.members().iter().zip(validators.iter());
         let peers = peers
             .filter(|(_, (index, _))| *index != own)
@@ -191,6 +200,7 @@ impl Node {
                 address: card.address().as_str().to_owned(),
             })
             .collect();
+        let (inboxes, received) = Inboxes::for_peers(validators.count());
         let network = Arc::new(Network::start(
             NetworkConfig {
                 chain,
@@ -198,11 +208,10 @@ impl Node {
                 key: keys.network,
                 peers,
                 listen: config.p2p.listen,
-                votes_frame_max: chancery_consensus::MESSAGE_BYTES_MAX,
-                bulk_frame_max: bulk_frame_bytes_max(&limits),
+                votes_frame_bytes_max: chancery_consensus::MESSAGE_BYTES_MAX,
+                bulk_frame_bytes_max: bulk_frame_bytes_max(&limits),
             },
-            votes_in,
-            bulk_in,
+            inboxes,
         )?);
 
         let height = executor.tip().height;
@@ -212,7 +221,6 @@ impl Node {
         let (progress_in, progress) = watch::channel(Progress {
             height,
             final_height,
-            certified_on_disk: executor.certified_on_disk(),
             certificate: stable,
             halted: None,
         });
@@ -246,8 +254,12 @@ impl Node {
             })?;
 
         let (work_in, work) = std_mpsc::channel();
-        tokio::spawn(ingress::votes(Arc::clone(&handle), votes));
-        tokio::spawn(ingress::bulk(Arc::clone(&handle), work_in.clone(), bulk));
+        tokio::spawn(ingress::votes(Arc::clone(&handle), received.votes));
+        tokio::spawn(ingress::bulk(
+            Arc::clone(&handle),
+            work_in.clone(),
+            received.bulk,
+        ));
         tokio::spawn(tick(Arc::clone(&handle)));
         let executor = ExecutorThread {
             executor,

@@ -106,8 +106,7 @@ impl ValidatorThread {
     /// One turn; true if this validator must stop taking part.
     fn turn(&mut self, events: Vec<Event>, shown: &mut Millis) -> bool {
         let now = self.handle.clock.now();
-        let certified = self.progress.borrow().certified_on_disk;
-        let halted = match self.validator.turn(now, events, certified) {
+        let halted = match self.validator.turn(now, events) {
             Ok(effects) => self.carry_out(effects),
             Err(error) => disk_failed("writing the vote log", &error),
         };
@@ -127,14 +126,14 @@ impl ValidatorThread {
             match effect {
                 Effect::Broadcast(message) => {
                     trace_vote(&message);
-                    network.broadcast(Lane::Votes, message.encode().into());
+                    network.broadcast(Lane::Votes, &message.encode().into());
                 }
                 Effect::Send { to, message } => {
                     trace_vote(&message);
                     network.send(to, Lane::Votes, message.encode().into());
                 }
                 Effect::BroadcastBatch(batch) => {
-                    network.broadcast(Lane::Bulk, batch_frame(&batch));
+                    network.broadcast(Lane::Bulk, &batch_frame(&batch));
                 }
                 Effect::SendBatch { to, batch } => {
                     network.send(to, Lane::Bulk, batch_frame(&batch))
@@ -177,7 +176,7 @@ impl ValidatorThread {
             .due_for_relay(now, RELAY_AGAIN_AFTER, RELAY_AGAIN_MAX);
         for signed in due {
             let frame = BulkMessage::Transaction(signed.into_inner()).to_frame();
-            self.handle.network.broadcast(Lane::Bulk, frame);
+            self.handle.network.broadcast(Lane::Bulk, &frame);
         }
     }
 }
@@ -302,11 +301,8 @@ impl ExecutorThread {
             self.arrivals.insert(height, arrivals);
         }
         self.handle.metrics.block_executed(height, &block.receipts);
-        let certified = self.executor.certified_on_disk();
-        self.progress.send_modify(|progress| {
-            progress.height = height;
-            progress.certified_on_disk = certified;
-        });
+        self.progress
+            .send_modify(|progress| progress.height = height);
         info!(
             %height,
             transactions = block.receipts.len(),

@@ -11,7 +11,7 @@ use chancery_consensus::{
     Action, Divergence, Event, Now, Overview, Record, Replica, SignedMessage, Wish,
 };
 use chancery_ledger::checkpoint::CheckpointCertificate;
-use chancery_ledger::{Batch, ChainLimits, Height, Millis, Slot, ValidatorIndex, Verified};
+use chancery_ledger::{Batch, ChainLimits, Millis, Slot, ValidatorIndex, Verified};
 use parity_scale_codec::Encode as _;
 
 use crate::pool::Pool;
@@ -66,12 +66,9 @@ pub enum Effect {
 pub struct Validator {
     replica: Replica,
     vote_log: VoteLog,
-    /// What the vote log must keep, oldest first.
-    live: VecDeque<(Slot, Vec<u8>)>,
+    live: LiveRecords,
     pool: Arc<Pool>,
     limits: ChainLimits,
-    /// Up to where the replica needs no records any more.
-    truncate_through: Slot,
     /// When the last batch was proposed or executed, in monotonic time.
     last_work: Millis,
 }
@@ -88,39 +85,28 @@ impl Validator {
         limits: ChainLimits,
         now: Now,
     ) -> Result<(Self, Vec<Effect>), VoteLogError> {
-        let live = records
-            .iter()
-            .map(|record| (record.slot(), record.encode()))
-            .collect();
+        let mut live = LiveRecords::default();
+        for record in &records {
+            live.add(record, record.encode());
+        }
         let last_work = now.since_start;
-        let truncate_through = Slot(0);
         let mut validator = Self {
             replica,
             vote_log,
             live,
             pool,
             limits,
-            truncate_through,
             last_work,
         };
         let effects = validator.carry_out(first)?;
         Ok((validator, effects))
     }
 
-    /// One turn of the loop. `certified` is the newest height whose certificate is on disk: what
-    /// was promised above it is kept, so that a restart finds either the promise or the proof that
-    /// it no longer matters.
+    /// One turn of the loop.
     ///
     /// # Errors
     /// If the vote log cannot be written: the process must end, and nothing of the turn is sent.
-    pub fn turn(
-        &mut self,
-        now: Now,
-        events: Vec<Event>,
-        certified: Height,
-    ) -> Result<Vec<Effect>, VoteLogError> {
-        let through = Slot::from(certified).min(self.truncate_through);
-        self.live.retain(|(slot, _)| *slot > through);
+    pub fn turn(&mut self, now: Now, events: Vec<Event>) -> Result<Vec<Effect>, VoteLogError> {
         let mut actions = Vec::new();
         for event in events {
             if let Event::Executed(_) = event {
@@ -128,7 +114,10 @@ impl Validator {
             }
             actions.extend(self.replica.step(now, event));
         }
-        while let Some(batch) = self.proposal(now) {
+        for _ in 0..self.limits.window_slots {
+            let Some(batch) = self.proposal(now) else {
+                break;
+            };
             self.last_work = now.since_start;
             actions.extend(self.replica.step(now, Event::Propose(Arc::new(batch))));
         }
@@ -170,45 +159,81 @@ impl Validator {
     fn carry_out(&mut self, actions: Vec<Action>) -> Result<Vec<Effect>, VoteLogError> {
         let mut effects = Vec::new();
         let mut promises = Vec::new();
+        let mut truncate_through = Slot(0);
         for action in actions {
             effects.push(match action {
                 Action::Persist(record) => {
-                    promises.push((record.slot(), record.encode()));
+                    promises.push(record);
                     continue;
                 }
                 Action::Truncate { through } => {
-                    self.truncate_through = through;
+                    truncate_through = through;
                     continue;
+                }
+                Action::Final(certificate) => {
+                    // The store takes it along with a later block; what is dropped now rests on it.
+                    promises.push(Record::Certificate(certificate.clone()));
+                    Effect::Final(certificate)
                 }
                 Action::Broadcast(message) => Effect::Broadcast(message),
                 Action::Send { to, message } => Effect::Send { to, message },
                 Action::BroadcastBatch(batch) => Effect::BroadcastBatch(batch),
                 Action::SendBatch { to, batch } => Effect::SendBatch { to, batch },
                 Action::Execute { slot, batch } => Effect::Execute { slot, batch },
-                Action::Final(certificate) => Effect::Final(certificate),
                 Action::CatchUp { from, certificate } => Effect::CatchUp { from, certificate },
                 Action::Halt(divergence) => Effect::Halt(divergence),
             });
         }
         if !promises.is_empty() {
-            let records: Vec<&[u8]> = promises.iter().map(|(_, bytes)| bytes.as_slice()).collect();
+            let encoded: Vec<Vec<u8>> = promises.iter().map(Encode::encode).collect();
+            let records: Vec<&[u8]> = encoded.iter().map(Vec::as_slice).collect();
             self.vote_log.append_all(&records)?;
-            self.live.extend(promises);
+            for (record, bytes) in promises.iter().zip(encoded) {
+                self.live.add(record, bytes);
+            }
         }
+        self.live
+            .promises
+            .retain(|(slot, _)| *slot > truncate_through);
         self.compact_if_due()?;
         Ok(effects)
     }
 
     fn compact_if_due(&mut self) -> Result<(), VoteLogError> {
-        let live: u64 = self.live.iter().map(|(_, bytes)| bytes.len() as u64).sum();
+        let records = self.live.records();
+        let live: u64 = records.iter().map(|bytes| bytes.len() as u64).sum();
         if self.vote_log.len_bytes() < VOTE_LOG_BYTES_BEFORE_COMPACTION.max(2 * live) {
             return Ok(());
         }
-        let records: Vec<&[u8]> = self
-            .live
-            .iter()
-            .map(|(_, bytes)| bytes.as_slice())
-            .collect();
         self.vote_log.compact(&records)
+    }
+}
+
+/// The records that the vote log must keep.
+#[derive(Debug, Default)]
+struct LiveRecords {
+    /// The newest one: every other record that may go, may go because of it.
+    certificate: Option<Vec<u8>>,
+    /// Oldest first.
+    promises: VecDeque<(Slot, Vec<u8>)>,
+}
+
+impl LiveRecords {
+    fn add(&mut self, record: &Record, bytes: Vec<u8>) {
+        match record {
+            Record::Certificate(_) => self.certificate = Some(bytes),
+            Record::Batch { .. } | Record::Vote(_) | Record::Prepared(_) => {
+                self.promises.push_back((record.slot(), bytes));
+            }
+        }
+    }
+
+    fn records(&self) -> Vec<&[u8]> {
+        let promises = self.promises.iter().map(|(_, bytes)| bytes);
+        self.certificate
+            .iter()
+            .chain(promises)
+            .map(Vec::as_slice)
+            .collect()
     }
 }
