@@ -110,8 +110,7 @@ impl Batch {
         self.check_form(limits)?;
         for signed in &self.transactions {
             signed
-                .clone()
-                .verify(chain, limits)
+                .check(chain, limits)
                 .map_err(|error| BatchError::Transaction {
                     id: signed.id(),
                     error,

@@ -259,15 +259,21 @@ impl SignedTransaction {
         chain: ChainId,
         limits: &ChainLimits,
     ) -> Result<Verified<Self>, TransactionError> {
-        self.check_form(chain, limits)?;
-        let Transaction { sender, .. } = self.transaction;
-        keys::verify_transaction_signature(
-            &sender,
-            &self.transaction.signed_bytes(),
-            &self.signature,
-        )
-        .map_err(|_| TransactionError::WrongSignature { sender })?;
+        self.check(chain, limits)?;
         Ok(Verified::new_unchecked(self))
+    }
+
+    /// [`SignedTransaction::verify`] for one that stays in its batch.
+    pub(crate) fn check(
+        &self,
+        chain: ChainId,
+        limits: &ChainLimits,
+    ) -> Result<(), TransactionError> {
+        self.check_form(chain, limits)?;
+        let sender = self.transaction.sender;
+        let signed_bytes = self.transaction.signed_bytes();
+        keys::verify_transaction_signature(&sender, &signed_bytes, &self.signature)
+            .map_err(|_| TransactionError::WrongSignature { sender })
     }
 
     fn check_form(&self, chain: ChainId, limits: &ChainLimits) -> Result<(), TransactionError> {

@@ -1,0 +1,219 @@
+//! The bytes of every encoded type, and the texts that stand for some, frozen in tests/goldens.
+//! With CHANCERY_UPDATE_GOLDENS=1 the files are written anew: that is to change a format.
+
+mod common;
+
+use std::path::Path;
+
+use chancery_ledger::block;
+use chancery_ledger::checkpoint::{CheckpointStatement, cosigner, log_verifier, origin};
+use chancery_ledger::header_log::{self, HeaderLog};
+use chancery_ledger::policy::Policy;
+use chancery_ledger::proof::{Bundle, ProvenBlock, ProvenEntry};
+use chancery_ledger::state_key::StateKey;
+use chancery_ledger::{
+    AccountId, Batch, CodeHash, ContractId, Hash, Header, Height, Millis, ValidatorIndex,
+};
+use common::samples::{self, CONTRACT};
+use common::{certify, chain, key, log_key, validators};
+use parity_scale_codec::Encode;
+
+fn check_text(file: &str, text: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/goldens")
+        .join(file);
+    if std::env::var_os("CHANCERY_UPDATE_GOLDENS").is_some() {
+        std::fs::write(&path, text).expect("the golden can be written");
+    }
+    let golden = std::fs::read_to_string(&path).expect("the golden can be read");
+    let differing = golden.lines().zip(text.lines()).find(|(a, b)| a != b);
+    assert_eq!(differing, None, "{file}: the golden, and what is made now");
+    assert_eq!(golden, text, "{file}");
+}
+
+/// A line `name value` for each.
+fn check(file: &str, entries: &[(String, String)]) {
+    let lines: Vec<String> = entries
+        .iter()
+        .map(|(name, value)| format!("{name} {value}\n"))
+        .collect();
+    check_text(file, &lines.concat());
+}
+
+fn bytes(name: impl Into<String>, value: &impl Encode) -> (String, String) {
+    (name.into(), hex::encode(value.encode()))
+}
+
+fn text(name: &str, value: impl ToString) -> (String, String) {
+    (name.to_owned(), value.to_string())
+}
+
+#[test]
+fn transactions() {
+    let mut entries = Vec::new();
+    for (name, signed) in samples::signed_transactions() {
+        entries.push(bytes(format!("transaction_{name}"), &signed.transaction));
+        let signed_bytes = hex::encode(signed.transaction.signed_bytes());
+        entries.push((format!("signed_bytes_{name}"), signed_bytes));
+        entries.push((format!("transaction_id_{name}"), signed.id().to_string()));
+        entries.push(bytes(format!("signed_transaction_{name}"), &signed));
+    }
+    let deployment = samples::signed_transactions()[0].1.id();
+    entries.push(text("contract_id", ContractId::of_deployment(deployment)));
+    entries.push(text("code_hash", CodeHash::of(b"\0asm\x01\0\0\0")));
+    entries.push(bytes("batch", &samples::batch()));
+    entries.push(text("batch_digest", samples::batch().digest()));
+    entries.push(bytes("batch_empty", &Batch::empty()));
+    entries.push(text("batch_empty_digest", Batch::empty().digest()));
+    check("transactions.txt", &entries);
+}
+
+#[test]
+fn receipts() {
+    let mut entries = vec![bytes("event", &samples::event())];
+    for (name, receipt) in samples::receipts() {
+        entries.push(bytes(format!("receipt_{name}"), &receipt));
+        entries.push(bytes(format!("status_{name}"), &receipt.status));
+    }
+    for kind in samples::trap_kinds() {
+        entries.push(bytes(format!("trap_kind_{}", kind.name()), &kind));
+        let in_json = serde_json::to_string(&kind).expect("a text");
+        assert_eq!(in_json, format!("{:?}", kind.name()), "one name");
+    }
+    check("receipts.txt", &entries);
+}
+
+#[test]
+fn blocks_and_trees() {
+    let (log, inclusion, consistency) = samples::log();
+    let (tree, presence, absence) = samples::tree();
+    let entries = [
+        bytes("header", &samples::header()),
+        text("header_hash", samples::header().hash()),
+        bytes("header_empty_block", &samples::empty_header()),
+        bytes("header_log", &log),
+        text("header_log_root", log.root()),
+        bytes("header_log_empty", &HeaderLog::default()),
+        bytes("inclusion_proof", &inclusion),
+        bytes("consistency_proof", &consistency),
+        text("state_root", tree.root()),
+        bytes("state_proof_presence", &presence),
+        bytes("state_proof_absence", &absence),
+    ];
+    check("blocks.txt", &entries);
+}
+
+#[test]
+fn state_entries() {
+    let key_of = |name: &str, key: StateKey<'_>| text(name, hex::encode(key.to_bytes()));
+    let entries = [
+        key_of("key_account", StateKey::Account(key(1).account())),
+        key_of("key_code", StateKey::Code(CodeHash([2; 32]))),
+        key_of("key_contract", StateKey::Contract(CONTRACT)),
+        key_of("key_storage", StateKey::Storage(CONTRACT, b"owner")),
+        bytes("account_record", &samples::account_record()),
+        bytes("contract_record", &samples::contract_record()),
+    ];
+    check("state.txt", &entries);
+}
+
+#[test]
+fn identities() {
+    let account = key(1).account();
+    let set = validators(4);
+    let first = set.get(ValidatorIndex(0)).expect("there are four");
+    let entries = [
+        bytes("account", &account),
+        text("did", account),
+        text("did_of_zeroes", AccountId([0; 32])),
+        bytes("public_key", &key(1).public()),
+        bytes("signature", &key(1).sign(b"chancery")),
+        bytes("validator", first),
+        bytes("validator_set", &set),
+        text("validator_set_hash", set.hash()),
+        bytes("limits", &samples::limits()),
+        text("vkey_cosigner", cosigner(first)),
+        text("vkey_log", log_verifier(chain(), first.log_key)),
+        text("origin", origin(chain())),
+    ];
+    check("identities.txt", &entries);
+}
+
+fn statement() -> CheckpointStatement {
+    CheckpointStatement::new(chain(), Height(6), Hash([5; 32]), Millis(1_795_000_000_987))
+}
+
+#[test]
+fn checkpoints() {
+    let certificate = certify(statement(), 3);
+    let entries = [
+        bytes("statement", &statement()),
+        text("cosigned_bytes", hex::encode(statement().cosigned_bytes())),
+        bytes("cosignature", &certificate.cosignatures[0]),
+        bytes("certificate", &certificate),
+    ];
+    check("checkpoints.txt", &entries);
+    let note = certificate.note(&validators(4), &log_key());
+    check_text("checkpoint.note", &note.to_string());
+    let policy = Policy::of_validators(chain(), &validators(4));
+    check_text("trust.policy", &policy.to_string());
+}
+
+#[test]
+fn bundles() {
+    let transactions = samples::batch().transactions;
+    let mut receipts: Vec<_> = samples::receipts().into_iter().map(|(_, r)| r).collect();
+    receipts.truncate(4);
+    for (receipt, transaction) in receipts.iter_mut().zip(&transactions) {
+        receipt.transaction = transaction.id();
+    }
+    // The sample header commits to receipts of no transaction in particular.
+    let header = Header {
+        receipts_root: block::receipts_root(&receipts),
+        ..samples::header()
+    };
+    let mut log = HeaderLog::default();
+    let mut nodes = std::collections::BTreeMap::new();
+    for height in 0..8 {
+        let leaf = if height == 6 {
+            header.hash()
+        } else {
+            Hash([1; 32])
+        };
+        for node in log.append(leaf) {
+            nodes.insert((node.level, node.index), node.hash);
+        }
+    }
+    let node = |level, index| nodes.get(&(level, index)).copied();
+    let in_log = header_log::inclusion_proof(6, 8, &node).expect("it is there");
+    let statement = CheckpointStatement::new(chain(), Height(7), log.root(), header.time);
+    let checkpoint = certify(statement, 3).note(&validators(4), &log_key());
+    let block = ProvenBlock {
+        header: &header,
+        transactions: &transactions,
+        receipts: &receipts,
+        checkpoint: &checkpoint,
+        in_log: &in_log,
+    };
+    let (_, presence, absence) = samples::tree();
+    let present = ProvenEntry {
+        key: &[7],
+        value: Some(&[7, 7]),
+        proof: &presence,
+    };
+    let absent = ProvenEntry {
+        key: &[200],
+        value: None,
+        proof: &absence,
+    };
+    let policy = Policy::of_validators(chain(), &validators(4));
+    for (file, index, entry) in [
+        ("bundle-invoke.json", 1, None),
+        ("bundle-deploy-presence.json", 0, Some(present)),
+        ("bundle-admit-absence.json", 2, Some(absent)),
+    ] {
+        let bundle = Bundle::of_transaction(block, index, entry).expect("it is there");
+        assert_eq!(bundle.verify(&policy).as_ref(), Ok(&bundle.claim));
+        check_text(file, &bundle.to_json());
+    }
+}
