@@ -4,10 +4,13 @@
 //! [`DEPTH_MAX`], wants more memory than [`memory_max`] of its length, has bytes left over, or
 //! does not encode to the very same bytes again (SCALE maps, sets and compact integers have
 //! several encodings that decode to one value).
+//!
+//! Memory is counted before it is claimed, list by list. A list of things that take no bytes at all
+//! would escape the count; no type here has any.
 
 use parity_scale_codec::{Decode, DecodeWithMemTracking, Encode, Error, Input, MemTrackingInput};
 
-/// How deep values from outside may nest. The deepest of ours has 6 levels.
+/// How deep lists and boxes from outside may nest. Ours nest lists in lists, no deeper than 6.
 pub const DEPTH_MAX: u32 = 12;
 
 /// How many bytes of memory decoding `len` bytes may claim.

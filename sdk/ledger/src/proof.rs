@@ -142,6 +142,10 @@ pub enum ProofError {
         /// The parser's words, shortened.
         reason: String,
     },
+    /// JSON that means the same as a bundle's, written in another way: a list for an object, a null
+    /// for an absent field. White space and the order of fields do not matter.
+    #[error("the file is not written as a proof is")]
+    OtherForm,
     /// Another format, or a newer version of this one.
     #[error("the format is {given:?}, this verifier knows {FORMAT:?}")]
     Format {
@@ -275,16 +279,26 @@ impl Bundle {
     /// Reads a file.
     ///
     /// # Errors
-    /// [`ProofError::TooLong`], [`ProofError::Json`] or [`ProofError::Format`].
+    /// [`ProofError::TooLong`], [`ProofError::Json`], [`ProofError::OtherForm`] or
+    /// [`ProofError::Format`].
+    ///
+    /// # Panics
+    /// Never: a bundle has no map with other keys than strings.
     pub fn from_json(text: &str) -> Result<Self, ProofError> {
         if text.len() > BUNDLE_BYTES_MAX {
             return Err(ProofError::TooLong { len: text.len() });
         }
-        let bundle: Self = serde_json::from_str(text).map_err(|error| ProofError::Json {
+        let not_json = |error: serde_json::Error| ProofError::Json {
             line: error.line(),
             column: error.column(),
             reason: shortened(&error.to_string()),
-        })?;
+        };
+        let bundle: Self = serde_json::from_str(text).map_err(not_json)?;
+        let given: serde_json::Value = serde_json::from_str(text).map_err(not_json)?;
+        let expected = serde_json::to_value(&bundle).expect("strings, numbers and lists");
+        if given != expected {
+            return Err(ProofError::OtherForm);
+        }
         bundle.check_format()?;
         Ok(bundle)
     }

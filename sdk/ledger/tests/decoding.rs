@@ -213,7 +213,6 @@ fn depth_is_bounded() {
         let depth = usize::try_from(depth).expect("small");
         [vec![1; depth], vec![0]].concat()
     };
-    // A box in a box costs two steps of the decoder's count: the wrapper's and its own.
     let deepest = (1..=DEPTH_MAX)
         .filter(|depth| decode_canonical::<Nest>(&nested(*depth), LEN_MAX).is_ok())
         .max()

@@ -12,6 +12,7 @@ use chancery_ledger::merkle::{
     self, ConsistencyProof, InclusionProof, MerkleError, leaf_hash, node_hash, verify_consistency,
 };
 use parity_scale_codec::{Decode, Encode};
+use proptest::prelude::*;
 use serde_json::Value;
 
 /// The hash in a vector. Some vectors have texts like "don't care" in its place, which our types
@@ -263,4 +264,67 @@ fn a_missing_node_gives_no_proof() {
     let holes = |level, index| ((level, index) != (1, 1)).then(|| log.nodes[&(level, index)]);
     assert_eq!(header_log::inclusion_proof(0, 8, &holes), None);
     assert!(header_log::inclusion_proof(4, 8, &holes).is_some());
+}
+
+/// A log of leaves that are all alike, however many: a whole subtree's hash follows from its level.
+fn alike(level: u8) -> Hash {
+    (0..level).fold(leaf_hash(b"alike"), |hash, _| node_hash(&hash, &hash))
+}
+
+fn root_of_alike(size: u64) -> Hash {
+    let set_bits = (0..64_u8).filter(|level| size >> level & 1 == 1);
+    set_bits
+        .map(alike)
+        .reduce(|right, left| node_hash(&left, &right))
+        .unwrap_or_else(|| chancery_ledger::hash::sha256(&[]))
+}
+
+/// Sizes near powers of two, where paths change their shape, as well as any others.
+fn any_size() -> impl Strategy<Value = u64> {
+    prop_oneof![
+        any::<u64>(),
+        (0..64_u32, 0..3_u64).prop_map(|(bit, more)| (1_u64 << bit).wrapping_add(more) - 1),
+        (0..64_u32).prop_map(|bit| u64::MAX >> bit),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    #[test]
+    fn proofs_hold_in_logs_of_any_size(a in any_size(), b in any_size()) {
+        let node = |level: u8, _: u64| Some(alike(level));
+        let (smaller, larger) = (a.min(b), a.max(b));
+        let (earlier, later) = (root_of_alike(smaller), root_of_alike(larger));
+        if smaller < larger {
+            let proof = header_log::inclusion_proof(smaller, larger, &node).expect("it is there");
+            prop_assert_eq!(proof.verify(&alike(0), &later), Ok(()));
+            let mut longer = proof.clone();
+            longer.path.push(alike(0));
+            let too_long = matches!(
+                longer.verify(&alike(0), &later),
+                Err(MerkleError::Length { .. })
+            );
+            prop_assert!(too_long);
+        }
+        if smaller > 0 {
+            let proof = header_log::consistency_proof(smaller, larger, &node).expect("all there");
+            prop_assert_eq!(proof.verify(&earlier, &later), Ok(()));
+            if !proof.path.is_empty() {
+                let mut shorter = proof.clone();
+                shorter.path.pop();
+                prop_assert!(shorter.verify(&earlier, &later).is_err());
+            }
+        }
+    }
+
+    /// No path, of whatever length, makes a verifier panic or pass.
+    #[test]
+    fn random_paths_are_refused(a in any_size(), b in any_size(), len in 0..70_usize) {
+        let path = vec![Hash([1; 32]); len];
+        let proof = InclusionProof { leaf_index: a, tree_size: b, path: path.clone() };
+        prop_assert!(proof.verify(&Hash([2; 32]), &Hash([3; 32])).is_err());
+        let proof = ConsistencyProof { earlier_size: a, later_size: b, path };
+        prop_assert!(proof.verify(&Hash([2; 32]), &Hash([3; 32])).is_err());
+    }
 }

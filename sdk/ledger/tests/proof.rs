@@ -384,6 +384,44 @@ fn other_json_is_refused() {
     assert!(matches!(refused(&deep), ProofError::Json { .. }));
 }
 
+/// serde takes a list for an object, and a null for an absent field; other verifiers might not.
+#[test]
+fn other_forms_of_the_same_json_are_refused() {
+    let bundle = bundle();
+    let good: serde_json::Value = serde_json::from_str(&bundle.to_json()).expect("JSON");
+    let refused = |change: &dyn Fn(&mut serde_json::Value)| {
+        let mut changed = good.clone();
+        change(&mut changed);
+        assert_ne!(changed, good);
+        let error = Bundle::from_json(&changed.to_string()).expect_err("another form");
+        assert!(
+            matches!(error, ProofError::OtherForm | ProofError::Json { .. }),
+            "{error}"
+        );
+        error
+    };
+    let as_list = |value: &mut serde_json::Value, fields: &[&str]| {
+        *value = fields.iter().map(|field| value[field].clone()).collect();
+    };
+    let error = refused(&|file| as_list(&mut file["transaction"], &["index", "bytes", "path"]));
+    assert_eq!(error, ProofError::OtherForm);
+    let error = refused(&|file| as_list(&mut file["receipt"], &["bytes", "path"]));
+    assert_eq!(error, ProofError::OtherForm);
+    let _ = refused(&|file| {
+        as_list(
+            &mut file["claim"]["call"],
+            &["kind", "contract", "method", "args"],
+        );
+    });
+    let _ = refused(&|file| as_list(&mut file["claim"]["outcome"], &["status", "value"]));
+    let error = refused(&|file| file["state"] = serde_json::Value::Null);
+    assert_eq!(error, ProofError::OtherForm);
+    let error = refused(&|file| file["claim"]["state"] = serde_json::Value::Null);
+    assert_eq!(error, ProofError::OtherForm);
+    let compact = good.to_string();
+    assert_eq!(Bundle::from_json(&compact), Ok(bundle));
+}
+
 /// What was tried to have something believed that did not happen.
 mod forgeries {
     use super::*;
