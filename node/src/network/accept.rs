@@ -1,33 +1,40 @@
 //! The door: which connection attempts are looked at, and what becomes of them.
 //!
-//! Anybody can send first packets, and each handshake costs about a millisecond. So attempts are
-//! counted until they have become a session or failed. From a few on, a source must show that it
-//! receives what is sent to its address (Retry, RFC 9000 section 8.1.2), which costs this node no
-//! memory. The places are shared out by address, and those for the addresses of peers are kept
-//! apart, so that a crowd at the door does not keep out the members. Whatever finds no place is
-//! ignored: no answer, no memory; QUIC's own retransmission is its next chance.
+//! Anybody can send first packets, and each handshake costs about a millisecond. So
+//! - every source first shows that it receives what is sent to its address (Retry, RFC 9000
+//!   section 8.1.2), which takes no memory here and one round trip there: validators connect
+//!   rarely and stay;
+//! - attempts have places, counted until they have become a session. A failed one keeps its place
+//!   for a while, which bounds how many a second there can be;
+//! - places are shared out by address, and those for the addresses of peers are kept apart, so
+//!   that a crowd at the door does not keep out the members.
+//!
+//! Whatever finds no place is ignored: no answer, no memory. QUIC's own retransmission is its next
+//! chance.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use quinn::{Connecting, Endpoint};
 use tokio::task::JoinSet;
 
 use super::peer::{Peer, canonical};
 use super::reason::{CloseCode, describe};
-use super::session::{self, OPENING_MAX};
+use super::session::{self, OPENING_MAX, Session};
 use super::tls::Handshake;
 use super::{Shared, lock};
 
-/// With this many attempts open, addresses must be proved.
-const UNPROVED_MAX: usize = 8;
 /// Places for everybody, and how many of them one IP address may have.
 const PLACES_MAX: usize = 64;
 const PLACES_PER_IP_MAX: usize = 16;
 /// Places for each address (with port) where a peer is known to be.
-const PLACES_PER_PEER_MAX: usize = 2;
+const PLACES_PER_PEER_MAX: usize = 4;
+
+/// How long a failed attempt keeps its place.
+const FAILED_KEEPS_PLACE: Duration = Duration::from_secs(1);
 
 /// Accepts connections for as long as the endpoint is open.
 pub(super) async fn run(shared: Arc<Shared>, endpoint: Endpoint) {
@@ -35,22 +42,21 @@ pub(super) async fn run(shared: Arc<Shared>, endpoint: Endpoint) {
     let mut connections = JoinSet::new();
     while let Some(incoming) = endpoint.accept().await {
         while connections.try_join_next().is_some() {}
+        if !incoming.remote_address_validated() {
+            // It cannot fail for a source that has not proved its address.
+            let _ = incoming.retry();
+            continue;
+        }
         let source = canonical(incoming.remote_address());
-        let verdict = door.admit(source, incoming.remote_address_validated(), || {
-            shared.diallers().any(|peer| peer.is_at(source))
-        });
-        match verdict {
-            Verdict::Enter(place) => {
+        let place = door.enter(source, || shared.diallers().any(|peer| peer.is_at(source)));
+        match place {
+            Some(place) => {
                 // Packets from whomever can make this fail, which is not worth a word.
                 if let Ok(connecting) = incoming.accept() {
                     connections.spawn(receive(shared.clone(), connecting, place));
                 }
             }
-            Verdict::ProveAddress => {
-                // It cannot fail for a source that has not proved its address.
-                let _ = incoming.retry();
-            }
-            Verdict::Ignore => {
+            None => {
                 shared.count_refused();
                 incoming.ignore();
             }
@@ -59,44 +65,50 @@ pub(super) async fn run(shared: Arc<Shared>, endpoint: Endpoint) {
 }
 
 async fn receive(shared: Arc<Shared>, connecting: Connecting, place: Place) {
-    let opening = tokio::time::timeout(OPENING_MAX, async {
-        let connection = connecting.await.map_err(|e| describe(&e))?;
-        let known = Handshake::of(&connection, shared.chain).and_then(|handshake| {
-            let peer = shared
-                .diallers()
-                .find(|peer| handshake.proves(&peer.config.network_key))?;
-            Some((peer.clone(), handshake))
-        });
-        let Some((peer, handshake)) = known else {
-            connection.close(CloseCode::WrongPeer.into(), b"");
-            return Err("not a peer that dials this validator".to_owned());
-        };
-        Ok((connection, peer, handshake))
+    if let Some(session) = open(&shared, connecting).await {
+        drop(place);
+        session::run(shared, session).await;
+    } else {
+        shared.count_refused();
+        tokio::time::sleep(FAILED_KEEPS_PLACE).await;
+    }
+}
+
+async fn open(shared: &Shared, connecting: Connecting) -> Option<Session> {
+    let handshake = tokio::time::timeout(OPENING_MAX, connecting).await;
+    let connection = match handshake {
+        Ok(Ok(connection)) => connection,
+        Ok(Err(error)) => {
+            tracing::debug!(why = describe(&error), "a connection attempt failed");
+            return None;
+        }
+        Err(_) => return None,
+    };
+    let known = Handshake::of(&connection, shared.chain).and_then(|handshake| {
+        let peer = shared
+            .diallers()
+            .find(|peer| handshake.proves(&peer.config.network_key))?;
+        Some((peer.clone(), handshake))
     });
-    let (connection, peer, handshake) = match opening.await {
-        Ok(Ok(opened)) => opened,
-        Ok(Err(why)) => return shared.on_refused(&why),
-        Err(_) => return shared.on_refused("the handshake took too long"),
+    let Some((peer, handshake)) = known else {
+        connection.close(CloseCode::WrongPeer.into(), b"");
+        return None;
     };
     if !peer.barred_for().is_zero() {
-        return connection.close(CloseCode::TooSoon.into(), b"");
+        connection.close(CloseCode::TooSoon.into(), b"");
+        return None;
     }
     match tokio::time::timeout(OPENING_MAX, session::open_lanes(&connection)).await {
-        Ok(Ok(lanes)) => {
-            drop(place);
-            if let Some(session) = session::begin(peer, connection, handshake, lanes) {
-                session::run(shared, session).await;
-            }
-        }
+        Ok(Ok(lanes)) => session::begin(peer, connection, handshake, lanes),
         Ok(Err(ended)) => {
-            shared.count_refused();
             peer.on_stillborn(&ended);
             connection.close(ended.close_code().into(), b"");
+            None
         }
         Err(_) => {
-            shared.count_refused();
             peer.on_failure("it opened no lanes".into());
             connection.close(CloseCode::LanesMissing.into(), b"");
+            None
         }
     }
 }
@@ -110,11 +122,6 @@ impl Shared {
     fn count_refused(&self) {
         self.refused.fetch_add(1, Ordering::Relaxed);
     }
-
-    fn on_refused(&self, why: &str) {
-        self.count_refused();
-        tracing::debug!(why, "a connection attempt was refused");
-    }
 }
 
 /// Counts the attempts that are open.
@@ -125,15 +132,8 @@ struct Door {
 
 #[derive(Debug, Default)]
 struct Open {
-    all: usize,
     common: BTreeMap<IpAddr, usize>,
     kept: BTreeMap<SocketAddr, usize>,
-}
-
-enum Verdict {
-    Enter(Place),
-    ProveAddress,
-    Ignore,
 }
 
 /// A place at the door, free again when dropped.
@@ -144,28 +144,21 @@ struct Place {
 }
 
 impl Door {
-    fn admit(
+    /// A place for an attempt from `source`, if there is one.
+    fn enter(
         self: &Arc<Self>,
         source: SocketAddr,
-        proved: bool,
         is_peer: impl FnOnce() -> bool,
-    ) -> Verdict {
-        let mut open = lock(&self.open);
-        if !proved && open.all >= UNPROVED_MAX {
-            return Verdict::ProveAddress;
-        }
+    ) -> Option<Place> {
         let kept = is_peer();
+        let mut open = lock(&self.open);
         let has_place = if kept {
             take(&mut open.kept, source, PLACES_PER_PEER_MAX)
         } else {
             open.common.values().sum::<usize>() < PLACES_MAX
                 && take(&mut open.common, source.ip(), PLACES_PER_IP_MAX)
         };
-        if !has_place {
-            return Verdict::Ignore;
-        }
-        open.all += 1;
-        Verdict::Enter(Place {
+        has_place.then(|| Place {
             door: self.clone(),
             source,
             kept,
@@ -176,7 +169,6 @@ impl Door {
 impl Drop for Place {
     fn drop(&mut self) {
         let mut open = lock(&self.door.open);
-        open.all -= 1;
         if self.kept {
             give_back(&mut open.kept, self.source);
         } else {
@@ -209,49 +201,25 @@ mod tests {
         SocketAddr::from(([10, 0, 0, ip], port))
     }
 
-    fn enter(door: &Arc<Door>, from: SocketAddr, proved: bool, is_peer: bool) -> Option<Place> {
-        match door.admit(from, proved, || is_peer) {
-            Verdict::Enter(place) => Some(place),
-            Verdict::ProveAddress | Verdict::Ignore => None,
-        }
-    }
-
     #[test]
-    fn a_crowd_must_prove_its_addresses_and_takes_no_peers_place() {
+    fn a_crowd_takes_no_peers_place() {
         let door = Arc::new(Door::default());
-        let mut crowd: Vec<_> = (0..UNPROVED_MAX)
-            .map(|_| enter(&door, source(1, 1), false, false).expect("room"))
-            .collect();
-        assert!(matches!(
-            door.admit(source(1, 2), false, || false),
-            Verdict::ProveAddress
-        ));
+        let mut crowd = Vec::new();
         for ip in 1..=200 {
-            while let Some(place) = enter(&door, source(ip, 1), true, false) {
+            while let Some(place) = door.enter(source(ip, 1), || false) {
                 crowd.push(place);
             }
         }
         assert_eq!(crowd.len(), PLACES_MAX);
-        assert_eq!(
-            lock(&door.open).common[&source(1, 0).ip()],
-            PLACES_PER_IP_MAX
-        );
+        let of_one = lock(&door.open).common[&source(1, 0).ip()];
+        assert_eq!(of_one, PLACES_PER_IP_MAX);
 
         let peer = source(1, 7);
-        let first = enter(&door, peer, true, true);
-        let second = enter(&door, peer, true, true);
-        assert!(first.is_some() && second.is_some());
-        assert!(
-            enter(&door, peer, true, true).is_none(),
-            "no more than its own"
-        );
-        assert!(
-            matches!(door.admit(peer, false, || true), Verdict::ProveAddress),
-            "a forged source takes no peer's place"
-        );
+        let places: Vec<_> = (0..9).filter_map(|_| door.enter(peer, || true)).collect();
+        assert_eq!(places.len(), PLACES_PER_PEER_MAX, "no more than its own");
 
-        drop((crowd, first, second));
+        drop((crowd, places));
         let open = lock(&door.open);
-        assert_eq!((open.all, open.common.len(), open.kept.len()), (0, 0, 0));
+        assert_eq!((open.common.len(), open.kept.len()), (0, 0));
     }
 }

@@ -10,9 +10,10 @@ use chancery_ledger::hash::{sha256_concat, sha256_domain};
 use quinn::crypto::rustls::{QuicClientConfig, QuicServerConfig};
 use quinn::crypto::{CryptoError, HmacKey};
 use quinn::{
-    AsyncUdpSocket, ClientConfig, ConnectionId, ConnectionIdGenerator, Endpoint, EndpointConfig,
-    IdleTimeout, Runtime as _, ServerConfig, TimeSource, TokioRuntime, TransportConfig, VarInt,
+    AsyncUdpSocket, ClientConfig, Endpoint, EndpointConfig, IdleTimeout, Runtime as _,
+    ServerConfig, TimeSource, TokioRuntime, TransportConfig, VarInt,
 };
+use quinn_proto::RandomConnectionIdGenerator;
 
 use super::lane::Lane;
 use super::tls::Identity;
@@ -34,6 +35,8 @@ const CONNECTION_WINDOW: u32 = 3 * LANE_WINDOW;
 /// them. They are looked at immediately, so this is only what a burst may cost.
 const INCOMING_MAX: usize = 64;
 const INCOMING_BYTES_MAX: u64 = 16 << 10;
+
+const CONNECTION_ID_BYTES: usize = 8;
 
 /// Binds the socket and starts QUIC on it.
 pub(super) fn listen(
@@ -101,27 +104,8 @@ fn endpoint_config(identity: &Identity) -> EndpointConfig {
     let seed = identity.secret().seed();
     let reset_key = sha256_domain("network-stateless-reset", seed.as_slice());
     let mut config = EndpointConfig::new(Arc::new(ResetKey(reset_key.0)));
-    config.cid_generator(|| Box::new(RandomIds));
+    config.cid_generator(|| Box::new(RandomConnectionIdGenerator::new(CONNECTION_ID_BYTES)));
     config
-}
-
-/// Connection ids of eight random bytes.
-struct RandomIds;
-
-impl ConnectionIdGenerator for RandomIds {
-    fn generate_cid(&mut self) -> ConnectionId {
-        let mut id = [0; 8];
-        getrandom::fill(&mut id).expect("the operating system always has random numbers");
-        ConnectionId::new(&id)
-    }
-
-    fn cid_len(&self) -> usize {
-        8
-    }
-
-    fn cid_lifetime(&self) -> Option<Duration> {
-        None
-    }
 }
 
 /// HMAC-SHA256 (RFC 2104).

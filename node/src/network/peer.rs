@@ -20,7 +20,7 @@ const PENALTY_MAX: Duration = Duration::from_secs(30);
 /// A session of this length without a violation makes good for earlier ones.
 const GOOD_SESSION: Duration = Duration::from_secs(60);
 /// A peer may replace its connection no more often than this.
-const REPLACE_INTERVAL: Duration = Duration::from_millis(50);
+const REPLACE_INTERVAL: Duration = Duration::from_millis(200);
 
 /// A peer as status pages show it. Ages are measured on the monotonic clock.
 #[derive(Debug, Clone, PartialEq, Eq)]

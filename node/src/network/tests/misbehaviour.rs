@@ -156,7 +156,7 @@ async fn a_second_connection_replaces_the_first() {
     let first = member(&endpoint, &victim).await;
     let first_lanes = [open(&first, &[1]).await, open(&first, &[2]).await];
     until("connected", || victim.is_connected(0)).await;
-    tokio::time::sleep(Duration::from_millis(100)).await;
+    tokio::time::sleep(Duration::from_millis(300)).await;
 
     let second = member(&endpoint, &victim).await;
     let mut votes = open(&second, &[1]).await;
@@ -255,6 +255,44 @@ async fn a_crowd_of_half_open_handshakes_does_not_keep_a_member_out() {
     println!(
         "member in after {took:?}, among {sent} datagrams of strangers; {} refused",
         victim.network.refused()
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_crowd_that_hammers_at_the_door_is_let_try_only_so_often() {
+    let addresses = [free_address(), free_address()];
+    let victim = Node::start(config(1, addresses[1], vec![peer(0, addresses[0])]));
+    let handshakes = Arc::new(std::sync::atomic::AtomicU64::new(0));
+    let begun = Instant::now();
+    let mut crowd = tokio::task::JoinSet::new();
+    for _ in 0..40 {
+        let (handshakes, at) = (handshakes.clone(), addresses[1]);
+        crowd.spawn(async move {
+            loop {
+                let attempt = rogue::intrude(rogue::quic(rogue::client_tls(9, 1)), at);
+                if let Ok(error) = tokio::time::timeout(Duration::from_millis(300), attempt).await {
+                    assert!(rogue::alert_from_peer(&error).is_some(), "{error:?}");
+                    handshakes.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                }
+            }
+        });
+    }
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let member = Node::start(config(0, addresses[0], vec![peer(1, addresses[1])]));
+    let took = until("the member is in", || {
+        member.is_connected(1) && victim.is_connected(0)
+    })
+    .await;
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    crowd.shutdown().await;
+    let (count, seconds) = (
+        handshakes.load(std::sync::atomic::Ordering::Relaxed),
+        begun.elapsed().as_secs(),
+    );
+    println!("member in after {took:?}; {count} handshakes of strangers in {seconds} s");
+    assert!(
+        count > 0 && count <= 16 * (seconds + 1),
+        "{count} in {seconds} s"
     );
 }
 

@@ -43,9 +43,12 @@ async fn check_restart(restarted: u8, exit: Exit) {
         }
     }
 
+    let begun = Instant::now();
     let mut back = Node::start(config_of(restarted));
     let took = until("it is back", || {
-        back.is_connected(1 - restarted) && stays.is_connected(restarted)
+        // The one that stays may still believe in its old connection.
+        let session = stays.peer(restarted).connected_for;
+        back.is_connected(1 - restarted) && session.is_some_and(|age| age < begun.elapsed())
     })
     .await;
     println!("validator {restarted} is back after {took:?}");
