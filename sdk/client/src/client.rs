@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 
 use crate::api::{
     AccountInfo, ApiError, BlockInfo, Bytes, ChainInfo, ContractInfo, ErrorBody, QueryInfo,
-    QueryRequest, StatusInfo, TransactionInfo,
+    QueryRequest, ReadyInfo, StatusInfo, TransactionInfo,
 };
 use crate::error::{ClientError, NodeFailure};
 
@@ -17,8 +17,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long a node may take for what it can answer at once; a stopped process takes connections
 /// and never answers.
 pub(crate) const ANSWER_TIMEOUT: Duration = Duration::from_secs(3);
-/// The longest answer that is read.
-const ANSWER_BYTES_MAX: usize = 32 * 1024 * 1024;
+/// The longest answer that is read; a proof has at most 64 MiB.
+const ANSWER_BYTES_MAX: usize = 72 << 20;
 
 /// How one exchange with one node failed.
 #[derive(Debug)]
@@ -224,6 +224,24 @@ impl Client {
         parse(&bytes).map_err(Failure::BadAnswer)
     }
 
+    /// Whether one node is ready to serve, and if not, why.
+    ///
+    /// # Errors
+    /// Why it does not say.
+    pub async fn ready(&self, index: usize) -> Result<ReadyInfo, String> {
+        let answer = self
+            .raw::<()>(index, "/health/ready", None, ANSWER_TIMEOUT)
+            .await;
+        match answer {
+            // Not being ready is said with status 503.
+            Ok((_, bytes)) => parse(&bytes),
+            Err(
+                Failure::NotSent(reason) | Failure::NoAnswer(reason) | Failure::BadAnswer(reason),
+            ) => Err(reason),
+            Err(Failure::Api(_, error)) => Err(error.message),
+        }
+    }
+
     async fn exchange<B: Serialize>(
         &self,
         index: usize,
@@ -231,7 +249,28 @@ impl Client {
         body: Option<&B>,
         timeout: Duration,
     ) -> Result<Vec<u8>, Failure> {
-        let url = format!("{}{path}", self.urls[index]);
+        let (status, bytes) = self.raw(index, path, body, timeout).await?;
+        if (200..300).contains(&status) {
+            return Ok(bytes);
+        }
+        match serde_json::from_slice::<ErrorBody>(&bytes) {
+            Ok(body) => Err(Failure::Api(status, body.error)),
+            Err(_) => Err(Failure::BadAnswer(format!("HTTP status {status}"))),
+        }
+    }
+
+    /// One request to one node: the HTTP status and the bytes of the answer.
+    async fn raw<B: Serialize>(
+        &self,
+        index: usize,
+        path: &str,
+        body: Option<&B>,
+        timeout: Duration,
+    ) -> Result<(u16, Vec<u8>), Failure> {
+        let url = match self.urls.get(index) {
+            Some(base) => format!("{base}{path}"),
+            None => return Err(Failure::NotSent(format!("there is no node {index}"))),
+        };
         let request = match body {
             Some(body) => self.http.post(url).json(body),
             None => self.http.get(url),
@@ -245,7 +284,7 @@ impl Client {
                 Failure::NoAnswer(innermost(&error))
             }
         })?;
-        let status = response.status();
+        let status = response.status().as_u16();
         let mut bytes = Vec::new();
         while let Some(chunk) = response
             .chunk()
@@ -258,13 +297,7 @@ impl Client {
             }
             bytes.extend_from_slice(&chunk);
         }
-        if status.is_success() {
-            return Ok(bytes);
-        }
-        match serde_json::from_slice::<ErrorBody>(&bytes) {
-            Ok(body) => Err(Failure::Api(status.as_u16(), body.error)),
-            Err(_) => Err(Failure::BadAnswer(format!("HTTP status {status}"))),
-        }
+        Ok((status, bytes))
     }
 }
 

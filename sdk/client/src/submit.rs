@@ -226,5 +226,5 @@ fn request_for(signed: &SignedTransaction) -> SubmitRequest {
 
 /// The node has it already, or the ledger has: both mean that it need only be followed.
 fn is_repeated(error: &ApiError) -> bool {
-    error.code == "repeated"
+    error.code == "repeated_transaction"
 }

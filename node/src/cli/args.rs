@@ -1,0 +1,404 @@
+//! What can be typed, as clap knows it. The arguments of contract methods are not among it: see
+//! `named_args`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{ArgAction, Args, Parser, Subcommand};
+
+use chancery_ledger::Role;
+
+const CALL_HELP: &str = "\
+Arguments of the method come behind its name, in the words of the contract's own schema:
+  --recipient did:key:z6Mk… --expires-at +48h
+or by position, in the schema's order: --arg VALUE --arg VALUE; --arg NAME=VALUE always works.
+An account is a key's name or a DID, a hash is hexadecimal or @FILE (its SHA-256), a time is
+RFC 3339, relative (+48h, +90s) or milliseconds since 1970.";
+
+/// The office that enrols grants of rights, and proves them.
+#[derive(Debug, Parser)]
+#[command(name = "chancery", version, about, propagate_version = true)]
+pub(super) struct Cli {
+    #[command(flatten)]
+    pub(super) global: Global,
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+#[derive(Debug, Clone, Args)]
+pub(super) struct Global {
+    /// Print one JSON object; errors as JSON on stderr
+    #[arg(long, global = true, help_heading = "Global options")]
+    pub(super) json: bool,
+    /// The devnet to talk to, and whose keys to use [env: CHANCERY_DEVNET]
+    #[arg(
+        long,
+        global = true,
+        value_name = "DIR",
+        help_heading = "Global options"
+    )]
+    pub(super) devnet: Option<PathBuf>,
+    /// The node to talk to, http://HOST:PORT; several by commas [env: CHANCERY_API]
+    #[arg(
+        long,
+        global = true,
+        value_name = "URL",
+        value_delimiter = ',',
+        help_heading = "Global options"
+    )]
+    pub(super) api: Vec<String>,
+    /// How long to wait for finality, like 30s or 2m
+    #[arg(
+        long,
+        global = true,
+        value_name = "TIME",
+        default_value = "30s",
+        value_parser = timeout,
+        help_heading = "Global options"
+    )]
+    pub(super) timeout: Duration,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Validators on this machine, for development
+    #[command(subcommand)]
+    Devnet(crate::devnet::DevnetCommand),
+    /// Run a validator, or make its home
+    Node(NodeArgs),
+    /// The document that founds a ledger
+    #[command(subcommand)]
+    Genesis(GenesisCommand),
+    /// Named secret keys
+    #[command(subcommand)]
+    Keys(KeysCommand),
+    /// Accounts of the ledger
+    #[command(subcommand)]
+    Account(AccountCommand),
+    /// Check and deploy contracts
+    #[command(subcommand)]
+    Contract(ContractCommand),
+    /// Call a contract's method by a transaction, and wait until it is final
+    #[command(after_help = CALL_HELP)]
+    Call(CallArgs),
+    /// Ask a contract's view, as of now
+    #[command(after_help = CALL_HELP)]
+    Query(QueryArgs),
+    /// Look up transactions
+    #[command(subcommand)]
+    Tx(TxCommand),
+    /// Look up blocks
+    #[command(subcommand)]
+    Block(BlockCommand),
+    /// Fetch proofs
+    #[command(subcommand)]
+    Proof(ProofCommand),
+    /// Verify a proof offline
+    Verify(VerifyArgs),
+    /// How each validator is
+    Status,
+    /// Measure a network: signed grants at a fixed rate
+    Bench(BenchArgs),
+}
+
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+pub(super) struct NodeArgs {
+    #[command(subcommand)]
+    pub(super) command: Option<NodeCommand>,
+    /// The validator's home directory
+    #[arg(long, value_name = "DIR", required = true)]
+    pub(super) home: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum NodeCommand {
+    /// Make a home: keys, configuration, and the public member card
+    Init(NodeInitArgs),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct NodeInitArgs {
+    /// The directory to make
+    #[arg(long, value_name = "DIR")]
+    pub(super) home: PathBuf,
+    /// The member's name: a-z, 0-9, '.', '-', '_'
+    #[arg(long)]
+    pub(super) name: String,
+    /// Where peers reach this validator (UDP)
+    #[arg(long, value_name = "HOST:PORT")]
+    pub(super) address: String,
+    /// Where the HTTP API listens
+    #[arg(long, value_name = "IP:PORT")]
+    pub(super) api: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum GenesisCommand {
+    /// Put a document together from the members' cards
+    New(GenesisNewArgs),
+    /// Check a document and say what it founds
+    Check(GenesisFile),
+    /// Print a document's hash: the chain id
+    Hash(GenesisFile),
+    /// Print the policy that `verify` trusts: the validators and their quorum
+    Policy(GenesisFile),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct GenesisNewArgs {
+    /// A member's card; the order gives the validators their numbers
+    #[arg(long = "member", value_name = "CARD", required = true, num_args = 1..)]
+    pub(super) members: Vec<PathBuf>,
+    /// Who may admit accounts: a key's name or a DID
+    #[arg(long = "registrar", value_name = "ACCOUNT", required = true, num_args = 1..)]
+    pub(super) registrars: Vec<String>,
+    /// The ledger's name: a-z, 0-9, '.', '-', '_'
+    #[arg(long, default_value = "chancery")]
+    pub(super) name: String,
+    /// The file to make; without it the document is printed
+    #[arg(long, value_name = "FILE")]
+    pub(super) out: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct GenesisFile {
+    /// The document
+    #[arg(value_name = "FILE")]
+    pub(super) file: PathBuf,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum KeysCommand {
+    /// Make a key; with --devnet, admit its account as well
+    New(KeysNewArgs),
+    /// Show the account of a key
+    Show(KeyName),
+    /// List the keys
+    List,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct KeysNewArgs {
+    /// The key's name: a-z, 0-9, '.', '-', '_'
+    #[arg(value_name = "NAME")]
+    pub(super) name: String,
+    /// What the account may do beyond calling contracts, on a devnet [default: deployer]
+    #[arg(long = "role", value_name = "ROLE")]
+    pub(super) roles: Vec<Role>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct KeyName {
+    /// The key's name
+    #[arg(value_name = "NAME")]
+    pub(super) name: String,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum AccountCommand {
+    /// Show an admitted account and its roles
+    Show(AccountName),
+    /// Admit an account, or replace its roles
+    Admit(AdmitArgs),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct AccountName {
+    /// A key's name or a DID
+    #[arg(value_name = "ACCOUNT")]
+    pub(super) account: String,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct AdmitArgs {
+    /// A key's name or a DID
+    #[arg(value_name = "ACCOUNT")]
+    pub(super) account: String,
+    /// What it may do beyond calling contracts; may be repeated
+    #[arg(long = "role", value_name = "ROLE")]
+    pub(super) roles: Vec<Role>,
+    /// The key of a registrar
+    #[arg(long, value_name = "NAME")]
+    pub(super) from: String,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum ContractCommand {
+    /// Check offline whether a module may be deployed, and show its methods
+    Check(ContractFile),
+    /// Deploy a module and run its init
+    #[command(after_help = CALL_HELP)]
+    Deploy(DeployArgs),
+    /// Show a deployed contract and its methods
+    Show(ContractName),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ContractFile {
+    /// The module
+    #[arg(value_name = "FILE.wasm")]
+    pub(super) file: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ContractName {
+    /// The contract
+    #[arg(value_name = "CONTRACT")]
+    pub(super) contract: String,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct DeployArgs {
+    /// The module
+    #[arg(value_name = "FILE.wasm")]
+    pub(super) file: PathBuf,
+    /// The key that signs
+    #[arg(long, value_name = "NAME")]
+    pub(super) from: String,
+    /// An argument of init: by position, or NAME=VALUE
+    #[arg(long = "init-arg", alias = "arg", value_name = "VALUE", allow_hyphen_values = true, action = ArgAction::Append)]
+    pub(super) args: Vec<String>,
+    /// The most fuel it may burn
+    #[arg(long, value_name = "N")]
+    pub(super) fuel: Option<u64>,
+    /// Hand the module in even if the check here refuses it
+    #[arg(long)]
+    pub(super) unchecked: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct CallArgs {
+    /// The contract
+    #[arg(value_name = "CONTRACT")]
+    pub(super) contract: String,
+    /// The method
+    #[arg(value_name = "METHOD")]
+    pub(super) method: String,
+    /// The key that signs
+    #[arg(long, value_name = "NAME")]
+    pub(super) from: String,
+    /// An argument: by position, or NAME=VALUE
+    #[arg(long = "arg", value_name = "VALUE", allow_hyphen_values = true, action = ArgAction::Append)]
+    pub(super) args: Vec<String>,
+    /// The most fuel it may burn
+    #[arg(long, value_name = "N")]
+    pub(super) fuel: Option<u64>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct QueryArgs {
+    /// The contract
+    #[arg(value_name = "CONTRACT")]
+    pub(super) contract: String,
+    /// The view
+    #[arg(value_name = "METHOD")]
+    pub(super) method: String,
+    /// An argument: by position, or NAME=VALUE
+    #[arg(long = "arg", value_name = "VALUE", allow_hyphen_values = true, action = ArgAction::Append)]
+    pub(super) args: Vec<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum TxCommand {
+    /// Show a transaction and its receipt
+    Show(TransactionName),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct TransactionName {
+    /// The transaction
+    #[arg(value_name = "ID")]
+    pub(super) id: String,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum BlockCommand {
+    /// Show a block
+    Show(BlockName),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct BlockName {
+    /// Its height, or `latest`
+    #[arg(value_name = "HEIGHT")]
+    pub(super) height: String,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum ProofCommand {
+    /// Fetch the proof of a final transaction and its receipt
+    Tx(ProofTxArgs),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ProofTxArgs {
+    /// The transaction
+    #[arg(value_name = "ID")]
+    pub(super) id: String,
+    /// The file to make
+    #[arg(long, value_name = "FILE")]
+    pub(super) out: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct VerifyArgs {
+    /// The proof
+    #[arg(value_name = "FILE")]
+    pub(super) file: PathBuf,
+    /// The policy: which validators are trusted, and how many of them it takes
+    #[arg(long, value_name = "POLICY")]
+    pub(super) trust: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct BenchArgs {
+    /// Transactions handed in per second
+    #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub(super) rate: u32,
+    /// For how long
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=3_600))]
+    pub(super) seconds: u32,
+    /// The module of the data-access contract, which is deployed for the occasion
+    #[arg(
+        long,
+        value_name = "FILE.wasm",
+        default_value = "target/contracts/data_access.wasm"
+    )]
+    pub(super) wasm: PathBuf,
+}
+
+/// `30s`, `2m`, `500ms`; a plain number is seconds.
+fn timeout(text: &str) -> Result<Duration, String> {
+    let duration = match text.parse::<u32>() {
+        Ok(seconds) => Duration::from_secs(seconds.into()),
+        Err(_) => humantime::parse_duration(text)
+            .map_err(|_| "expected a time like 30s, 2m or 500ms".to_owned())?,
+    };
+    if duration.is_zero() || duration > Duration::from_secs(86_400) {
+        return Err("expected more than nothing and at most a day".to_owned());
+    }
+    Ok(duration)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn timeouts_are_times() {
+        for (text, expected) in [
+            ("30s", Some(30_000)),
+            ("2m", Some(120_000)),
+            ("4", Some(4_000)),
+            ("250ms", Some(250)),
+            ("0", None),
+            ("2days", None),
+            ("-1s", None),
+            ("soon", None),
+        ] {
+            let got = timeout(text).ok().map(|time| time.as_millis());
+            assert_eq!(got, expected, "{text}");
+        }
+    }
+}

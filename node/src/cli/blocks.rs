@@ -1,0 +1,189 @@
+//! `tx show` and `block show`.
+
+use std::sync::Arc;
+
+use chancery_client::Client;
+use chancery_client::api::{CallInfo, TransactionInfo, TransactionState};
+use chancery_genesis::time;
+use chancery_ledger::TransactionId;
+use chancery_runtime::schema::{Method, Schema, Type, decode_value};
+use serde_json::{Value, json};
+
+use super::accounts::roles_text;
+use super::args::{BlockCommand, BlockName, TransactionName, TxCommand};
+use super::context::{Context, block_on};
+use super::output::grouped;
+use super::render::{Names, Shown, event_json, event_rows, schema_of, value_text};
+use super::{CliError, Report, Rows};
+
+/// The transaction that was typed.
+pub(super) fn transaction_id(text: &str) -> Result<TransactionId, CliError> {
+    text.parse().map_err(|_| {
+        let text: String = text.chars().take(80).collect();
+        CliError::usage(format!(
+            "{text:?} is not a transaction: expected 64 hexadecimal digits"
+        ))
+    })
+}
+
+pub(super) fn transaction(context: &Context, command: &TxCommand) -> Result<Report, CliError> {
+    let TxCommand::Show(TransactionName { id }) = command;
+    let id = transaction_id(id)?;
+    let names = context
+        .keys()
+        .map(|keys| Names::of(&keys))
+        .unwrap_or_default();
+    block_on(async {
+        let client = context.client()?;
+        let info = client.transaction(id).await?;
+        let schema = schema_for(&client, &info).await;
+        Ok(transaction_shown(&info, schema.as_ref(), &names))
+    })
+}
+
+/// The schema of the contract that a transaction called or made; without one, bytes stay bytes.
+async fn schema_for(client: &Arc<Client>, info: &TransactionInfo) -> Option<Schema> {
+    let contract = match &info.call {
+        Some(CallInfo::Invoke { contract, .. }) => *contract,
+        Some(CallInfo::Deploy { .. }) => info.receipt.as_ref()?.contract?,
+        Some(CallInfo::Admit { .. }) | None => return None,
+    };
+    schema_of(&client.contract(contract).await.ok()?).ok()
+}
+
+fn method_of<'a>(call: &CallInfo, schema: Option<&'a Schema>) -> Option<&'a Method> {
+    match call {
+        CallInfo::Invoke { method, .. } => schema?.callable(method),
+        CallInfo::Deploy { .. } => schema?.init(),
+        CallInfo::Admit { .. } => None,
+    }
+}
+
+/// Arguments by name, if the schema fits them.
+fn arguments(method: Option<&Method>, bytes: &[u8]) -> Option<Value> {
+    decode_value(&Type::Record(method?.args.clone()), bytes).ok()
+}
+
+fn transaction_shown(info: &TransactionInfo, schema: Option<&Schema>, names: &Names) -> Report {
+    let mut rows = Rows::default();
+    rows.add("id", info.id);
+    let state = match info.state {
+        TransactionState::Unknown => "unknown here: never handed in, dropped, or not yet passed on",
+        TransactionState::Pending => "pending: it waits to be ordered",
+        TransactionState::Committed => "committed: executed, not yet certified by a quorum",
+        TransactionState::Final => "final",
+    };
+    rows.add("state", state);
+    if let Some(height) = info.height {
+        let time = info.block_time.as_deref().unwrap_or("?");
+        rows.add("height", format!("{height}, {time}"));
+    }
+    if let Some(sender) = &info.sender {
+        rows.add("sender", names.show(&sender.to_string()));
+    }
+    if let Some(until) = info.valid_until_ms {
+        rows.add("valid until", time::format(until));
+    }
+    let mut object = json!(info);
+    let method = info.call.as_ref().and_then(|call| method_of(call, schema));
+    if let Some(call) = &info.call {
+        call_rows(&mut rows, call, method, names);
+        if let CallInfo::Invoke { args, .. } | CallInfo::Deploy { args, .. } = call
+            && let Some(arguments) = arguments(method, &args.0)
+        {
+            object["call"]["arguments"] = arguments;
+        }
+    }
+    if let Some(receipt) = &info.receipt {
+        let shown = Shown {
+            outcome: &receipt.outcome,
+            schema,
+            method,
+        };
+        rows.add("status", shown.in_words());
+        if let Some(value) = shown.value_text(names) {
+            rows.add("value", value);
+        }
+        event_rows(&mut rows, &receipt.events, schema, names);
+        rows.add("fuel", grouped(receipt.fuel_used.0));
+        if let Some(receipt_object) = object["receipt"].as_object_mut() {
+            shown.to_json(receipt_object);
+            let events = receipt.events.iter();
+            let events: Vec<Value> = events.map(|event| event_json(event, schema)).collect();
+            receipt_object.insert("events".to_owned(), json!(events));
+        }
+        object["status"] = json!(shown.status());
+        object["contract"] = json!(receipt.contract);
+    }
+    Report::new(rows.to_text(), object)
+}
+
+fn call_rows(rows: &mut Rows, call: &CallInfo, method: Option<&Method>, names: &Names) {
+    let argument_rows = |rows: &mut Rows, bytes: &[u8]| match arguments(method, bytes) {
+        Some(values) => {
+            for field in method
+                .map(|method| method.args.as_slice())
+                .unwrap_or_default()
+            {
+                let value = values.get(&field.name).unwrap_or(&Value::Null);
+                let value = value_text(&field.kind, value, names);
+                rows.add("", format!("  {}  {value}", field.name));
+            }
+        }
+        None if bytes.is_empty() => {}
+        None => {
+            rows.add("", format!("  {} bytes of arguments", bytes.len()));
+        }
+    };
+    match call {
+        CallInfo::Invoke {
+            contract,
+            method,
+            args,
+        } => {
+            rows.add("contract", contract);
+            rows.add("call", method);
+            argument_rows(rows, &args.0);
+        }
+        CallInfo::Deploy { code, args } => {
+            rows.add("deploy", format!("code {code}"));
+            argument_rows(rows, &args.0);
+        }
+        CallInfo::Admit { account, roles } => {
+            rows.add("admit", names.show(&account.to_string()));
+            rows.add("", format!("roles: {}", roles_text(roles)));
+        }
+    }
+}
+
+pub(super) fn block(context: &Context, command: &BlockCommand) -> Result<Report, CliError> {
+    let BlockCommand::Show(BlockName { height }) = command;
+    if height != "latest" && height.parse::<u64>().is_err() {
+        let height: String = height.chars().take(80).collect();
+        return Err(CliError::usage(format!(
+            "{height:?} is not a height: expected a number or latest"
+        )));
+    }
+    block_on(async {
+        let block = context.client()?.block(height).await?;
+        let mut rows = Rows::default();
+        rows.add("height", block.height);
+        rows.add("final", if block.is_final { "yes" } else { "not yet" });
+        rows.add("time", &block.time);
+        rows.add("hash", block.hash);
+        rows.add("parent", block.parent);
+        rows.add("batch", block.batch);
+        rows.add("transactions", block.transactions.len());
+        for id in &block.transactions {
+            rows.add("", id);
+        }
+        rows.add("transactions root", block.transactions_root);
+        rows.add("receipts root", block.receipts_root);
+        let entries = grouped(block.state_count);
+        rows.add(
+            "state root",
+            format!("{} ({entries} entries)", block.state_root),
+        );
+        Ok(Report::new(rows.to_text(), json!(block)))
+    })
+}

@@ -1,0 +1,236 @@
+//! `call`: a contract's method by a transaction, followed to finality. `query`: a view, as of now.
+
+use std::sync::Arc;
+
+use chancery_client::api::{QueryInfo, TimeSource, TransactionInfo};
+use chancery_client::{Client, TransactionBuilder};
+use chancery_ledger::ContractId;
+use chancery_runtime::schema::{Method, MethodKind, Schema};
+use serde_json::{Map, Value, json};
+
+use super::args::{CallArgs, QueryArgs};
+use super::context::{Context, block_on};
+use super::output::grouped;
+use super::render::{Names, Shown, event_json, event_rows, schema_of};
+use super::submit::Session;
+use super::values::{Values, encode_arguments, signature};
+use super::{CliError, Report, Rows};
+
+/// `chancery call`.
+pub(super) fn call(context: &Context, args: &CallArgs) -> Result<Report, CliError> {
+    let contract = contract_id(&args.contract)?;
+    let keys = context.keys()?;
+    let key = keys.load(&args.from)?;
+    block_on(async {
+        let session = Session::open(context).await?;
+        let schema = fetch_schema(&session.client, contract).await?;
+        let method = schema
+            .callable(&args.method)
+            .ok_or_else(|| unknown_method(&schema, &args.method, is_callable))?;
+        let values = Values {
+            keys: &keys,
+            now: session.now,
+        };
+        let encoded = encode_arguments(method, &args.args, context.named(), &values)?;
+        let call = TransactionBuilder::invoke(contract, &method.name, encoded);
+        let info = session.transact(context, &key, call, args.fuel).await?;
+        transaction_report(
+            &info,
+            &Seen {
+                schema: Some(&schema),
+                method: Some(method),
+                what: method.name.clone(),
+            },
+            &Names::of(&keys),
+        )
+    })
+}
+
+/// What is known about a transaction besides what the node says of it.
+#[derive(Debug)]
+pub(super) struct Seen<'a> {
+    pub(super) schema: Option<&'a Schema>,
+    pub(super) method: Option<&'a Method>,
+    /// What was asked for, in a word or two.
+    pub(super) what: String,
+}
+
+/// The report of a final transaction: `call`, `deploy` and `admit` end with it.
+pub(super) fn transaction_report(
+    info: &TransactionInfo,
+    seen: &Seen<'_>,
+    names: &Names,
+) -> Result<Report, CliError> {
+    let (Some(receipt), Some(height)) = (&info.receipt, info.height) else {
+        let message = format!(
+            "the node calls transaction {} final without a receipt",
+            info.id
+        );
+        return Err(CliError::failed("bad_answer", message));
+    };
+    let shown = Shown {
+        outcome: &receipt.outcome,
+        schema: seen.schema,
+        method: seen.method,
+    };
+    let mut object = Map::new();
+    object.insert("id".to_owned(), json!(info.id));
+    object.insert("state".to_owned(), json!(info.state));
+    object.insert("height".to_owned(), json!(height));
+    object.insert("index".to_owned(), json!(info.index));
+    object.insert("block_time".to_owned(), json!(info.block_time));
+    object.insert("block_time_ms".to_owned(), json!(info.block_time_ms));
+    object.insert("contract".to_owned(), json!(receipt.contract));
+    object.insert("fuel_used".to_owned(), json!(receipt.fuel_used));
+    let events: Vec<Value> = receipt
+        .events
+        .iter()
+        .map(|event| event_json(event, seen.schema))
+        .collect();
+    object.insert("events".to_owned(), json!(events));
+    shown.to_json(&mut object);
+
+    let mut rows = Rows::default();
+    rows.add(seen.what.as_str(), shown.in_words());
+    rows.add("id", info.id);
+    let block_time = info.block_time.as_deref().unwrap_or("?");
+    rows.add("height", format!("{height}, {block_time}, final"));
+    if let Some(contract) = &receipt.contract {
+        rows.add("contract", contract);
+    }
+    if let Some(value) = shown.value_text(names) {
+        rows.add("value", value);
+    }
+    event_rows(&mut rows, &receipt.events, seen.schema, names);
+    rows.add("fuel", grouped(receipt.fuel_used.0));
+    Ok(Report {
+        text: rows.to_text(),
+        json: Value::Object(object),
+        failure: shown.failure().map(|failure| {
+            failure
+                .detail("id", info.id.to_string())
+                .detail("height", height.0)
+        }),
+    })
+}
+
+/// `chancery query`.
+pub(super) fn query(context: &Context, args: &QueryArgs) -> Result<Report, CliError> {
+    let contract = contract_id(&args.contract)?;
+    let keys = context.keys()?;
+    block_on(async {
+        let session = Session::open(context).await?;
+        let schema = fetch_schema(&session.client, contract).await?;
+        let view = schema.method(MethodKind::View, &args.method);
+        let method = view.ok_or_else(|| match schema.callable(&args.method) {
+            Some(_) => CliError::usage(format!(
+                "{} may change state, so it is not a question",
+                args.method
+            ))
+            .code("not_a_view")
+            .hint(format!(
+                "call it by a transaction: `chancery call {contract} {} --from NAME …`",
+                args.method
+            )),
+            None => unknown_method(&schema, &args.method, |method| {
+                method.kind == MethodKind::View
+            }),
+        })?;
+        let values = Values {
+            keys: &keys,
+            now: session.now,
+        };
+        let encoded = encode_arguments(method, &args.args, context.named(), &values)?;
+        let answer = session
+            .client
+            .query(contract, &method.name, encoded)
+            .await?;
+        Ok(query_report(
+            contract,
+            &answer,
+            &schema,
+            method,
+            &Names::of(&keys),
+        ))
+    })
+}
+
+fn query_report(
+    contract: ContractId,
+    answer: &QueryInfo,
+    schema: &Schema,
+    method: &Method,
+    names: &Names,
+) -> Report {
+    let shown = Shown {
+        outcome: &answer.outcome,
+        schema: Some(schema),
+        method: Some(method),
+    };
+    let mut object = Map::new();
+    object.insert("contract".to_owned(), json!(contract));
+    object.insert("method".to_owned(), json!(method.name));
+    object.insert("height".to_owned(), json!(answer.height));
+    object.insert("block_time".to_owned(), json!(answer.block_time));
+    object.insert("block_time_ms".to_owned(), json!(answer.block_time_ms));
+    object.insert("time_used".to_owned(), json!(answer.time_used));
+    object.insert("time_used_ms".to_owned(), json!(answer.time_used_ms));
+    object.insert("time_source".to_owned(), json!(answer.time_source));
+    object.insert("fuel_used".to_owned(), json!(answer.fuel_used));
+    shown.to_json(&mut object);
+
+    let mut rows = Rows::default();
+    let value = shown.value_text(names).unwrap_or_else(|| shown.in_words());
+    rows.add(method.name.as_str(), value);
+    rows.add(
+        "as of",
+        format!("height {}, block time {}", answer.height, answer.block_time),
+    );
+    let source = match answer.time_source {
+        TimeSource::Block => "block time",
+        TimeSource::Clock => "the node's clock",
+    };
+    rows.add("now is", format!("{} ({source})", answer.time_used));
+    Report {
+        text: rows.to_text(),
+        json: Value::Object(object),
+        failure: shown.failure(),
+    }
+}
+
+/// The contract that was typed.
+pub(super) fn contract_id(text: &str) -> Result<ContractId, CliError> {
+    text.parse().map_err(|_| {
+        CliError::usage(format!(
+            "{text:?} is not a contract: expected 64 hexadecimal digits"
+        ))
+        .hint("`chancery contract deploy` prints the contract that it makes")
+    })
+}
+
+async fn fetch_schema(client: &Arc<Client>, contract: ContractId) -> Result<Schema, CliError> {
+    schema_of(&client.contract(contract).await?)
+}
+
+fn is_callable(method: &Method) -> bool {
+    method.kind != MethodKind::Init
+}
+
+fn unknown_method(schema: &Schema, name: &str, fits: impl Fn(&Method) -> bool) -> CliError {
+    let there: Vec<String> = schema
+        .methods
+        .iter()
+        .filter(|method| fits(method))
+        .map(signature)
+        .collect();
+    let name: String = name.chars().take(80).collect();
+    CliError::usage(format!(
+        "contract {} has no such method: {name:?}",
+        schema.name
+    ))
+    .code("unknown_method")
+    .hint(match there.as_slice() {
+        [] => "it has none".to_owned(),
+        there => format!("there is: {}", there.join("; ")),
+    })
+}

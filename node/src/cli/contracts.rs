@@ -1,0 +1,200 @@
+//! `contract check`, `deploy`, `show`.
+
+use chancery_ledger::{Call, ChainLimits, CodeHash};
+use chancery_runtime::schema::{Method, MethodKind, Schema};
+use chancery_runtime::{ModuleReport, Runtime};
+use serde_json::json;
+
+use super::args::{ContractCommand, ContractFile, ContractName, DeployArgs};
+use super::calls::{Seen, contract_id, transaction_report};
+use super::context::{Context, block_on};
+use super::output::{grouped, printable};
+use super::render::{Names, schema_of};
+use super::submit::Session;
+use super::values::{Values, encode_arguments, signature};
+use super::{CliError, Report, Rows, files};
+
+/// The longest module that is read from a file, whatever a chain allows.
+const MODULE_BYTES_MAX: usize = 4_194_304;
+
+pub(super) fn contract(context: &Context, command: ContractCommand) -> Result<Report, CliError> {
+    match command {
+        ContractCommand::Check(args) => check(&args),
+        ContractCommand::Deploy(args) => deploy(context, &args),
+        ContractCommand::Show(args) => show(context, &args),
+    }
+}
+
+fn refused(reason: &impl ToString) -> CliError {
+    CliError::usage(format!(
+        "the module may not be deployed: {}",
+        reason.to_string()
+    ))
+    .code("module_refused")
+}
+
+fn check(args: &ContractFile) -> Result<Report, CliError> {
+    let wasm = files::read(&args.file, MODULE_BYTES_MAX)?;
+    let report = Runtime::check_module(&ChainLimits::default(), &wasm).map_err(|e| refused(&e))?;
+    let mut rows = Rows::default();
+    rows.add(
+        "module",
+        "may be deployed (checked with the default limits)",
+    );
+    rows.add("code", report.code);
+    rows.add(
+        "size",
+        format!(
+            "{} bytes",
+            grouped(report.code_bytes.try_into().unwrap_or(0))
+        ),
+    );
+    rows.add("functions", report.functions);
+    rows.add("memory", format!("{} pages of 64 KiB", report.memory_pages));
+    match &report.schema {
+        Some(schema) => schema_rows(&mut rows, schema),
+        None => {
+            rows.add(
+                "schema",
+                "none: its methods can be called only by programs that know them",
+            );
+            for (kind, name) in &report.methods {
+                rows.add(kind_name(*kind), name);
+            }
+        }
+    }
+    Ok(Report::new(rows.to_text(), report_json(&report)))
+}
+
+fn report_json(report: &ModuleReport) -> serde_json::Value {
+    let methods: Vec<_> = report
+        .methods
+        .iter()
+        .map(|(kind, name)| json!({"kind": kind, "name": name}))
+        .collect();
+    json!({
+        "ok": true,
+        "code": report.code,
+        "code_bytes": report.code_bytes,
+        "functions": report.functions,
+        "memory_pages": report.memory_pages,
+        "methods": methods,
+        "schema": report.schema,
+    })
+}
+
+fn kind_name(kind: MethodKind) -> &'static str {
+    match kind {
+        MethodKind::Init => "init",
+        MethodKind::Call => "call",
+        MethodKind::View => "view",
+    }
+}
+
+fn schema_rows(rows: &mut Rows, schema: &Schema) {
+    rows.add("contract", &schema.name);
+    if !schema.docs.is_empty() {
+        rows.add("", &schema.docs);
+    }
+    for method in &schema.methods {
+        let returns = match &method.returns {
+            Some(kind) => format!(" -> {kind}"),
+            None => String::new(),
+        };
+        rows.add(
+            kind_name(method.kind),
+            format!("{}{returns}", signature(method)),
+        );
+    }
+    for event in &schema.events {
+        let fields: Vec<String> = event
+            .fields
+            .iter()
+            .map(|field| format!("{}: {}", field.name, field.kind))
+            .collect();
+        rows.add("event", format!("{} {{{}}}", event.name, fields.join(", ")));
+    }
+    for error in &schema.errors {
+        let docs = match error.docs.as_str() {
+            "" => String::new(),
+            docs => format!(": {docs}"),
+        };
+        rows.add("error", format!("{} {}{docs}", error.code, error.name));
+    }
+}
+
+fn deploy(context: &Context, args: &DeployArgs) -> Result<Report, CliError> {
+    let wasm = files::read(&args.file, MODULE_BYTES_MAX)?;
+    let keys = context.keys()?;
+    let key = keys.load(&args.from)?;
+    block_on(async {
+        let session = Session::open(context).await?;
+        let checked = Runtime::check_module(&session.chain.limits, &wasm);
+        let report = match checked {
+            Ok(report) => Some(report),
+            Err(_) if args.unchecked => None,
+            Err(error) => {
+                return Err(refused(&error)
+                    .hint("--unchecked hands it in nevertheless, for the ledger to refuse"));
+            }
+        };
+        let schema = report.and_then(|report| report.schema);
+        let init = schema.as_ref().and_then(Schema::init);
+        let none = Method {
+            name: "init".to_owned(),
+            kind: MethodKind::Init,
+            docs: String::new(),
+            args: Vec::new(),
+            returns: None,
+        };
+        let values = Values {
+            keys: &keys,
+            now: session.now,
+        };
+        let encoded =
+            encode_arguments(init.unwrap_or(&none), &args.args, context.named(), &values)?;
+        let code = CodeHash::of(&wasm);
+        let call = Call::Deploy {
+            code: wasm,
+            args: encoded,
+        };
+        let info = session.transact(context, &key, call, args.fuel).await?;
+        let what = match &schema {
+            Some(schema) => format!("deploy {}", printable(&schema.name)),
+            None => "deploy".to_owned(),
+        };
+        let seen = Seen {
+            schema: schema.as_ref(),
+            method: init,
+            what,
+        };
+        let mut report = transaction_report(&info, &seen, &Names::of(&keys))?;
+        if let Some(object) = report.json.as_object_mut() {
+            object.insert("code_hash".to_owned(), json!(code));
+        }
+        Ok(report)
+    })
+}
+
+fn show(context: &Context, args: &ContractName) -> Result<Report, CliError> {
+    let contract = contract_id(&args.contract)?;
+    block_on(async {
+        let info = context.client()?.contract(contract).await?;
+        let mut rows = Rows::default();
+        rows.add("address", info.contract);
+        rows.add("code", info.code);
+        let deployer = info.deployer.to_string();
+        let names = context
+            .keys()
+            .map(|keys| Names::of(&keys))
+            .unwrap_or_default();
+        rows.add("deployer", names.show(&deployer));
+        match schema_of(&info) {
+            Ok(schema) => schema_rows(&mut rows, &schema),
+            Err(error) => {
+                rows.add("schema", error.message);
+            }
+        }
+        Ok(Report::new(rows.to_text(), json!(info)))
+    })
+}

@@ -1,0 +1,364 @@
+//! Outcomes, values and events in the words of the contract's schema.
+
+use std::collections::BTreeMap;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use chancery_client::KeyStore;
+use chancery_client::api::{ContractInfo, EventInfo, Outcome};
+use chancery_genesis::time;
+use chancery_ledger::{Millis, TrapKind};
+use chancery_runtime::schema::{Method, Schema, Type};
+use serde_json::{Map, Value, json};
+
+use super::output::printable;
+use super::{CliError, Exit, Rows};
+
+/// What the accounts are called here.
+#[derive(Debug, Default)]
+pub(super) struct Names(BTreeMap<String, String>);
+
+impl Names {
+    /// The names of the keys in a store; one that cannot be read names nobody.
+    pub(super) fn of(keys: &KeyStore) -> Self {
+        let named = keys.list().unwrap_or_default();
+        let named = named.into_iter().filter_map(|key| {
+            let account = key.account.ok()?;
+            Some((account.to_string(), key.name))
+        });
+        Self(named.collect())
+    }
+
+    /// A DID with its name behind it, if it has one.
+    pub(super) fn show(&self, did: &str) -> String {
+        match self.0.get(did) {
+            Some(name) => format!("{did} ({name})"),
+            None => did.to_owned(),
+        }
+    }
+}
+
+/// The schema that a node hands out with a contract.
+pub(super) fn schema_of(contract: &ContractInfo) -> Result<Schema, CliError> {
+    let no_schema = |reason: &str| {
+        CliError::usage(format!("contract {} {reason}", contract.contract))
+            .code("no_schema")
+            .hint("its methods can be called only by programs that know them")
+    };
+    let schema = contract
+        .schema
+        .clone()
+        .ok_or_else(|| no_schema("does not say what its methods take"))?;
+    serde_json::from_value(schema).map_err(|error| {
+        no_schema(&format!(
+            "has a schema that is not understood here: {error}"
+        ))
+    })
+}
+
+/// A value for people: times in RFC 3339, accounts with their names.
+pub(super) fn value_text(kind: &Type, value: &Value, names: &Names) -> String {
+    match (kind, value) {
+        (Type::Time, Value::Number(number)) => match number.as_u64() {
+            Some(ms) => time::format(Millis(ms)),
+            None => number.to_string(),
+        },
+        (Type::Account, Value::String(did)) => names.show(did),
+        (Type::Option(_), Value::Null) => "none".to_owned(),
+        (Type::Option(inner), value) => value_text(inner, value, names),
+        (Type::List(inner), Value::Array(items)) => {
+            let items: Vec<String> = items
+                .iter()
+                .map(|item| value_text(inner, item, names))
+                .collect();
+            format!("[{}]", items.join(", "))
+        }
+        (Type::Record(fields), Value::Object(object)) => {
+            let fields: Vec<String> = fields
+                .iter()
+                .map(|field| {
+                    let value = object.get(&field.name).unwrap_or(&Value::Null);
+                    format!("{}: {}", field.name, value_text(&field.kind, value, names))
+                })
+                .collect();
+            format!("{{{}}}", fields.join(", "))
+        }
+        (_, Value::String(text)) => text.clone(),
+        (_, value) => value.to_string(),
+    }
+}
+
+/// An outcome seen through the schema of the contract, as far as there is one.
+#[derive(Debug)]
+pub(super) struct Shown<'a> {
+    pub(super) outcome: &'a Outcome,
+    pub(super) schema: Option<&'a Schema>,
+    pub(super) method: Option<&'a Method>,
+}
+
+impl Shown<'_> {
+    /// `applied`, `reverted` or `trapped`.
+    pub(super) fn status(&self) -> &'static str {
+        match self.outcome {
+            Outcome::Applied { .. } => "applied",
+            Outcome::Reverted { .. } => "reverted",
+            Outcome::Trapped { .. } => "trapped",
+        }
+    }
+
+    /// `status`, and `value`, or `code`, `data` and `error`, or `kind`.
+    pub(super) fn to_json(&self, object: &mut Map<String, Value>) {
+        object.insert("status".to_owned(), json!(self.status()));
+        match self.outcome {
+            Outcome::Applied { value } => {
+                object.insert("value".to_owned(), self.value(&value.0));
+            }
+            Outcome::Reverted { code, data } => {
+                object.insert("code".to_owned(), json!(code));
+                object.insert("data".to_owned(), json!(BASE64.encode(&data.0)));
+                let error = self.schema.and_then(|schema| schema.error(*code));
+                object.insert("error".to_owned(), json!(error.map(|error| &error.name)));
+            }
+            Outcome::Trapped { kind } => {
+                object.insert("kind".to_owned(), json!(kind));
+            }
+        }
+    }
+
+    /// The returned value by the schema; base64 where that does not fit.
+    fn value(&self, bytes: &[u8]) -> Value {
+        let decoded = match self.method {
+            Some(method) => method.decode_result(bytes).ok(),
+            None => bytes.is_empty().then_some(Value::Null),
+        };
+        decoded.unwrap_or_else(|| json!(BASE64.encode(bytes)))
+    }
+
+    /// The returned value for people, if there is any.
+    pub(super) fn value_text(&self, names: &Names) -> Option<String> {
+        let Outcome::Applied { value } = self.outcome else {
+            return None;
+        };
+        let value = self.value(&value.0);
+        match (
+            self.method.and_then(|method| method.returns.as_ref()),
+            value,
+        ) {
+            (Some(kind), value) => Some(value_text(kind, &value, names)),
+            (None, Value::Null) => None,
+            (None, value) => Some(value.to_string()),
+        }
+    }
+
+    /// In words: `applied`, `reverted: not_owner`, `trapped: out_of_fuel`.
+    pub(super) fn in_words(&self) -> String {
+        match self.outcome {
+            Outcome::Applied { .. } => "applied".to_owned(),
+            Outcome::Reverted { code, .. } => format!("reverted: {}", self.error_name(*code)),
+            Outcome::Trapped { kind } => format!("trapped: {}", trap_name(*kind)),
+        }
+    }
+
+    fn error_name(&self, code: u32) -> String {
+        match self.schema.and_then(|schema| schema.error(code)) {
+            Some(error) => format!("{} (code {code})", printable(&error.name)),
+            None => format!("code {code}"),
+        }
+    }
+
+    /// What to say on stderr, and how to exit, where the outcome is not `applied`.
+    pub(super) fn failure(&self) -> Option<CliError> {
+        match self.outcome {
+            Outcome::Applied { .. } => None,
+            Outcome::Reverted { code, .. } => {
+                let error = self.schema.and_then(|schema| schema.error(*code));
+                let message = format!("the contract refused: {}", self.error_name(*code));
+                let mut failure = CliError::new(Exit::Reverted, "reverted", message);
+                if let Some(error) = error {
+                    failure = failure.detail("name", error.name.clone());
+                    if !error.docs.is_empty() {
+                        failure = failure.hint(printable(&error.docs));
+                    }
+                }
+                Some(failure.detail("revert_code", *code))
+            }
+            Outcome::Trapped { kind } => {
+                let message = format!(
+                    "the execution was ended: {} ({})",
+                    trap_words(*kind),
+                    trap_name(*kind)
+                );
+                let failure = CliError::new(Exit::Trapped, "trapped", message);
+                let failure = failure.detail("kind", trap_name(*kind));
+                Some(match trap_hint(*kind) {
+                    Some(hint) => failure.hint(hint),
+                    None => failure,
+                })
+            }
+        }
+    }
+}
+
+/// The name of a trap, as the API writes it.
+pub(super) fn trap_name(kind: TrapKind) -> String {
+    match json!(kind) {
+        Value::String(name) => name,
+        other => other.to_string(),
+    }
+}
+
+fn trap_words(kind: TrapKind) -> &'static str {
+    match kind {
+        TrapKind::UnknownContract => "no contract has that address",
+        TrapKind::UnknownMethod => "the contract has no such method",
+        TrapKind::RoleMissing => "the sender lacks the role that this needs",
+        TrapKind::InvalidKey => "the key breaks a rule for keys",
+        TrapKind::ModuleRefused => "the module breaks a rule of deployment",
+        TrapKind::OutOfFuel => "the declared fuel was used up",
+        TrapKind::StackTooDeep => "calls nested too deep",
+        TrapKind::MemoryLimit => "it wanted more memory than it may have",
+        TrapKind::OutOfBounds => "it reached outside of its memory",
+        TrapKind::Arithmetic => "an arithmetic operation had no result",
+        TrapKind::Unreachable => "the contract panicked",
+        TrapKind::BadIndirectCall => "a call went to no function, or one of another type",
+        TrapKind::WriteInView => "a view tried to write",
+        TrapKind::SizeLimit => "a key, value, event or result was over its limit",
+        TrapKind::BadArguments => "the arguments are not what the method takes",
+    }
+}
+
+fn trap_hint(kind: TrapKind) -> Option<&'static str> {
+    match kind {
+        TrapKind::RoleMissing => Some(
+            "deploying needs the role deployer, admitting the role registrar; a registrar gives roles (`chancery account admit`)",
+        ),
+        TrapKind::ModuleRefused => Some("`chancery contract check FILE` names the rule"),
+        TrapKind::OutOfFuel => Some("declare more with --fuel N, if this is not an endless loop"),
+        _ => None,
+    }
+}
+
+/// An event as the API gives it, with its fields by name where the schema knows them.
+pub(super) fn event_json(event: &EventInfo, schema: Option<&Schema>) -> Value {
+    let known = schema.and_then(|schema| schema.event(&event.topic));
+    let fields = known.and_then(|known| known.decode(&event.data.0).ok());
+    json!({
+        "contract": event.contract,
+        "topic": event.topic,
+        "data": event.data,
+        "fields": fields,
+    })
+}
+
+/// Adds a line for each event, and one for each of its fields.
+pub(super) fn event_rows(
+    rows: &mut Rows,
+    events: &[EventInfo],
+    schema: Option<&Schema>,
+    names: &Names,
+) {
+    for event in events {
+        rows.add("event", &event.topic);
+        let known = schema.and_then(|schema| schema.event(&event.topic));
+        let decoded = known.and_then(|known| Some((known, known.decode(&event.data.0).ok()?)));
+        match decoded {
+            Some((known, fields)) => {
+                let width = known.fields.iter().map(|field| field.name.len()).max();
+                for field in &known.fields {
+                    let value = fields.get(&field.name).unwrap_or(&Value::Null);
+                    let (name, width) = (&field.name, width.unwrap_or(0));
+                    let value = value_text(&field.kind, value, names);
+                    rows.add("", format!("  {name:width$}  {value}"));
+                }
+            }
+            None => {
+                rows.add("", format!("  {}", BASE64.encode(&event.data.0)));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use chancery_client::api::Bytes;
+
+    fn schema() -> Schema {
+        serde_json::from_value(json!({
+            "name": "data_access",
+            "methods": [{"name": "can_read", "kind": "view", "args": [], "returns": "bool"}],
+            "errors": [{"code": 2, "name": "not_owner", "docs": "Only the owner may do this."}],
+        }))
+        .expect("a schema")
+    }
+
+    #[test]
+    fn a_revert_has_the_name_of_the_schema() {
+        let schema = schema();
+        let outcome = Outcome::Reverted {
+            code: 2,
+            data: Bytes::default(),
+        };
+        let shown = Shown {
+            outcome: &outcome,
+            schema: Some(&schema),
+            method: None,
+        };
+        let failure = shown.failure().expect("a failure");
+        assert_eq!(failure.exit, Exit::Reverted);
+        assert_eq!(
+            failure.to_text(),
+            "error: the contract refused: not_owner (code 2)\nhint: Only the owner may do this.\n"
+        );
+        let mut object = Map::new();
+        shown.to_json(&mut object);
+        assert_eq!(
+            Value::Object(object),
+            json!({"status": "reverted", "code": 2, "data": "", "error": "not_owner"})
+        );
+    }
+
+    #[test]
+    fn values_follow_the_schema() {
+        let schema = schema();
+        let outcome = Outcome::Applied {
+            value: Bytes(vec![1]),
+        };
+        let shown = Shown {
+            outcome: &outcome,
+            schema: Some(&schema),
+            method: schema.callable("can_read"),
+        };
+        let mut object = Map::new();
+        shown.to_json(&mut object);
+        assert_eq!(
+            Value::Object(object),
+            json!({"status": "applied", "value": true})
+        );
+        let names = Names::default();
+        assert_eq!(shown.value_text(&names).as_deref(), Some("true"));
+        let kind: Type = "list<{at: time, who: option<string>}>"
+            .parse()
+            .expect("a type");
+        let value = json!([{"at": 1_769_860_800_000_u64, "who": null}]);
+        assert_eq!(
+            value_text(&kind, &value, &names),
+            "[{at: 2026-01-31T12:00:00Z, who: none}]"
+        );
+    }
+
+    #[test]
+    fn every_trap_has_its_words() {
+        let outcome = Outcome::Trapped {
+            kind: TrapKind::OutOfFuel,
+        };
+        let shown = Shown {
+            outcome: &outcome,
+            schema: None,
+            method: None,
+        };
+        let failure = shown.failure().expect("a failure");
+        assert_eq!(failure.exit, Exit::Trapped);
+        assert!(failure.message.ends_with("(out_of_fuel)"), "{failure:?}");
+    }
+}
