@@ -1,1 +1,773 @@
+use std::ops::RangeInclusive;
+use std::process::Command;
+use std::time::Instant;
 
+use chancery_ledger::block::PROTOCOL_VERSION;
+use chancery_ledger::checkpoint::{CheckpointStatement, Cosignature};
+use chancery_ledger::state_tree::{LeafSource as _, StateTree, value_hash};
+use chancery_ledger::{
+    Call, ContractEvent, ContractId, Epoch, Fuel, Millis, SecretKey, Signature, Status,
+    Transaction, TransactionId, ValidatorIndex,
+};
+use redb::TableDefinition;
+
+use super::simulated_disk::{Power, SimulatedDisk, TearSectors, chances};
+use super::*;
+
+const CHAIN: ChainId = ChainId([5; 32]);
+
+/// A block that owns its parts.
+#[derive(Debug, Clone)]
+struct Block {
+    header: Header,
+    batch: Batch,
+    transactions: Vec<SignedTransaction>,
+    receipts: Vec<Receipt>,
+    changes: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
+    log_nodes: Vec<LogNode>,
+    log: HeaderLog,
+    certificates: Vec<CheckpointCertificate>,
+}
+
+impl Block {
+    fn write(&self) -> BlockWrite<'_> {
+        BlockWrite {
+            header: &self.header,
+            batch: &self.batch,
+            transactions: &self.transactions,
+            receipts: &self.receipts,
+            changes: &self.changes,
+            log_nodes: &self.log_nodes,
+            log: &self.log,
+            certificates: &self.certificates,
+        }
+    }
+
+    fn stored(&self) -> StoredBlock {
+        StoredBlock {
+            header: self.header.clone(),
+            batch: self.batch.clone(),
+            transactions: self.transactions.clone(),
+            receipts: self.receipts.clone(),
+        }
+    }
+}
+
+fn genesis(state: BTreeMap<Vec<u8>, Vec<u8>>) -> GenesisBlock {
+    let leaves: BTreeMap<_, _> = state
+        .iter()
+        .map(|(k, v)| (key_hash(k), value_hash(v)))
+        .collect();
+    let tree = StateTree::build(leaves);
+    let header = Header {
+        version: PROTOCOL_VERSION,
+        chain: CHAIN,
+        epoch: Epoch(0),
+        height: Height(0),
+        parent: Hash::default(),
+        time: Millis(1_000),
+        batch: Batch::empty().digest(),
+        transactions_root: transactions_root(&[]),
+        transactions_count: 0,
+        receipts_root: receipts_root(&[]),
+        state_root: tree.root(),
+        state_count: tree.count(),
+    };
+    GenesisBlock { header, state }
+}
+
+fn small_genesis() -> GenesisBlock {
+    genesis(
+        [
+            (b"admin".to_vec(), b"yes".to_vec()),
+            (b"x".to_vec(), vec![1; 300]),
+        ]
+        .into(),
+    )
+}
+
+/// Makes blocks and writes them, as the executor does.
+struct Maker<'a> {
+    store: &'a Store,
+    tree: StateTree,
+    log: HeaderLog,
+    tip: Header,
+    sender: SecretKey,
+}
+
+impl<'a> Maker<'a> {
+    fn new(store: &'a Store) -> Self {
+        let snapshot = store.read();
+        let Tip { header, log, .. } = snapshot.tip();
+        let tree = StateTree::build(snapshot.state_leaves());
+        Self {
+            store,
+            tree,
+            log,
+            tip: header,
+            sender: SecretKey::from_seed(&[3; 32]),
+        }
+    }
+
+    fn transaction(&self, salt: u64) -> SignedTransaction {
+        let call = Call::Invoke {
+            contract: ContractId([9; 32]),
+            method: "grant_access".to_owned(),
+            args: vec![7; 40],
+        };
+        Transaction {
+            chain: CHAIN,
+            sender: self.sender.account(),
+            salt,
+            valid_until: Millis(1 << 40),
+            fuel_max: Fuel(1_000_000),
+            call,
+        }
+        .sign(&self.sender)
+    }
+
+    fn make(&mut self, count: u64, changes: BTreeMap<Vec<u8>, Option<Vec<u8>>>) -> Block {
+        let height = self.tip.height.next();
+        // Every third transaction of the batch is dropped.
+        let all = (0..count)
+            .map(|i| self.transaction(height.0 * 1_000_000 + i))
+            .collect();
+        let batch = Batch {
+            proposed_time: Millis(0),
+            transactions: all,
+        };
+        let executed = (0..).zip(&batch.transactions).filter(|(i, _)| i % 3 != 2);
+        let transactions: Vec<_> = executed
+            .map(|(_, transaction)| transaction.clone())
+            .collect();
+        let receipt = |transaction: &SignedTransaction| Receipt {
+            transaction: transaction.id(),
+            status: Status::Applied { value: Vec::new() },
+            fuel_used: Fuel(4_000),
+            contract: Some(ContractId([9; 32])),
+            events: vec![ContractEvent {
+                contract: ContractId([9; 32]),
+                topic: "Granted".to_owned(),
+                data: vec![7; 40],
+            }],
+        };
+        let receipts: Vec<_> = transactions.iter().map(receipt).collect();
+        let hashed = changes
+            .iter()
+            .map(|(key, value)| (key_hash(key), value.as_deref().map(value_hash)))
+            .collect();
+        self.tree.update(&hashed, &self.store.read());
+        let header = Header {
+            height,
+            parent: self.tip.hash(),
+            time: self.tip.time.saturating_add(Millis(1)),
+            batch: batch.digest(),
+            transactions_root: transactions_root(&transactions),
+            transactions_count: u32::try_from(transactions.len()).expect("few"),
+            receipts_root: receipts_root(&receipts),
+            state_root: self.tree.root(),
+            state_count: self.tree.count(),
+            ..self.tip.clone()
+        };
+        // As in life, what certifies a block is known some blocks later, and not for each.
+        let certificates = if height.0.is_multiple_of(3) {
+            vec![certificate(&self.tip)]
+        } else {
+            Vec::new()
+        };
+        let log_nodes = self.log.append(header.hash());
+        self.tip = header.clone();
+        let log = self.log.clone();
+        Block {
+            header,
+            batch,
+            transactions,
+            receipts,
+            changes,
+            log_nodes,
+            log,
+            certificates,
+        }
+    }
+
+    fn commit(&mut self, count: u64, changes: BTreeMap<Vec<u8>, Option<Vec<u8>>>) -> Block {
+        let block = self.make(count, changes);
+        self.store.commit(block.write()).expect("a disk");
+        block
+    }
+}
+
+fn certificate(header: &Header) -> CheckpointCertificate {
+    let cosignature = |i| Cosignature {
+        validator: ValidatorIndex(i),
+        signature: Signature([3; 64]),
+    };
+    CheckpointCertificate {
+        statement: CheckpointStatement::new(CHAIN, header.height, header.hash(), header.time),
+        cosignatures: (0..3).map(cosignature).collect(),
+    }
+}
+
+/// Some keys set, some removed, out of a few hundred.
+fn some_changes(
+    chance: &mut dyn FnMut(u64) -> u64,
+    count: RangeInclusive<u64>,
+) -> BTreeMap<Vec<u8>, Option<Vec<u8>>> {
+    let extra = chance(count.end() - count.start() + 1);
+    (0..count.start() + extra)
+        .map(|_| {
+            let key = format!("key {}", chance(400)).into_bytes();
+            let length = usize::try_from(1 + chance(200)).expect("small");
+            let value = vec![u8::try_from(chance(256)).expect("a byte"); length];
+            (key, (chance(4) > 0).then_some(value))
+        })
+        .collect()
+}
+
+fn apply(state: &mut BTreeMap<Vec<u8>, Vec<u8>>, changes: &BTreeMap<Vec<u8>, Option<Vec<u8>>>) {
+    for (key, value) in changes {
+        match value {
+            Some(value) => state.insert(key.clone(), value.clone()),
+            None => state.remove(key),
+        };
+    }
+}
+
+/// Blocks made on a disk that does not fail.
+fn some_blocks(genesis: &GenesisBlock, count: u64) -> Vec<Block> {
+    let store = Store::create_on(SimulatedDisk::default(), genesis).expect("no fault");
+    let (mut maker, mut chance) = (Maker::new(&store), chances(1));
+    let mut block = |_| maker.commit(chance(5), some_changes(&mut chance, 0..=40));
+    (0..count).map(&mut block).collect()
+}
+
+/// Checks that a store holds exactly genesis and `blocks`.
+fn check_holds(store: &Store, genesis: &GenesisBlock, blocks: &[Block]) {
+    let snapshot = store.read();
+    let mut state = genesis.state.clone();
+    let mut certificate = None;
+    for block in blocks {
+        let height = block.header.height;
+        assert_eq!(snapshot.block(height), Some(block.stored()));
+        assert_eq!(snapshot.header(height).as_ref(), Some(&block.header));
+        assert_eq!(snapshot.receipts(height).as_ref(), Some(&block.receipts));
+        for (transaction, index) in block.transactions.iter().zip(0..) {
+            let place = TransactionPlace { height, index };
+            assert_eq!(snapshot.transaction(&transaction.id()), Some(place));
+        }
+        for LogNode { level, index, hash } in &block.log_nodes {
+            assert_eq!(snapshot.log_node(*level, *index), Some(*hash));
+        }
+        apply(&mut state, &block.changes);
+        certificate = block.certificates.last().or(certificate);
+    }
+    let tip = blocks.last().map_or(&genesis.header, |block| &block.header);
+    assert_eq!(&snapshot.tip().header, tip);
+    assert_eq!(snapshot.tip().certificate.as_ref(), certificate);
+    assert_eq!(snapshot.newest_certificate().as_ref(), certificate);
+    let next = tip.height.next();
+    assert_eq!(
+        (
+            snapshot.block(next),
+            snapshot.header(next),
+            snapshot.receipts(next)
+        ),
+        (None, None, None)
+    );
+    assert_eq!(snapshot.state_entries().collect::<BTreeMap<_, _>>(), state);
+    for (key, value) in &state {
+        assert_eq!(snapshot.state_get(key).as_ref(), Some(value));
+    }
+    let tree = StateTree::build(snapshot.state_leaves());
+    assert_eq!(
+        (tree.root(), tree.count()),
+        (tip.state_root, tip.state_count)
+    );
+}
+
+#[test]
+fn what_was_committed_is_read_now_and_after_opening_again() {
+    let genesis = small_genesis();
+    let blocks = some_blocks(&genesis, 12);
+    let disk = SimulatedDisk::default();
+    let store = Store::create_on(disk.clone(), &genesis).expect("no fault");
+    check_holds(&store, &genesis, &[]);
+    for (i, block) in blocks.iter().enumerate() {
+        store.commit(block.write()).expect("no fault");
+        check_holds(&store, &genesis, &blocks[..=i]);
+    }
+    drop(store);
+    let store = Store::open_on(disk, CHAIN).expect("closed");
+    check_holds(&store, &genesis, &blocks);
+}
+
+#[test]
+fn certificates_are_found_by_the_heights_they_cover() {
+    let genesis = small_genesis();
+    let store = Store::create_on(SimulatedDisk::default(), &genesis).expect("no fault");
+    assert_eq!(store.tip().certificate, None);
+    for block in some_blocks(&genesis, 8) {
+        store.commit(block.write()).expect("no fault");
+    }
+    let at = |height| {
+        let found = store.read().certificate_at_or_after(Height(height));
+        found.map(|certificate| certificate.statement.height.0)
+    };
+    assert_eq!(
+        [0, 2, 3, 5, 6].map(at),
+        [Some(2), Some(2), Some(5), Some(5), None]
+    );
+    store
+        .put_certificate(&certificate(&store.tip().header))
+        .expect("no fault");
+    assert_eq!(at(6), Some(8));
+    assert_eq!(
+        store.tip().certificate.map(|c| c.statement.height),
+        Some(Height(8))
+    );
+}
+
+#[test]
+fn a_snapshot_does_not_see_what_is_written_later() {
+    let genesis = small_genesis();
+    let blocks = some_blocks(&genesis, 6);
+    let store = Store::create_on(SimulatedDisk::default(), &genesis).expect("no fault");
+    store.commit(blocks[0].write()).expect("no fault");
+    let snapshot = store.read();
+    let seen = |snapshot: &Snapshot| {
+        let entries: Vec<_> = snapshot.state_entries().collect();
+        (
+            snapshot.tip(),
+            entries,
+            snapshot.leaves(&[0; 32], &[255; 32]),
+        )
+    };
+    let before = seen(&snapshot);
+    for block in &blocks[1..] {
+        store.commit(block.write()).expect("no fault");
+    }
+    assert_eq!(seen(&snapshot), before);
+    assert_eq!(snapshot.header(Height(2)), None);
+    assert_eq!(snapshot.transaction(&blocks[5].transactions[0].id()), None);
+    assert_ne!(seen(&store.read()), before);
+}
+
+#[test]
+fn the_tree_kept_over_a_thousand_blocks_is_the_tree_built_from_scratch() {
+    let genesis = small_genesis();
+    let store = Store::create_on(SimulatedDisk::default(), &genesis).expect("no fault");
+    let (mut maker, mut chance) = (Maker::new(&store), chances(2));
+    let mut state = genesis.state;
+    for height in 1..=1000 {
+        let block = maker.commit(2, some_changes(&mut chance, 1..=20));
+        apply(&mut state, &block.changes);
+        if height % 100 == 0 {
+            let snapshot = store.read();
+            let stored = StateTree::build(snapshot.state_leaves());
+            let leaves: BTreeMap<_, _> = state
+                .iter()
+                .map(|(k, v)| (key_hash(k), value_hash(v)))
+                .collect();
+            let scratch = StateTree::build(leaves);
+            assert_eq!(stored.root(), scratch.root());
+            assert_eq!(block.header.state_root, scratch.root());
+            assert_eq!(block.header.state_count, state.len() as u64);
+            let key = key_hash(b"key 7");
+            let proof = maker.tree.prove(&key, &snapshot).expect("its leaves");
+            assert_eq!(
+                proof,
+                scratch.prove(&key, &snapshot).expect("the same leaves")
+            );
+        }
+    }
+    let snapshot = store.read();
+    for height in [1, 2, 500, 1000] {
+        let node = |level, index| snapshot.log_node(level, index);
+        let proof = inclusion_proof(height, 1001, &node).expect("every node is stored");
+        let header = snapshot.header(Height(height)).expect("is there");
+        proof
+            .verify(&header.hash(), &snapshot.tip().log.root())
+            .expect("it proves");
+    }
+}
+
+#[test]
+fn power_lost_at_any_operation_leaves_a_whole_prefix() {
+    let genesis = small_genesis();
+    let blocks = some_blocks(&genesis, 5);
+    let power = Power::default();
+    let store = Store::create_on(SimulatedDisk::new(&power), &genesis).expect("no fault");
+    for block in &blocks {
+        store.commit(block.write()).expect("no fault");
+    }
+    drop(store);
+    for cut in 0..power.used() {
+        for seed in 0..4 {
+            check_crash(cut, &mut chances(cut * 1000 + seed), &genesis, &blocks);
+        }
+    }
+}
+
+fn check_crash(
+    cut: u64,
+    chance: &mut dyn FnMut(u64) -> u64,
+    genesis: &GenesisBlock,
+    blocks: &[Block],
+) {
+    let power = Power::default();
+    let disk = SimulatedDisk::new(&power);
+    power.cut_after(cut);
+    let Ok(store) = Store::create_on(disk.clone(), genesis) else {
+        // Store::create gives a file its name only when it is whole; here it must not be half-read.
+        let disk = SimulatedDisk::of(disk.after_power_loss(chance, TearSectors::No), &power);
+        power.cut_after(10_000);
+        if let Ok(store) = Store::open_on(disk, CHAIN) {
+            check_holds(&store, genesis, &[]);
+        }
+        return;
+    };
+    let committed = blocks
+        .iter()
+        .take_while(|block| store.commit(block.write()).is_ok())
+        .count();
+    drop(store);
+    // Power goes once more while the ledger is opened, and once more, and so on.
+    let mut bytes = disk.after_power_loss(chance, TearSectors::No);
+    for again in 0.. {
+        let power = Power::default();
+        let disk = SimulatedDisk::of(bytes, &power);
+        power.cut_after(again);
+        let opened = Store::open_on(disk.clone(), CHAIN);
+        let store = match opened {
+            Ok(store) => store,
+            Err(StoreError::Io { .. } | StoreError::Database { .. }) => {
+                assert!(again < 100, "cut {cut}: opening needs an end");
+                bytes = disk.after_power_loss(chance, TearSectors::No);
+                continue;
+            }
+            Err(error) => panic!("cut after {cut}, then {again}: {error}"),
+        };
+        power.cut_after(10_000);
+        let height = usize::try_from(store.tip().header.height.0).expect("few blocks");
+        assert!(
+            height == committed || height == committed + 1,
+            "cut after {cut}: {committed} blocks were committed, {height} are there"
+        );
+        check_holds(&store, genesis, &blocks[..height]);
+        for block in &blocks[height..] {
+            store.commit(block.write()).expect("the power is on");
+        }
+        check_holds(&store, genesis, blocks);
+        return;
+    }
+}
+
+#[test]
+fn after_a_failed_commit_nothing_more_is_written() {
+    let genesis = small_genesis();
+    let blocks = some_blocks(&genesis, 1);
+    let power = Power::default();
+    let store = Store::create_on(SimulatedDisk::new(&power), &genesis).expect("no fault");
+    power.cut_after(1);
+    store
+        .commit(blocks[0].write())
+        .expect_err("the power is off");
+    power.cut_after(1000);
+    store
+        .commit(blocks[0].write())
+        .expect_err("what is durable is not known");
+}
+
+#[test]
+fn damage_is_reported_when_opening() {
+    let genesis = small_genesis();
+    let disk = SimulatedDisk::default();
+    let store = Store::create_on(disk.clone(), &genesis).expect("no fault");
+    let blocks = some_blocks(&genesis, 4);
+    for block in &blocks {
+        store.commit(block.write()).expect("no fault");
+    }
+    drop(store);
+    let bytes = disk.bytes();
+    let open = |bytes| Store::open_on(SimulatedDisk::of(bytes, &Power::default()), CHAIN);
+    let mut refused = 0;
+    for at in (0..bytes.len()).step_by(101).chain(0..320) {
+        let mut damaged = bytes.clone();
+        damaged[at] ^= 1 << (at % 8);
+        match open(damaged) {
+            // A page that is not in use, or a part of the header that is not.
+            Ok(store) => check_holds(&store, &genesis, &blocks),
+            Err(_) => refused += 1,
+        }
+    }
+    assert!(refused > 100, "only {refused} flipped bits were noticed");
+    for length in (0..bytes.len()).step_by(4096 + 17) {
+        assert!(
+            open(bytes[..length].to_vec()).is_err(),
+            "cut short to {length} bytes"
+        );
+    }
+}
+
+/// A store of four blocks, changed through redb, so that every checksum is right.
+fn tampered(tamper: impl FnOnce(&WriteTransaction) -> Result<(), redb::Error>) -> StoreError {
+    let genesis = small_genesis();
+    let disk = SimulatedDisk::default();
+    let store = Store::create_on(disk.clone(), &genesis).expect("no fault");
+    for block in some_blocks(&genesis, 4) {
+        store.commit(block.write()).expect("no fault");
+    }
+    store.write("tampering", tamper).expect("no fault");
+    drop(store);
+    Store::open_on(disk, CHAIN).expect_err("tampered with")
+}
+
+#[test]
+fn a_newest_block_that_does_not_hold_together_is_damage() {
+    type Tamper = fn(&WriteTransaction) -> Result<(), redb::Error>;
+    let ways: [(&str, Tamper); 8] = [
+        ("no header", |write| {
+            Ok(write.open_table(tables::HEADERS)?.retain(|_, _| false)?)
+        }),
+        ("an older header", |write| {
+            write.open_table(tables::HEADERS)?.remove(4)?;
+            Ok(())
+        }),
+        ("header of other bytes", |write| {
+            write
+                .open_table(tables::HEADERS)?
+                .insert(4, &[1_u8, 2][..])?;
+            Ok(())
+        }),
+        ("no body", |write| {
+            write.open_table(tables::BLOCKS)?.remove(4)?;
+            Ok(())
+        }),
+        ("another batch", |write| {
+            let body = (Batch::empty(), Vec::<u32>::new()).encode();
+            write
+                .open_table(tables::BLOCKS)?
+                .insert(4, body.as_slice())?;
+            Ok(())
+        }),
+        ("no receipts", |write| {
+            let receipts = Vec::<Receipt>::new().encode();
+            write
+                .open_table(tables::RECEIPTS)?
+                .insert(4, receipts.as_slice())?;
+            Ok(())
+        }),
+        ("another log", |write| {
+            let log = HeaderLog::default().encode();
+            write
+                .open_table(tables::META)?
+                .insert(tables::LOG, log.as_slice())?;
+            Ok(())
+        }),
+        ("another leaf", |write| {
+            write
+                .open_table(tables::LOG_NODES)?
+                .insert((2, 0), &[1; 32])?;
+            Ok(())
+        }),
+    ];
+    for (what, tamper) in ways {
+        let error = tampered(tamper);
+        assert!(
+            matches!(error, StoreError::Damaged { .. }),
+            "{what}: {error}"
+        );
+    }
+}
+
+#[test]
+fn what_is_no_ledger_of_ours_is_named() {
+    let disk = SimulatedDisk::default();
+    let error = Store::open_on(disk.clone(), CHAIN).expect_err("empty");
+    assert!(matches!(error, StoreError::NotALedger { .. }), "{error}");
+    assert!(disk.bytes().is_empty(), "opening makes nothing");
+    let disk = SimulatedDisk::of(vec![7; 100_000], &Power::default());
+    let error = Store::open_on(disk, CHAIN).expect_err("other bytes");
+    assert!(matches!(error, StoreError::NotALedger { .. }), "{error}");
+
+    let disk = SimulatedDisk::default();
+    let database = open_database(disk.clone(), false).expect("no fault");
+    let write = database.begin_write().expect("no fault");
+    let other: TableDefinition<'_, u64, u64> = TableDefinition::new("headers");
+    write
+        .open_table(other)
+        .expect("no fault")
+        .insert(1, 2)
+        .expect("no fault");
+    write.commit().expect("no fault");
+    drop(database);
+    let error = Store::open_on(disk, CHAIN).expect_err("another database");
+    assert!(matches!(error, StoreError::NotALedger { .. }), "{error}");
+
+    let error = tampered(|write| {
+        write
+            .open_table(tables::META)?
+            .insert(tables::SCHEMA, 2_u16.encode().as_slice())?;
+        Ok(())
+    });
+    assert!(
+        matches!(
+            error,
+            StoreError::Schema {
+                found: 2,
+                supported: 1
+            }
+        ),
+        "{error}"
+    );
+    let error = tampered(|write| {
+        write
+            .open_table(tables::META)?
+            .insert(tables::CHAIN, &[6; 32][..])?;
+        Ok(())
+    });
+    assert!(matches!(error, StoreError::OtherChain { .. }), "{error}");
+    let error = tampered(|write| {
+        write.open_table(tables::META)?.remove(tables::CHAIN)?;
+        Ok(())
+    });
+    assert!(matches!(error, StoreError::NotALedger { .. }), "{error}");
+}
+
+#[test]
+fn only_the_next_block_is_written() {
+    let genesis = small_genesis();
+    let blocks = some_blocks(&genesis, 3);
+    let wrong: [fn(&mut Block); 4] = [
+        |block| block.header.height = Height(3),
+        |block| block.header.parent = Hash([1; 32]),
+        |block| block.log = HeaderLog::default(),
+        |block| {
+            block.receipts.push(Receipt {
+                transaction: TransactionId([1; 32]),
+                status: Status::Applied { value: Vec::new() },
+                fuel_used: Fuel(1),
+                contract: None,
+                events: Vec::new(),
+            });
+        },
+    ];
+    for spoil in wrong {
+        let store = Store::create_on(SimulatedDisk::default(), &genesis).expect("no fault");
+        store.commit(blocks[0].write()).expect("no fault");
+        let mut block = blocks[2].clone();
+        (block.header.height, block.header.parent) = (Height(2), blocks[0].header.hash());
+        block.log = blocks[1].log.clone();
+        spoil(&mut block);
+        let outcome = catch_unwind(AssertUnwindSafe(|| store.commit(block.write())));
+        assert!(outcome.is_err(), "a block that is not next was written");
+        assert_eq!(store.tip().header, blocks[0].header);
+    }
+}
+
+const CHILD_DIRECTORY: &str = "CHANCERY_TEST_LEDGER_OF_PARENT";
+
+/// Does something only as the child of the test below.
+#[test]
+fn child_opens_the_ledger_of_its_parent() {
+    if let Some(directory) = std::env::var_os(CHILD_DIRECTORY) {
+        match Store::open(&Path::new(&directory).join("ledger.redb"), CHAIN) {
+            Ok(_) => println!("outcome: opened"),
+            Err(error) => {
+                println!("outcome: {error}");
+                storage_failed(&error);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_ledger_is_made_once_and_opened_by_one_process() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let path = directory.path().join("ledger.redb");
+    let error = Store::open(&path, CHAIN).expect_err("nothing there");
+    assert!(matches!(error, StoreError::Missing { .. }), "{error}");
+
+    std::fs::write(directory.path().join("ledger.redb.new"), b"left by a crash").expect("writable");
+    Store::create(&path, &small_genesis()).expect("nothing there yet");
+    assert_eq!(
+        std::fs::read_dir(directory.path())
+            .expect("a directory")
+            .count(),
+        1
+    );
+    let error = Store::create(&path, &small_genesis()).expect_err("there is one");
+    assert!(matches!(error, StoreError::AlreadyExists { .. }), "{error}");
+
+    let child = || {
+        let output = Command::new(std::env::current_exe().expect("this program"))
+            .args(["child_opens_the_ledger_of_its_parent", "--nocapture"])
+            .env(CHILD_DIRECTORY, directory.path())
+            .output()
+            .expect("this program runs");
+        (
+            String::from_utf8_lossy(&output.stdout).into_owned(),
+            output.status.code(),
+        )
+    };
+    let store = Store::open(&path, CHAIN).expect("closed");
+    let snapshot = store.read();
+    let (words, code) = child();
+    assert!(
+        words.contains("ledger.redb is in use by another process"),
+        "{words}"
+    );
+    assert_eq!(code, Some(STORAGE_FAILED_EXIT_CODE));
+    drop((snapshot, store));
+    assert!(child().0.contains("outcome: opened"));
+}
+
+/// Measures a block of 100 grants on a state of 100,000 entries.
+#[test]
+#[ignore = "a measurement; run with --ignored --nocapture on a quiet machine"]
+fn measure_blocks() {
+    const ENTRIES: u32 = 100_000;
+    const BLOCKS: usize = 200;
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let path = directory.path().join("ledger.redb");
+    let key = |i: u32| [&[4; 39][..], &key_hash(&i.to_le_bytes()).0].concat();
+    let state = (0..ENTRIES)
+        .map(|i| (key(i), i.to_be_bytes().repeat(2)))
+        .collect();
+    let clock = Instant::now();
+    Store::create(&path, &genesis(state)).expect("a disk");
+    println!("genesis of {ENTRIES} entries: {:?}", clock.elapsed());
+    let store = Store::open(&path, CHAIN).expect("just made");
+    let mut maker = Maker::new(&store);
+    let (mut commits, mut chance) = (Vec::new(), chances(4));
+    for height in 1..=BLOCKS {
+        let changes = (0..100)
+            .map(|_| {
+                let i = u32::try_from(chance(2 * u64::from(ENTRIES))).expect("small");
+                (key(i), Some(height.to_be_bytes().to_vec()))
+            })
+            .collect();
+        // A third of them is dropped.
+        let block = maker.make(150, changes);
+        assert_eq!(block.transactions.len(), 100);
+        let clock = Instant::now();
+        store.commit(block.write()).expect("a disk");
+        commits.push(clock.elapsed());
+    }
+    commits.sort();
+    let [median, p99] = [BLOCKS / 2, BLOCKS * 99 / 100].map(|i| commits[i].as_micros());
+    println!("commit of 100 grants: median {median}, p99 {p99} microseconds");
+    let clock = Instant::now();
+    for _ in 0..1000 {
+        let _ = store.read();
+    }
+    println!("snapshot: {:?}", clock.elapsed() / 1000);
+    drop(store);
+    let bytes = std::fs::metadata(&path).expect("a file").len();
+    let clock = Instant::now();
+    let store = Store::open(&path, CHAIN).expect("closed");
+    println!("opening {bytes} bytes: {:?}", clock.elapsed());
+    let clock = Instant::now();
+    Maker::new(&store);
+    println!("building the state tree: {:?}", clock.elapsed());
+}

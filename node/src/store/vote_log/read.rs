@@ -91,14 +91,17 @@ impl Reader<'_> {
     /// Returns where the last bytes that are not zero end.
     fn scan(&self, end: u64) -> Result<u64, VoteLogError> {
         let reading = io_error("reading the vote log");
-        let sector = usize::try_from(SECTOR).expect("512");
+        let zeroes = [0; SECTOR as usize];
         let (mut start, mut torn_end) = (end, end);
         while start < self.capacity {
             let length = SCAN_BYTES.min(self.capacity - start);
             let mut chunk = vec![0; usize::try_from(length).expect("at most SCAN_BYTES")];
             self.file.read(start, &mut chunk).map_err(reading)?;
-            for (bytes, offset) in chunk.chunks(sector).zip((start..).step_by(sector)) {
-                if bytes.iter().all(|byte| *byte == 0) {
+            for (bytes, offset) in chunk
+                .chunks(zeroes.len())
+                .zip((start..).step_by(zeroes.len()))
+            {
+                if *bytes == zeroes[..bytes.len()] {
                     continue;
                 }
                 torn_end = offset + bytes.len() as u64;
