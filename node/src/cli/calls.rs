@@ -24,9 +24,13 @@ pub(super) fn call(context: &Context, args: &CallArgs) -> Result<Report, CliErro
     block_on(async {
         let session = Session::open(context).await?;
         let schema = fetch_schema(&session.client, contract).await?;
-        let method = schema
-            .callable(&args.method)
-            .ok_or_else(|| unknown_method(&schema, &args.method, is_callable))?;
+        let undeclared = undeclared_method(MethodKind::Call, &args.method);
+        let method = match &schema {
+            Some(schema) => schema
+                .callable(&args.method)
+                .ok_or_else(|| unknown_method(schema, &args.method, is_callable))?,
+            None => &undeclared,
+        };
         let values = Values {
             keys: &keys,
             now: session.now,
@@ -37,8 +41,8 @@ pub(super) fn call(context: &Context, args: &CallArgs) -> Result<Report, CliErro
         transaction_report(
             &info,
             &Seen {
-                schema: Some(&schema),
-                method: Some(method),
+                schema: schema.as_ref(),
+                method: schema.is_some().then_some(method),
                 what: method.name.clone(),
             },
             &Names::of(&keys),
@@ -121,21 +125,11 @@ pub(super) fn query(context: &Context, args: &QueryArgs) -> Result<Report, CliEr
     block_on(async {
         let session = Session::open(context).await?;
         let schema = fetch_schema(&session.client, contract).await?;
-        let view = schema.method(MethodKind::View, &args.method);
-        let method = view.ok_or_else(|| match schema.callable(&args.method) {
-            Some(_) => CliError::usage(format!(
-                "{} may change state, so it is not a question",
-                args.method
-            ))
-            .code("not_a_view")
-            .hint(format!(
-                "call it by a transaction: `chancery call {contract} {} --from NAME …`",
-                args.method
-            )),
-            None => unknown_method(&schema, &args.method, |method| {
-                method.kind == MethodKind::View
-            }),
-        })?;
+        let undeclared = undeclared_method(MethodKind::View, &args.method);
+        let method = match &schema {
+            Some(schema) => view(contract, schema, &args.method)?,
+            None => &undeclared,
+        };
         let values = Values {
             keys: &keys,
             now: session.now,
@@ -158,18 +152,17 @@ pub(super) fn query(context: &Context, args: &QueryArgs) -> Result<Report, CliEr
 fn query_report(
     contract: ContractId,
     answer: &QueryInfo,
-    schema: &Schema,
-    method: &Method,
+    seen: &Seen<'_>,
     names: &Names,
 ) -> Report {
     let shown = Shown {
         outcome: &answer.outcome,
-        schema: Some(schema),
-        method: Some(method),
+        schema: seen.schema,
+        method: seen.method,
     };
     let mut object = Map::new();
     object.insert("contract".to_owned(), json!(contract));
-    object.insert("method".to_owned(), json!(method.name));
+    object.insert("method".to_owned(), json!(seen.what));
     object.insert("height".to_owned(), json!(answer.height));
     object.insert("block_time".to_owned(), json!(answer.block_time));
     object.insert("block_time_ms".to_owned(), json!(answer.block_time_ms));
@@ -181,7 +174,7 @@ fn query_report(
 
     let mut rows = Rows::default();
     let value = shown.value_text(names).unwrap_or_else(|| shown.in_words());
-    rows.add(method.name.as_str(), value);
+    rows.add(seen.what.as_str(), value);
     rows.add(
         "as of",
         format!("height {}, block time {}", answer.height, answer.block_time),
@@ -208,8 +201,24 @@ pub(super) fn contract_id(text: &str) -> Result<ContractId, CliError> {
     })
 }
 
-async fn fetch_schema(client: &Arc<Client>, contract: ContractId) -> Result<Schema, CliError> {
-    schema_of(&client.contract(contract).await?)
+/// The contract's schema, if it has one that is understood here.
+async fn fetch_schema(
+    client: &Arc<Client>,
+    contract: ContractId,
+) -> Result<Option<Schema>, CliError> {
+    Ok(schema_of(&client.contract(contract).await?).ok())
+}
+
+/// A method of a contract that does not say what its methods take: called without arguments, it
+/// may do something all the same.
+fn undeclared_method(kind: MethodKind, name: &str) -> Method {
+    Method {
+        name: name.to_owned(),
+        kind,
+        docs: String::new(),
+        args: Vec::new(),
+        returns: None,
+    }
 }
 
 fn is_callable(method: &Method) -> bool {

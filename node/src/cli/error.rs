@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use chancery_client::{ClientError, KeyStoreError};
+use clap::error::ErrorKind;
 use serde_json::{Map, Value, json};
 
 /// How the process ends.
@@ -97,15 +98,20 @@ impl CliError {
 
     /// What clap says about wrong usage.
     pub(super) fn from_clap(error: &clap::Error) -> Self {
+        if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+            return Self::usage("a command is missing").hint(error.render().to_string());
+        }
         let text = error.render().to_string();
         let text = text.trim().strip_prefix("error: ").unwrap_or(text.trim());
-        let (message, rest) = text.split_once("\n\n").unwrap_or((text, ""));
-        // Without a subcommand clap's message is the whole help.
-        let usage = Self::usage(message.replace("\n  ", " "));
-        let rest = rest.replace("For more information, try '--help'.", "");
-        match rest.trim() {
-            "" => usage.hint("`chancery --help` lists the commands"),
-            rest => usage.hint(rest),
+        let mut parts = text
+            .split("\n\n")
+            .map(|part| part.trim().trim_start_matches("tip: ").replace("\n  ", " "))
+            .filter(|part| !part.is_empty() && !part.starts_with("For more information"));
+        let usage = Self::usage(parts.next().unwrap_or_default());
+        let rest: Vec<String> = parts.collect();
+        match rest.as_slice() {
+            [] => usage.hint("`chancery --help` lists the commands"),
+            rest => usage.hint(rest.join("\n")),
         }
     }
 

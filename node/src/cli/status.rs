@@ -258,7 +258,7 @@ mod tests {
         let report = report_of(&reports, Millis(1_769_860_801_500)).expect("three answer");
         for part in [
             "3 of 4 validators answer, 3 are needed; silent: validator-4",
-            "validator-1  13",
+            "validator-1      13     12     0",
             "primary  X25519MLKEM768",
             "2 of 3",
             "(1.5 s ago)",

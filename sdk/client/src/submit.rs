@@ -140,13 +140,14 @@ impl Client {
         progress: &mut Progress,
     ) -> Option<TransactionInfo> {
         let give_up = Instant::now() + NODE_PATIENCE;
+        let mut poll = POLL;
         loop {
             let now = Instant::now();
             let left = deadline.saturating_duration_since(now);
             if left.is_zero() || (now >= give_up && self.urls().len() > 1) {
                 return None;
             }
-            let wait = POLL.min(left);
+            let wait = poll.min(left);
             let path = format!("/v1/transactions/{id}?wait_ms={}", wait.as_millis());
             let answer = self
                 .ask::<(), TransactionInfo>(index, &path, None, wait + ANSWER_TIMEOUT.min(left))
@@ -160,13 +161,18 @@ impl Client {
                         TransactionState::Pending | TransactionState::Committed => {}
                     }
                 }
+                Err(Failure::Api(_, error)) if error.code == "too_many_waiting" => {
+                    // The node follows it all the same; it is only asked now and then.
+                    poll = Duration::ZERO;
+                }
                 Err(failure) => {
                     progress.note(&self.urls()[index], failure);
                     return None;
                 }
             }
-            if now.elapsed() < POLL_PAUSE {
-                tokio::time::sleep(POLL_PAUSE).await;
+            let pause = if poll.is_zero() { ROUND_PAUSE } else { POLL_PAUSE };
+            if now.elapsed() < pause {
+                tokio::time::sleep(pause).await;
             }
         }
     }
@@ -224,7 +230,7 @@ fn request_for(signed: &SignedTransaction) -> SubmitRequest {
     }
 }
 
-/// The node has it already, or the ledger has: both mean that it need only be followed.
+/// The ledger has it already: it need only be followed.
 fn is_repeated(error: &ApiError) -> bool {
     error.code == "repeated_transaction"
 }
