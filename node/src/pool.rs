@@ -402,14 +402,9 @@ mod tests {
             "proposed ones stay until they are executed"
         );
         pool.remove(all.iter().map(|signed| signed.id()));
-        assert_eq!(
-            (
-                pool.count(),
-                pool.lock().bytes,
-                pool.lock().per_sender.len()
-            ),
-            (0, 0, 0)
-        );
+        assert_eq!(pool.count(), 0);
+        let inner = pool.lock();
+        assert_eq!((inner.bytes, inner.per_sender.len()), (0, 0));
     }
 
     #[test]

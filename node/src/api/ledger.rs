@@ -1,0 +1,193 @@
+//! What stands in the ledger: the chain itself, blocks, contracts, accounts.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+use chancery_client::api::{AccountInfo, BlockInfo, ChainInfo, ChainValidator, ContractInfo};
+use chancery_genesis::time;
+use chancery_ledger::block::PROTOCOL_VERSION;
+use chancery_ledger::policy::Policy;
+use chancery_ledger::state_key::{AccountRecord, ContractRecord, StateKey};
+use chancery_ledger::{AccountId, ContractId, Height, decode_canonical};
+use chancery_runtime::Runtime;
+
+use super::refusal::Refusal;
+use super::{Shared, blocking, json_text};
+use crate::handle::NodeHandle;
+use crate::store::{Snapshot, StoredBlock};
+
+/// Blocks kept decoded: many clients ask for their transactions in the newest ones.
+const CACHED_BLOCKS_MAX: usize = 16;
+
+/// The newest blocks that were asked for. A block never changes once it is written.
+#[derive(Debug, Default)]
+pub(super) struct BlockCache {
+    blocks: Mutex<VecDeque<Arc<StoredBlock>>>,
+}
+
+impl BlockCache {
+    /// The block at `height`, if there is one. Reads the disk: for threads that may block.
+    pub(super) fn get(&self, snapshot: &Snapshot, height: Height) -> Option<Arc<StoredBlock>> {
+        let lock = || self.blocks.lock().unwrap_or_else(PoisonError::into_inner);
+        let cached = lock()
+            .iter()
+            .find(|block| block.header.height == height)
+            .map(Arc::clone);
+        if cached.is_some() {
+            return cached;
+        }
+        let block = Arc::new(snapshot.block(height)?);
+        let mut blocks = lock();
+        if blocks.len() >= CACHED_BLOCKS_MAX {
+            blocks.pop_front();
+        }
+        blocks.push_back(Arc::clone(&block));
+        Some(block)
+    }
+}
+
+/// The answer of [`chain`], made once.
+pub(super) fn chain_answer(node: &NodeHandle) -> axum::body::Bytes {
+    let validators = node.validators.iter().map(|(_, validator)| ChainValidator {
+        name: validator.name.clone(),
+        consensus_key: hex::encode(validator.consensus_key.as_bytes()),
+    });
+    let info = ChainInfo {
+        chain_id: node.chain,
+        name: node.genesis.name().to_owned(),
+        protocol_version: PROTOCOL_VERSION,
+        limits: node.limits().clone(),
+        validators: validators.collect(),
+        quorum: node.validators.quorum(),
+        policy: Policy::of_validators(node.chain, &node.validators).to_string(),
+        genesis: node.genesis_toml.clone(),
+    };
+    serde_json::to_vec(&info)
+        .expect("strings, numbers and lists are JSON")
+        .into()
+}
+
+pub(super) async fn chain(State(api): Shared) -> Response {
+    json_text(api.chain.clone())
+}
+
+pub(super) async fn block(
+    State(api): Shared,
+    Path(which): Path<String>,
+) -> Result<Json<BlockInfo>, Refusal> {
+    let height = match which.as_str() {
+        "latest" => None,
+        digits => Some(digits.parse().map(Height).map_err(|_| {
+            Refusal::bad_request(
+                format!("{:?} is not a height", shortened(digits)),
+                "give a number, or \"latest\"",
+            )
+        })?),
+    };
+    let final_height = api.node.progress.borrow().final_height;
+    let shared = Arc::clone(&api);
+    let (newest, block) = blocking(&api.reads, move || {
+        let snapshot = shared.node.store.read();
+        let newest = snapshot.tip().header.height;
+        let height = height.unwrap_or(newest);
+        (newest, shared.blocks.get(&snapshot, height))
+    })
+    .await?;
+    let block = block.ok_or_else(|| {
+        Refusal::new(
+            StatusCode::NOT_FOUND,
+            "unknown_block",
+            format!("there is no block {which}, the newest is {newest}"),
+            "\"latest\" names the newest block of this node",
+        )
+    })?;
+    let header = &block.header;
+    Ok(Json(BlockInfo {
+        height: header.height,
+        hash: header.hash(),
+        parent: header.parent,
+        time: time::format(header.time),
+        time_ms: header.time,
+        batch: header.batch,
+        transactions_root: header.transactions_root,
+        receipts_root: header.receipts_root,
+        state_root: header.state_root,
+        state_count: header.state_count,
+        is_final: header.height <= final_height,
+        transactions: block.transactions.iter().map(|signed| signed.id()).collect(),
+    }))
+}
+
+pub(super) async fn contract(
+    State(api): Shared,
+    Path(id): Path<String>,
+) -> Result<Json<ContractInfo>, Refusal> {
+    let id: ContractId = id.parse().map_err(|error| {
+        Refusal::bad_request(error, "a contract's address is the one that its deployment printed")
+    })?;
+    let shared = Arc::clone(&api);
+    let found = blocking(&api.reads, move || {
+        let snapshot = shared.node.store.read();
+        let bytes = snapshot.state_get(&StateKey::Contract(id).to_bytes())?;
+        let record: ContractRecord = decode_canonical(&bytes, bytes.len()).ok()?;
+        let code = snapshot.state_get(&StateKey::Code(record.code).to_bytes())?;
+        // Deployment applied the same rules, so this does not fail for what is deployed.
+        let report = Runtime::check_module(shared.node.limits(), &code).ok()?;
+        let schema = report.schema.and_then(|schema| serde_json::to_value(schema).ok());
+        Some((record, schema))
+    })
+    .await?;
+    let (record, schema) = found.ok_or_else(|| unknown_contract(id))?;
+    Ok(Json(ContractInfo {
+        contract: id,
+        code: record.code,
+        deployer: record.deployer,
+        schema,
+    }))
+}
+
+pub(super) fn unknown_contract(id: ContractId) -> Refusal {
+    Refusal::new(
+        StatusCode::NOT_FOUND,
+        "unknown_contract",
+        format!("there is no contract {id} in the newest state of this node"),
+        "check the address, and that its deployment is final and applied",
+    )
+}
+
+pub(super) async fn account(
+    State(api): Shared,
+    Path(did): Path<String>,
+) -> Result<Json<AccountInfo>, Refusal> {
+    let account: AccountId = did.parse().map_err(|error| {
+        Refusal::bad_request(error, "accounts are written as did:key:z6Mk…")
+    })?;
+    let shared = Arc::clone(&api);
+    let record = blocking(&api.reads, move || {
+        let snapshot = shared.node.store.read();
+        let bytes = snapshot.state_get(&StateKey::Account(account).to_bytes())?;
+        decode_canonical::<AccountRecord>(&bytes, bytes.len()).ok()
+    })
+    .await?;
+    let record = record.ok_or_else(|| {
+        Refusal::new(
+            StatusCode::NOT_FOUND,
+            "unknown_account",
+            format!("{account} is not an admitted account"),
+            "an account with the role registrar must admit it first",
+        )
+    })?;
+    Ok(Json(AccountInfo {
+        account,
+        roles: record.roles,
+    }))
+}
+
+/// Foreign text, short enough to be told back.
+pub(super) fn shortened(text: &str) -> String {
+    text.chars().take(80).collect()
+}

@@ -1,0 +1,53 @@
+//! The ledger's types as the API's shapes.
+
+use chancery_client::api::{Bytes, CallInfo, EventInfo, Outcome, ReceiptInfo};
+use chancery_ledger::{Call, CodeHash, Receipt, Status};
+
+pub(super) fn outcome(status: Status) -> Outcome {
+    match status {
+        Status::Applied { value } => Outcome::Applied {
+            value: Bytes(value),
+        },
+        Status::Reverted { code, data } => Outcome::Reverted {
+            code,
+            data: Bytes(data),
+        },
+        Status::Trapped { kind } => Outcome::Trapped { kind },
+    }
+}
+
+pub(super) fn receipt(receipt: &Receipt) -> ReceiptInfo {
+    let events = receipt.events.iter().map(|event| EventInfo {
+        contract: event.contract,
+        topic: event.topic.clone(),
+        data: Bytes(event.data.clone()),
+    });
+    ReceiptInfo {
+        outcome: outcome(receipt.status.clone()),
+        fuel_used: receipt.fuel_used,
+        contract: receipt.contract,
+        events: events.collect(),
+    }
+}
+
+pub(super) fn call(call: &Call) -> CallInfo {
+    match call {
+        Call::Invoke {
+            contract,
+            method,
+            args,
+        } => CallInfo::Invoke {
+            contract: *contract,
+            method: method.clone(),
+            args: Bytes(args.clone()),
+        },
+        Call::Deploy { code, args } => CallInfo::Deploy {
+            code: CodeHash::of(code),
+            args: Bytes(args.clone()),
+        },
+        Call::Admit { account, roles } => CallInfo::Admit {
+            account: *account,
+            roles: roles.clone(),
+        },
+    }
+}
