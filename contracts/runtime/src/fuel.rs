@@ -1,1 +1,135 @@
-//! What things cost.
+//! What things cost. One unit is about one simple Wasm instruction, in the order of a nanosecond.
+//! All of this changes results, so it is part of the protocol's version.
+//!
+//! | what | cost |
+//! |---|---|
+//! | a transaction | [`TRANSACTION`] + [`TRANSACTION_PER_BYTE`] a byte of its signed encoding |
+//! | deploying code | [`DEPLOY_PER_BYTE`] a byte, before it is looked at |
+//! | starting an instance | [`PAGE`] a page of initial memory |
+//! | an instruction | 1; see [`operator_cost`] for those that cost more |
+//! | a call to a function | about 16 beside: its share of the stack is counted |
+//! | a host function | [`HOST_CALL`], and by its work, before it is done |
+//!
+//! A transaction that is applied or reverted costs what it used; one that traps costs all that it
+//! declared.
+
+use wasmtime::{OperatorCost, VariableOperatorCost};
+
+/// Every transaction: its signature, its place in the block and in the trees, its instance.
+pub const TRANSACTION: u64 = 50_000;
+/// Each byte of a signed transaction.
+pub const TRANSACTION_PER_BYTE: u64 = 10;
+/// Each byte of a deployed module: it is validated, compiled and kept for ever.
+pub const DEPLOY_PER_BYTE: u64 = 1_000;
+/// Each page of memory an instance starts with.
+pub const PAGE: u64 = 1_000;
+/// Every host call.
+pub const HOST_CALL: u64 = 100;
+/// Each byte that a host call copies.
+pub const COPY_PER_BYTE: u64 = 1;
+/// Looking up a stored value.
+pub const STORAGE_READ: u64 = 2_000;
+/// Each byte of the value found.
+pub const STORAGE_READ_PER_BYTE: u64 = 2;
+/// Changing a stored value, or removing it: a durable row, a path of the state tree.
+pub const STORAGE_WRITE: u64 = 20_000;
+/// Each byte of key and value.
+pub const STORAGE_WRITE_PER_BYTE: u64 = 20;
+/// An event.
+pub const EVENT: u64 = 1_000;
+/// Each byte of topic and data.
+pub const EVENT_PER_BYTE: u64 = 10;
+/// Each byte of a returned value or of a revert's data: it stands in the receipt.
+pub const RETURN_PER_BYTE: u64 = 10;
+/// A SHA-256.
+pub const SHA256: u64 = 200;
+/// Each byte hashed.
+pub const SHA256_PER_BYTE: u64 = 2;
+/// The most that a query may burn; nobody pays for one.
+pub const QUERY_MAX: u64 = 100_000_000;
+
+/// `base + per_byte * len`, at most the largest number.
+#[must_use]
+pub fn sized(base: u64, per_byte: u64, len: usize) -> u64 {
+    let len = u64::try_from(len).unwrap_or(u64::MAX);
+    base.saturating_add(per_byte.saturating_mul(len))
+}
+
+/// What instructions cost: 1, nothing where no code is made of them, more where they do more.
+/// Instructions that no module may have are priced as well, so that the table stands by itself.
+#[must_use]
+pub fn operator_cost() -> OperatorCost {
+    OperatorCost {
+        // Division takes the place of a few dozen additions.
+        I32DivS: 8,
+        I32DivU: 8,
+        I32RemS: 8,
+        I32RemU: 8,
+        I64DivS: 16,
+        I64DivU: 16,
+        I64RemS: 16,
+        I64RemU: 16,
+        // A check and a jump that is hard to foresee.
+        BrTable: 3,
+        Call: 3,
+        CallIndirect: 8,
+        // Goes out to the host.
+        MemoryGrow: 255,
+        MemoryCopy: 32,
+        MemoryFill: 32,
+        MemoryInit: 32,
+        TableGrow: 255,
+        TableCopy: 32,
+        TableFill: 32,
+        TableInit: 32,
+        variable: VariableOperatorCost {
+            memory_copy_per_byte: 1,
+            memory_fill_per_byte: 1,
+            memory_init_per_byte: 1,
+            memory_grow_per_page: 255,
+            table_copy_per_element: 8,
+            table_fill_per_element: 8,
+            table_init_per_element: 8,
+            table_grow_per_element: 8,
+            ..VariableOperatorCost::new()
+        },
+        ..OperatorCost::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_never_overflow() {
+        assert_eq!(sized(10, 2, 3), 16);
+        assert_eq!(sized(10, u64::MAX, 3), u64::MAX);
+    }
+
+    /// The engine's own table is under everything that is not named above; if it changes, so does
+    /// the protocol.
+    #[test]
+    fn the_defaults_beneath_are_the_known_ones() {
+        let costs = OperatorCost::new();
+        let free = [
+            costs.Nop,
+            costs.Drop,
+            costs.Block,
+            costs.Loop,
+            costs.Return,
+            costs.Else,
+            costs.End,
+        ];
+        assert_eq!(free, [0; 7]);
+        let one = [
+            costs.If,
+            costs.Br,
+            costs.BrIf,
+            costs.LocalGet,
+            costs.I32Load,
+            costs.I64Mul,
+        ];
+        assert_eq!(one, [1; 6]);
+    }
+}

@@ -7,13 +7,17 @@
 //! (what a contract says about itself).
 #![forbid(unsafe_code)]
 
+mod engine;
+mod execute;
 pub mod fuel;
+mod host;
 pub mod module;
+mod overlay;
 pub mod runtime;
 pub mod schema;
 pub mod view;
 
 pub use module::{ModuleError, ModuleReport};
-pub use runtime::{EngineError, ExecutedBatch, QueryOutcome, Runtime};
+pub use runtime::{DebugLog, EngineError, ExecutedBatch, QueryOutcome, Runtime};
 pub use schema::Schema;
 pub use view::{BlockContext, DropReason, LedgerView};

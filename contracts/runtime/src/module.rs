@@ -1,8 +1,36 @@
-//! Which modules may be deployed.
+//! Which modules may be deployed. The same judgement is made when a developer checks a file and
+//! when a validator executes a deployment.
+//!
+//! Accepted is WebAssembly 1.0 with mutable globals, minus floats, minus the start function, within
+//! the chain's limits and those below, importing only what the host offers, exporting only methods,
+//! the memory and the linker's two globals, with at most one schema, which must tell the truth.
 
+mod check;
+mod error;
+mod instrument;
+
+use chancery_contract::abi;
 use chancery_ledger::{ChainLimits, CodeHash};
 
+pub use error::ModuleError;
+pub(crate) use instrument::{STACK_EXPORT, instrument};
+
 use crate::schema::{MethodKind, Schema};
+
+/// The longest body of one function, in bytes.
+pub const FUNCTION_BYTES_MAX: usize = 65_536;
+/// How deep blocks may nest in a function.
+pub const NESTING_MAX: u32 = 1_024;
+/// Types of functions in a module.
+pub const TYPES_MAX: u32 = 1_024;
+/// Imports of a module.
+pub const IMPORTS_MAX: u32 = 64;
+/// Globals of a module.
+pub const GLOBALS_MAX: u32 = 1_024;
+/// Exports of a module.
+pub const EXPORTS_MAX: u32 = 256;
+/// Segments of data, and of table elements, each.
+pub const SEGMENTS_MAX: u32 = 1_024;
 
 /// What is known of a module that may be deployed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,21 +49,39 @@ pub struct ModuleReport {
     pub schema: Option<Schema>,
 }
 
-/// The rule of deployment that a module breaks.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum ModuleError {
-    /// Longer than any module may be.
-    #[error("the module has {len} bytes, at most {len_max} are allowed")]
-    TooLong {
-        /// Its length.
-        len: usize,
-        /// The limit.
-        len_max: usize,
-    },
+/// A function as the stack counter needs it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct FunctionShape {
+    /// Index of its type.
+    pub(crate) type_index: u32,
+    /// How many parameters it takes.
+    pub(crate) params: u32,
+    /// What one frame of it takes of the stack, in values.
+    pub(crate) stack_values: u32,
+}
+
+/// A module that was judged.
+#[derive(Debug)]
+pub(crate) struct Checked {
+    pub(crate) report: ModuleReport,
+    pub(crate) functions: Vec<FunctionShape>,
+    pub(crate) globals: u32,
+}
+
+/// The method that an export is, by its name.
+pub(crate) fn method_of_export(export: &str) -> Option<(MethodKind, &str)> {
+    if export == abi::INIT {
+        return Some((MethodKind::Init, export));
+    }
+    if let Some(name) = export.strip_prefix(abi::CALL_PREFIX) {
+        return Some((MethodKind::Call, name));
+    }
+    let name = export.strip_prefix(abi::VIEW_PREFIX)?;
+    Some((MethodKind::View, name))
 }
 
 pub(crate) fn check_module(limits: &ChainLimits, wasm: &[u8]) -> Result<ModuleReport, ModuleError> {
-    let _ = (limits, wasm);
-    unimplemented!()
+    check(limits, wasm).map(|checked| checked.report)
 }
+
+pub(crate) use check::check;

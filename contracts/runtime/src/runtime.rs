@@ -8,7 +8,10 @@ use chancery_ledger::{
     Batch, ChainLimits, ContractId, Fuel, Millis, Receipt, Status, TransactionId,
 };
 
+use crate::engine::WasmEngine;
+use crate::execute::{self, Executor};
 use crate::module::{ModuleError, ModuleReport};
+use crate::overlay::Overlay;
 use crate::view::{BlockContext, DropReason, LedgerView};
 
 /// The engine cannot be set up on this machine.
@@ -41,10 +44,23 @@ pub struct QueryOutcome {
     pub fuel_used: Fuel,
 }
 
+/// Shown what a contract logs; results never depend on it.
+pub type DebugLog = Arc<dyn Fn(ContractId, &str) + Send + Sync>;
+
 /// Runs contracts under the limits of one chain. Share it: all methods take `&self`.
-#[derive(Debug)]
+///
+/// Contracts run on a thread that each call starts for itself, because they need a stack of known
+/// size; the caller's thread only waits.
 pub struct Runtime {
     limits: ChainLimits,
+    engine: WasmEngine,
+    debug_log: Option<DebugLog>,
+}
+
+impl core::fmt::Debug for Runtime {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Runtime").finish_non_exhaustive()
+    }
 }
 
 impl Runtime {
@@ -53,10 +69,30 @@ impl Runtime {
     /// # Errors
     /// If the engine refuses its settings on this machine.
     pub fn new(limits: ChainLimits) -> Result<Self, EngineError> {
-        Ok(Self { limits })
+        Ok(Self {
+            engine: WasmEngine::new(limits.clone())?,
+            limits,
+            debug_log: None,
+        })
+    }
+
+    /// Shows what contracts log to `debug_log` from now on.
+    #[must_use]
+    pub fn with_debug_log(self, debug_log: DebugLog) -> Self {
+        Self {
+            debug_log: Some(debug_log),
+            ..self
+        }
+    }
+
+    /// The limits it was made with.
+    #[must_use]
+    pub fn limits(&self) -> &ChainLimits {
+        &self.limits
     }
 
     /// Executes a batch on top of `view`, in order; later transactions see what earlier ones did.
+    /// Transactions must have been verified: signatures are not looked at again.
     #[must_use]
     pub fn execute_batch(
         &self,
@@ -64,8 +100,11 @@ impl Runtime {
         view: Arc<dyn LedgerView>,
         batch: &Batch,
     ) -> ExecutedBatch {
-        let _ = (&self.limits, context, view, batch);
-        unimplemented!()
+        let executor = self.executor(context, view);
+        if batch.transactions.is_empty() {
+            return executor.batch(batch);
+        }
+        self.on_own_stack(|| executor.batch(batch))
     }
 
     /// Whether a block of time `block_time` on top of `view` would take the transaction.
@@ -78,12 +117,17 @@ impl Runtime {
         block_time: Millis,
         signed: &SignedTransaction,
     ) -> Result<(), DropReason> {
-        let _ = (view, block_time, signed);
-        unimplemented!()
+        execute::admissible(
+            &self.limits,
+            block_time,
+            signed,
+            |id| view.was_admitted(id),
+            |key| view.get(key),
+        )
     }
 
     /// Runs a `view` method without a transaction. `context.time` is the time the view sees; its
-    /// caller and transaction id are zero.
+    /// caller and transaction id are zero. It may burn [`crate::fuel::QUERY_MAX`].
     #[must_use]
     pub fn query(
         &self,
@@ -93,8 +137,9 @@ impl Runtime {
         method: &str,
         args: &[u8],
     ) -> QueryOutcome {
-        let _ = (context, view, contract, method, args);
-        unimplemented!()
+        let executor = self.executor(context, view);
+        let (status, fuel_used) = self.on_own_stack(|| executor.query(contract, method, args));
+        QueryOutcome { status, fuel_used }
     }
 
     /// Judges a module by the rules of deployment, without running any of it.
@@ -103,5 +148,29 @@ impl Runtime {
     /// The first rule that it breaks.
     pub fn check_module(limits: &ChainLimits, wasm: &[u8]) -> Result<ModuleReport, ModuleError> {
         crate::module::check_module(limits, wasm)
+    }
+
+    fn executor(&self, context: &BlockContext, view: Arc<dyn LedgerView>) -> Executor<'_> {
+        Executor::new(
+            &self.engine,
+            &self.limits,
+            *context,
+            Overlay::new(view),
+            self.debug_log.clone(),
+        )
+    }
+
+    fn on_own_stack<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
+        std::thread::scope(|scope| {
+            let thread = std::thread::Builder::new()
+                .name("contracts".to_owned())
+                .stack_size(self.engine.stack_bytes())
+                .spawn_scoped(scope, work)
+                .expect("a machine that cannot start a thread cannot run a node");
+            match thread.join() {
+                Ok(result) => result,
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
+        })
     }
 }

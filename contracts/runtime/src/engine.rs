@@ -1,0 +1,296 @@
+//! The wasmtime engine: its settings, compiled modules, and the run of one export.
+//!
+//! Settings are chosen so that nothing of a machine shows in a result. Every call gets a fresh
+//! store and a fresh instance. What the engine itself reports is translated to a [`TrapKind`] or
+//! ends the process; its words go nowhere.
+
+use core::fmt;
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+
+use chancery_ledger::{ChainLimits, CodeHash, TrapKind};
+use wasmtime::{Config, Engine, InstancePre, Linker, Module, OptLevel, Store, Strategy, Trap};
+
+use crate::fuel;
+use crate::host::{self, HostEnd, HostState};
+use crate::module::{self, Checked, STACK_EXPORT};
+use crate::runtime::EngineError;
+
+/// Native stack that one counted value may take. A value is 8 bytes; the rest is room for what the
+/// compiler adds, which the tests try to exhaust.
+const STACK_BYTES_PER_VALUE: usize = 128;
+/// Native stack for everything that is not Wasm: host functions, the state's store, the compiler.
+const STACK_BYTES_HOST: usize = 2 << 20;
+
+/// Compiled modules kept at once.
+const CACHE_MODULES_MAX: usize = 256;
+/// Bytes of Wasm whose compiled modules are kept at once.
+const CACHE_BYTES_MAX: usize = 16 << 20;
+
+/// A module ready to be instantiated.
+#[derive(Clone)]
+pub(crate) struct Compiled {
+    instance: InstancePre<HostState>,
+    memory_pages: u32,
+}
+
+impl Compiled {
+    pub(crate) fn exports(&self, name: &str) -> bool {
+        self.instance.module().get_export_index(name).is_some()
+    }
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum End {
+    Returned,
+    Reverted { code: u32, data: Vec<u8> },
+    Trapped(TrapKind),
+}
+
+/// What a run left behind.
+pub(crate) struct Run {
+    pub(crate) state: HostState,
+    pub(crate) end: End,
+    /// Of no meaning after a trap, which costs everything.
+    pub(crate) fuel_left: u64,
+}
+
+pub(crate) struct WasmEngine {
+    engine: Engine,
+    linker: Linker<HostState>,
+    limits: ChainLimits,
+    cache: Mutex<Cache>,
+}
+
+impl fmt::Debug for WasmEngine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WasmEngine").finish_non_exhaustive()
+    }
+}
+
+/// Why a module that was judged good could not be compiled.
+#[derive(Debug)]
+pub(crate) struct Uncompilable;
+
+fn wasm_stack_bytes(limits: &ChainLimits) -> usize {
+    (limits.stack_values_max as usize).saturating_mul(STACK_BYTES_PER_VALUE)
+}
+
+fn config(limits: &ChainLimits) -> Config {
+    let mut config = Config::new();
+    config
+        .strategy(Strategy::Cranelift)
+        .cranelift_opt_level(OptLevel::Speed)
+        .cranelift_nan_canonicalization(true)
+        .consume_fuel(true)
+        .operator_cost(fuel::operator_cost())
+        .max_wasm_stack(wasm_stack_bytes(limits))
+        // With copy-on-write, initial data would cost other fuel on other systems.
+        .memory_init_cow(false)
+        .wasm_backtrace_max_frames(None)
+        .generate_address_map(false)
+        // WebAssembly 1.0: what is refused at deployment does not exist here either.
+        .wasm_simd(false)
+        .wasm_relaxed_simd(false)
+        .wasm_tail_call(false)
+        .wasm_multi_memory(false)
+        .wasm_memory64(false)
+        .wasm_multi_value(false)
+        .wasm_bulk_memory(false)
+        .wasm_extended_const(false)
+        .wasm_custom_page_sizes(false)
+        .wasm_wide_arithmetic(false);
+    config
+}
+
+impl WasmEngine {
+    pub(crate) fn new(limits: ChainLimits) -> Result<Self, EngineError> {
+        let failed = |error: wasmtime::Error| EngineError {
+            reason: error.to_string(),
+        };
+        let engine = Engine::new(&config(&limits)).map_err(failed)?;
+        let mut linker = Linker::new(&engine);
+        host::link(&mut linker).map_err(failed)?;
+        Ok(Self {
+            engine,
+            linker,
+            limits,
+            cache: Mutex::default(),
+        })
+    }
+
+    /// The native stack that a thread must have to run contracts.
+    pub(crate) fn stack_bytes(&self) -> usize {
+        wasm_stack_bytes(&self.limits) + STACK_BYTES_HOST
+    }
+
+    /// Compiles a module that was judged good, or takes it from the cache.
+    pub(crate) fn compile_checked(
+        &self,
+        wasm: &[u8],
+        checked: &Checked,
+    ) -> Result<Compiled, Uncompilable> {
+        let code = checked.report.code;
+        if let Some(compiled) = self.cached(&code) {
+            return Ok(compiled);
+        }
+        let counted = module::instrument(wasm, checked, self.limits.stack_values_max);
+        let module = match Module::new(&self.engine, &counted) {
+            Ok(module) => module,
+            // A failure of this machine must not become a result that others do not share.
+            Err(error) if error.is::<std::io::Error>() || error.is::<wasmtime::OutOfMemory>() => {
+                panic!("this machine cannot hold a compiled contract: {error:?}")
+            }
+            Err(_) => return Err(Uncompilable),
+        };
+        let instance = self
+            .linker
+            .instantiate_pre(&module)
+            .expect("all imports of a good module are host functions of the right type");
+        let compiled = Compiled {
+            instance,
+            memory_pages: checked.report.memory_pages,
+        };
+        let mut cache = self.cache.lock().expect("no holder of this lock panics");
+        cache.insert(code, compiled.clone(), wasm.len());
+        Ok(compiled)
+    }
+
+    /// Compiles deployed code, or takes it from the cache.
+    pub(crate) fn compile_deployed(
+        &self,
+        code: &CodeHash,
+        wasm: impl FnOnce() -> Vec<u8>,
+    ) -> Compiled {
+        if let Some(compiled) = self.cached(code) {
+            return compiled;
+        }
+        let wasm = wasm();
+        let checked = module::check(&self.limits, &wasm).expect("deployed code was judged good");
+        self.compile_checked(&wasm, &checked)
+            .expect("deployed code was compiled when it was deployed")
+    }
+
+    fn cached(&self, code: &CodeHash) -> Option<Compiled> {
+        let mut cache = self.cache.lock().expect("no holder of this lock panics");
+        cache.get(code)
+    }
+
+    /// Runs one export in a fresh instance, on a thread with [`Self::stack_bytes`].
+    pub(crate) fn run(
+        &self,
+        compiled: &Compiled,
+        state: HostState,
+        export: &str,
+        fuel: u64,
+    ) -> Run {
+        let mut store = Store::new(&self.engine, state);
+        store.limiter(|state| state);
+        let memory = fuel::PAGE.saturating_mul(compiled.memory_pages.into());
+        let Some(fuel) = fuel.checked_sub(memory) else {
+            return Run {
+                state: store.into_data(),
+                end: End::Trapped(TrapKind::OutOfFuel),
+                fuel_left: 0,
+            };
+        };
+        store.set_fuel(fuel).expect("fuel is switched on");
+        let end = self.run_in(&mut store, compiled, export);
+        let fuel_left = store.get_fuel().expect("fuel is switched on");
+        Run {
+            state: store.into_data(),
+            end,
+            fuel_left,
+        }
+    }
+
+    fn run_in(&self, store: &mut Store<HostState>, compiled: &Compiled, export: &str) -> End {
+        let instance = match compiled.instance.instantiate(&mut *store) {
+            Ok(instance) => instance,
+            Err(error) => return end_of(&error, || false),
+        };
+        let function = instance
+            .get_typed_func::<(), ()>(&mut *store, export)
+            .expect("methods of a good module take and return nothing");
+        let Err(error) = function.call(&mut *store, ()) else {
+            return End::Returned;
+        };
+        let stack_values_max = self.limits.stack_values_max;
+        end_of(&error, || {
+            let count = instance
+                .get_global(&mut *store, STACK_EXPORT)
+                .and_then(|global| global.get(&mut *store).i32())
+                .expect("every instrumented module counts its stack");
+            count.cast_unsigned() > stack_values_max
+        })
+    }
+}
+
+/// What the engine's error means; `too_deep` tells whether the stack's count is over the limit.
+fn end_of(error: &wasmtime::Error, too_deep: impl FnOnce() -> bool) -> End {
+    if let Some(end) = error.downcast_ref::<HostEnd>() {
+        return match end.clone() {
+            HostEnd::Trap(kind) => End::Trapped(kind),
+            HostEnd::Revert { code, data } => End::Reverted { code, data },
+            HostEnd::MachineFailed => panic!("this machine has no memory left for a contract"),
+        };
+    }
+    let kind = match error.downcast_ref::<Trap>() {
+        Some(Trap::UnreachableCodeReached) if too_deep() => TrapKind::StackTooDeep,
+        Some(Trap::UnreachableCodeReached) => TrapKind::Unreachable,
+        Some(Trap::StackOverflow) => TrapKind::StackTooDeep,
+        Some(Trap::OutOfFuel) => TrapKind::OutOfFuel,
+        Some(Trap::MemoryOutOfBounds | Trap::TableOutOfBounds) => TrapKind::OutOfBounds,
+        Some(Trap::IndirectCallToNull | Trap::BadSignature) => TrapKind::BadIndirectCall,
+        Some(
+            Trap::IntegerOverflow | Trap::IntegerDivisionByZero | Trap::BadConversionToInteger,
+        ) => TrapKind::Arithmetic,
+        other => panic!(
+            "the engine ended a contract in a way its settings exclude: {other:?}: {error:?}"
+        ),
+    };
+    End::Trapped(kind)
+}
+
+/// Compiled modules, the least recently used leaving first.
+#[derive(Default)]
+struct Cache {
+    modules: BTreeMap<CodeHash, Cached>,
+    bytes: usize,
+    uses: u64,
+}
+
+struct Cached {
+    compiled: Compiled,
+    bytes: usize,
+    used: u64,
+}
+
+impl Cache {
+    fn get(&mut self, code: &CodeHash) -> Option<Compiled> {
+        self.uses += 1;
+        let cached = self.modules.get_mut(code)?;
+        cached.used = self.uses;
+        Some(cached.compiled.clone())
+    }
+
+    fn insert(&mut self, code: CodeHash, compiled: Compiled, bytes: usize) {
+        self.uses += 1;
+        let cached = Cached {
+            compiled,
+            bytes,
+            used: self.uses,
+        };
+        self.bytes += bytes;
+        if let Some(replaced) = self.modules.insert(code, cached) {
+            self.bytes -= replaced.bytes;
+        }
+        while self.modules.len() > CACHE_MODULES_MAX || self.bytes > CACHE_BYTES_MAX {
+            let oldest = self.modules.iter().min_by_key(|(_, cached)| cached.used);
+            let oldest = oldest.map(|(code, _)| *code);
+            let removed = oldest.and_then(|code| self.modules.remove(&code));
+            self.bytes -= removed.expect("a cache over its limit is not empty").bytes;
+        }
+    }
+}

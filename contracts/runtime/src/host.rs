@@ -1,0 +1,391 @@
+//! What a contract can ask of its host: the functions of [`abi::HOST_FUNCTIONS`].
+//!
+//! Each judges first (may it write, is the range inside of memory, is the size allowed), then takes
+//! the fuel, and only then works.
+
+use chancery_contract::abi;
+use chancery_ledger::hash::sha256;
+use chancery_ledger::state_key::StateKey;
+use chancery_ledger::{AccountId, ChainLimits, ContractEvent, ContractId, TransactionId, TrapKind};
+use wasmtime::{Caller, Extern, Linker, Memory, ResourceLimiter};
+
+use crate::fuel;
+use crate::overlay::Overlay;
+use crate::runtime::DebugLog;
+use crate::view::BlockContext;
+
+/// Whether a call may change anything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Access {
+    ReadWrite,
+    ReadOnly,
+}
+
+/// The world of one call.
+pub(crate) struct HostState {
+    pub(crate) overlay: Overlay,
+    pub(crate) limits: ChainLimits,
+    pub(crate) context: BlockContext,
+    pub(crate) contract: ContractId,
+    pub(crate) caller: AccountId,
+    pub(crate) transaction: TransactionId,
+    pub(crate) access: Access,
+    pub(crate) args: Vec<u8>,
+    pub(crate) events: Vec<ContractEvent>,
+    pub(crate) value: Vec<u8>,
+    pub(crate) debug_log: Option<DebugLog>,
+}
+
+/// How a call ends from within the host.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum HostEnd {
+    #[error("trapped: {0:?}")]
+    Trap(TrapKind),
+    #[error("reverted with code {code}")]
+    Revert { code: u32, data: Vec<u8> },
+    /// Not the contract's doing: this machine has no more memory to give.
+    #[error("the machine is out of memory")]
+    MachineFailed,
+}
+
+type Guest<'a> = Caller<'a, HostState>;
+type HostResult<T> = Result<T, wasmtime::Error>;
+
+fn trap<T>(kind: TrapKind) -> HostResult<T> {
+    Err(wasmtime::Error::new(HostEnd::Trap(kind)))
+}
+
+/// A range of the guest's memory that was found to lie inside of it.
+struct Range {
+    memory: Memory,
+    start: usize,
+    end: usize,
+}
+
+impl Range {
+    fn find(guest: &mut Guest<'_>, pointer: u32, len: u32) -> HostResult<Self> {
+        let Some(Extern::Memory(memory)) = guest.get_export(abi::MEMORY) else {
+            return trap(TrapKind::OutOfBounds);
+        };
+        let size = memory.data_size(&*guest);
+        let place = |number: u32| usize::try_from(number).ok();
+        let end = place(pointer).and_then(|start| Some((start, start.checked_add(place(len)?)?)));
+        match end {
+            Some((start, end)) if end <= size => Ok(Self { memory, start, end }),
+            _ => trap(TrapKind::OutOfBounds),
+        }
+    }
+
+    fn len(&self) -> usize {
+        self.end - self.start
+    }
+
+    fn read<'a>(&self, guest: &'a Guest<'_>) -> &'a [u8] {
+        self.memory
+            .data(guest)
+            .get(self.start..self.end)
+            .expect("the range was checked, and memories never shrink")
+    }
+
+    /// Writes as much of `bytes` as fits.
+    fn write(&self, guest: &mut Guest<'_>, bytes: &[u8]) {
+        let into = self
+            .memory
+            .data_mut(guest)
+            .get_mut(self.start..self.end)
+            .expect("the range was checked, and memories never shrink");
+        for (to, from) in into.iter_mut().zip(bytes) {
+            *to = *from;
+        }
+    }
+}
+
+fn charge(guest: &mut Guest<'_>, cost: u64) -> HostResult<()> {
+    let left = guest.get_fuel().expect("fuel is switched on");
+    match left.checked_sub(cost) {
+        Some(left) => {
+            guest.set_fuel(left).expect("fuel is switched on");
+            Ok(())
+        }
+        None => trap(TrapKind::OutOfFuel),
+    }
+}
+
+fn size(len: usize, least: usize, most: u32) -> HostResult<()> {
+    if len < least || len > most as usize {
+        return trap(TrapKind::SizeLimit);
+    }
+    Ok(())
+}
+
+fn may_write(guest: &Guest<'_>) -> HostResult<()> {
+    match guest.data().access {
+        Access::ReadWrite => Ok(()),
+        Access::ReadOnly => trap(TrapKind::WriteInView),
+    }
+}
+
+/// What a fill function returns: lengths of stored values and arguments are far below 2^31.
+fn length(len: usize) -> i32 {
+    i32::try_from(len).expect("limits keep every length below 2^31")
+}
+
+fn input(mut guest: Guest<'_>, out: u32, capacity: u32) -> HostResult<i32> {
+    let range = Range::find(&mut guest, out, capacity)?;
+    let len = guest.data().args.len();
+    let copied = len.min(range.len());
+    charge(
+        &mut guest,
+        fuel::sized(fuel::HOST_CALL, fuel::COPY_PER_BYTE, copied),
+    )?;
+    let args = std::mem::take(&mut guest.data_mut().args);
+    range.write(&mut guest, &args);
+    guest.data_mut().args = args;
+    Ok(length(len))
+}
+
+fn storage_key(guest: &mut Guest<'_>, key: u32, key_len: u32) -> HostResult<Vec<u8>> {
+    let range = Range::find(guest, key, key_len)?;
+    size(range.len(), 1, guest.data().limits.key_bytes_max)?;
+    let contract = guest.data().contract;
+    Ok(StateKey::Storage(contract, range.read(guest)).to_bytes())
+}
+
+fn storage_get(
+    mut guest: Guest<'_>,
+    key: u32,
+    key_len: u32,
+    out: u32,
+    capacity: u32,
+) -> HostResult<i32> {
+    let range = Range::find(&mut guest, out, capacity)?;
+    let key = storage_key(&mut guest, key, key_len)?;
+    let base = fuel::HOST_CALL + fuel::STORAGE_READ;
+    charge(
+        &mut guest,
+        fuel::sized(base, fuel::COPY_PER_BYTE, key.len()),
+    )?;
+    let Some(value) = guest.data().overlay.get(&key) else {
+        return Ok(abi::ABSENT);
+    };
+    charge(
+        &mut guest,
+        fuel::sized(0, fuel::STORAGE_READ_PER_BYTE, value.len()),
+    )?;
+    range.write(&mut guest, &value);
+    Ok(length(value.len()))
+}
+
+fn storage_set(
+    mut guest: Guest<'_>,
+    key: u32,
+    key_len: u32,
+    value: u32,
+    value_len: u32,
+) -> HostResult<()> {
+    may_write(&guest)?;
+    let key = storage_key(&mut guest, key, key_len)?;
+    let range = Range::find(&mut guest, value, value_len)?;
+    size(range.len(), 1, guest.data().limits.value_bytes_max)?;
+    let base = fuel::HOST_CALL + fuel::STORAGE_WRITE;
+    let bytes = key.len() + range.len();
+    charge(
+        &mut guest,
+        fuel::sized(base, fuel::STORAGE_WRITE_PER_BYTE, bytes),
+    )?;
+    let value = range.read(&guest).to_vec();
+    guest.data_mut().overlay.set(key, value);
+    Ok(())
+}
+
+fn storage_remove(mut guest: Guest<'_>, key: u32, key_len: u32) -> HostResult<()> {
+    may_write(&guest)?;
+    let key = storage_key(&mut guest, key, key_len)?;
+    let base = fuel::HOST_CALL + fuel::STORAGE_WRITE;
+    charge(
+        &mut guest,
+        fuel::sized(base, fuel::STORAGE_WRITE_PER_BYTE, key.len()),
+    )?;
+    guest.data_mut().overlay.remove(key);
+    Ok(())
+}
+
+fn write_32(mut guest: Guest<'_>, out: u32, bytes: [u8; 32]) -> HostResult<()> {
+    let range = Range::find(&mut guest, out, 32)?;
+    charge(&mut guest, fuel::HOST_CALL)?;
+    range.write(&mut guest, &bytes);
+    Ok(())
+}
+
+fn caller(guest: Guest<'_>, out: u32) -> HostResult<()> {
+    let bytes = guest.data().caller.0;
+    write_32(guest, out, bytes)
+}
+
+fn own_address(guest: Guest<'_>, out: u32) -> HostResult<()> {
+    let bytes = guest.data().contract.0;
+    write_32(guest, out, bytes)
+}
+
+fn transaction_id(guest: Guest<'_>, out: u32) -> HostResult<()> {
+    let bytes = guest.data().transaction.0;
+    write_32(guest, out, bytes)
+}
+
+fn block_time(mut guest: Guest<'_>) -> HostResult<u64> {
+    charge(&mut guest, fuel::HOST_CALL)?;
+    Ok(guest.data().context.time.0)
+}
+
+fn block_height(mut guest: Guest<'_>) -> HostResult<u64> {
+    charge(&mut guest, fuel::HOST_CALL)?;
+    Ok(guest.data().context.height.0)
+}
+
+fn emit(
+    mut guest: Guest<'_>,
+    topic: u32,
+    topic_len: u32,
+    data: u32,
+    data_len: u32,
+) -> HostResult<()> {
+    may_write(&guest)?;
+    let topic = Range::find(&mut guest, topic, topic_len)?;
+    let data = Range::find(&mut guest, data, data_len)?;
+    size(topic.len(), 1, guest.data().limits.event_bytes_max)?;
+    let bytes = topic.len().saturating_add(data.len());
+    size(bytes, 1, guest.data().limits.event_bytes_max)?;
+    size(
+        guest.data().events.len() + 1,
+        1,
+        guest.data().limits.events_max,
+    )?;
+    let base = fuel::HOST_CALL + fuel::EVENT;
+    charge(&mut guest, fuel::sized(base, fuel::EVENT_PER_BYTE, bytes))?;
+    // A topic is a name: what is not text has no size that would be allowed.
+    let Ok(topic) = String::from_utf8(topic.read(&guest).to_vec()) else {
+        return trap(TrapKind::SizeLimit);
+    };
+    let data = data.read(&guest).to_vec();
+    let contract = guest.data().contract;
+    guest.data_mut().events.push(ContractEvent {
+        contract,
+        topic,
+        data,
+    });
+    Ok(())
+}
+
+fn outgoing(guest: &mut Guest<'_>, data: u32, len: u32) -> HostResult<Vec<u8>> {
+    let range = Range::find(guest, data, len)?;
+    size(range.len(), 0, guest.data().limits.return_bytes_max)?;
+    charge(
+        guest,
+        fuel::sized(fuel::HOST_CALL, fuel::RETURN_PER_BYTE, range.len()),
+    )?;
+    Ok(range.read(guest).to_vec())
+}
+
+fn return_value(mut guest: Guest<'_>, data: u32, len: u32) -> HostResult<()> {
+    let value = outgoing(&mut guest, data, len)?;
+    guest.data_mut().value = value;
+    Ok(())
+}
+
+fn revert(mut guest: Guest<'_>, code: u32, data: u32, len: u32) -> HostResult<()> {
+    let data = outgoing(&mut guest, data, len)?;
+    Err(wasmtime::Error::new(HostEnd::Revert { code, data }))
+}
+
+fn bad_arguments(mut guest: Guest<'_>) -> HostResult<()> {
+    charge(&mut guest, fuel::HOST_CALL)?;
+    trap(TrapKind::BadArguments)
+}
+
+fn sha256_of(mut guest: Guest<'_>, data: u32, len: u32, out: u32) -> HostResult<()> {
+    let data = Range::find(&mut guest, data, len)?;
+    let out = Range::find(&mut guest, out, 32)?;
+    let base = fuel::HOST_CALL + fuel::SHA256;
+    charge(
+        &mut guest,
+        fuel::sized(base, fuel::SHA256_PER_BYTE, data.len()),
+    )?;
+    let hash = sha256(data.read(&guest));
+    out.write(&mut guest, &hash.0);
+    Ok(())
+}
+
+fn debug_log(mut guest: Guest<'_>, text: u32, len: u32) -> HostResult<()> {
+    let range = Range::find(&mut guest, text, len)?;
+    charge(
+        &mut guest,
+        fuel::sized(fuel::HOST_CALL, fuel::COPY_PER_BYTE, range.len()),
+    )?;
+    if let Some(debug_log) = &guest.data().debug_log {
+        debug_log(
+            guest.data().contract,
+            &String::from_utf8_lossy(range.read(&guest)),
+        );
+    }
+    Ok(())
+}
+
+/// Everything that a contract may import.
+pub(crate) fn link(linker: &mut Linker<HostState>) -> Result<(), wasmtime::Error> {
+    linker
+        .func_wrap(abi::MODULE, abi::INPUT, input)?
+        .func_wrap(abi::MODULE, abi::STORAGE_GET, storage_get)?
+        .func_wrap(abi::MODULE, abi::STORAGE_SET, storage_set)?
+        .func_wrap(abi::MODULE, abi::STORAGE_REMOVE, storage_remove)?
+        .func_wrap(abi::MODULE, abi::CALLER, caller)?
+        .func_wrap(abi::MODULE, abi::OWN_ADDRESS, own_address)?
+        .func_wrap(abi::MODULE, abi::TRANSACTION_ID, transaction_id)?
+        .func_wrap(abi::MODULE, abi::BLOCK_TIME, block_time)?
+        .func_wrap(abi::MODULE, abi::BLOCK_HEIGHT, block_height)?
+        .func_wrap(abi::MODULE, abi::EMIT, emit)?
+        .func_wrap(abi::MODULE, abi::RETURN_VALUE, return_value)?
+        .func_wrap(abi::MODULE, abi::REVERT, revert)?
+        .func_wrap(abi::MODULE, abi::BAD_ARGUMENTS, bad_arguments)?
+        .func_wrap(abi::MODULE, abi::SHA256, sha256_of)?
+        .func_wrap(abi::MODULE, abi::DEBUG_LOG, debug_log)?;
+    Ok(())
+}
+
+const PAGE_BYTES: usize = 65_536;
+
+/// Growing over a limit traps, so that no result depends on what a machine could still give.
+impl ResourceLimiter for HostState {
+    fn memory_growing(
+        &mut self,
+        _current: usize,
+        desired: usize,
+        maximum: Option<usize>,
+    ) -> HostResult<bool> {
+        let chain_max = (self.limits.memory_pages_max as usize).saturating_mul(PAGE_BYTES);
+        if desired > chain_max.min(maximum.unwrap_or(usize::MAX)) {
+            return trap(TrapKind::MemoryLimit);
+        }
+        Ok(true)
+    }
+
+    fn memory_grow_failed(&mut self, _: wasmtime::Error) -> HostResult<()> {
+        Err(wasmtime::Error::new(HostEnd::MachineFailed))
+    }
+
+    fn table_growing(
+        &mut self,
+        _current: usize,
+        desired: usize,
+        maximum: Option<usize>,
+    ) -> HostResult<bool> {
+        let chain_max = self.limits.table_entries_max as usize;
+        if desired > chain_max.min(maximum.unwrap_or(usize::MAX)) {
+            return trap(TrapKind::MemoryLimit);
+        }
+        Ok(true)
+    }
+
+    fn table_grow_failed(&mut self, _: wasmtime::Error) -> HostResult<()> {
+        Err(wasmtime::Error::new(HostEnd::MachineFailed))
+    }
+}
