@@ -177,7 +177,6 @@ pub struct Divergence {
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking)]
 pub enum Record {
     /// A batch that this validator proposed or accepted.
-    #[codec(index = 0)]
     Batch {
         /// The slot it was meant for.
         slot: Slot,
@@ -185,13 +184,10 @@ pub enum Record {
         batch: Batch,
     },
     /// A PRE-PREPARE, PREPARE or COMMIT of this validator.
-    #[codec(index = 1)]
     Vote(SignedMessage),
     /// What entitles it to its COMMIT.
-    #[codec(index = 2)]
     Prepared(PreparedCertificate),
     /// What allows it to vote further ahead than a window above what it has executed.
-    #[codec(index = 3)]
     Certificate(CheckpointCertificate),
 }
 

@@ -75,22 +75,16 @@ pub struct Status {
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking)]
 pub enum Body {
     /// The primary puts a batch into a slot.
-    #[codec(index = 0)]
     PrePrepare(Ballot),
     /// A backup accepted that.
-    #[codec(index = 1)]
     Prepare(Ballot),
     /// The sender holds a prepared certificate for it.
-    #[codec(index = 2)]
     Commit(Ballot),
     /// The sender executed up to a height; the message's signature is the cosignature.
-    #[codec(index = 3)]
     Checkpoint(CheckpointStatement),
     /// What the sender has.
-    #[codec(index = 4)]
     Status(Status),
     /// A stable checkpoint, for one who is behind.
-    #[codec(index = 5)]
     Certificate(CheckpointCertificate),
 }
 

@@ -503,7 +503,7 @@ impl Cluster {
             }
             self.proposals += 1;
             // Times that differ make batches that differ, most of the time.
-            let batch = batch_at(Millis(now.clock.0 + self.proposals % 97));
+            let batch = batch_at(Millis(now.clock.0 + self.proposals % 4096));
             let actions = replica.step(now, Event::Propose(batch));
             self.carry_out(index, actions);
         }
@@ -677,6 +677,37 @@ impl Cluster {
             .as_ref()
             .and_then(|replica| replica.overview().refused.get(&why).copied())
             .unwrap_or(0)
+    }
+
+    /// Where everybody stands, for a failed test's message.
+    pub fn describe(&self) -> String {
+        let mut lines = vec![format!("at {} ms", self.now_ms)];
+        for (index, node) in self.nodes.iter().enumerate() {
+            let Some(replica) = &node.replica else {
+                lines.push(format!("{index}: not running"));
+                continue;
+            };
+            let overview = replica.overview();
+            let open: Vec<String> = overview
+                .open
+                .iter()
+                .map(|slot| {
+                    let have: Vec<u16> = slot.have.iter().map(|who| who.0).collect();
+                    format!("{}:{:?}{have:?}", slot.slot, slot.waits_for)
+                })
+                .collect();
+            lines.push(format!(
+                "{index}: paused={} executed={} stable={} final={} wish={:?} refused={:?} open={}",
+                node.paused,
+                overview.executed,
+                overview.stable,
+                overview.final_height,
+                replica.proposal_wish(),
+                overview.refused,
+                open.join(" ")
+            ));
+        }
+        lines.join("\n")
     }
 
     /// All ledgers are prefixes of one.
