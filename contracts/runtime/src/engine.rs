@@ -86,6 +86,8 @@ fn config(limits: &ChainLimits) -> Config {
         .consume_fuel(true)
         .operator_cost(fuel::operator_cost())
         .max_wasm_stack(wasm_stack_bytes(limits))
+        // Not used, but it may not be smaller.
+        .async_stack_size(wasm_stack_bytes(limits) + STACK_BYTES_HOST)
         // With copy-on-write, initial data would cost other fuel on other systems.
         .memory_init_cow(false)
         .wasm_backtrace_max_frames(None)
@@ -195,13 +197,19 @@ impl WasmEngine {
                 fuel_left: 0,
             };
         };
-        store.set_fuel(fuel).expect("fuel is switched on");
-        let end = self.run_in(&mut store, compiled, export);
+        // The engine looks at its fuel at entries and loops only, and goes on while any is left. With
+        // one unit more than there is, having none left at the end means having used too much.
+        let with_one_more = fuel.saturating_add(1);
+        store.set_fuel(with_one_more).expect("fuel is switched on");
+        let mut end = self.run_in(&mut store, compiled, export);
         let fuel_left = store.get_fuel().expect("fuel is switched on");
+        if fuel_left == 0 && !matches!(end, End::Trapped(_)) {
+            end = End::Trapped(TrapKind::OutOfFuel);
+        }
         Run {
             state: store.into_data(),
             end,
-            fuel_left,
+            fuel_left: fuel_left.saturating_sub(1),
         }
     }
 
@@ -294,3 +302,6 @@ impl Cache {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

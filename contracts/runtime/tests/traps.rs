@@ -45,7 +45,12 @@ fn instructions_trap_by_kind() {
         TrapKind::OutOfBounds,
     );
     check("(drop (memory.grow (i32.const 63)))", TrapKind::MemoryLimit);
-    check("(drop (memory.grow (i32.const -1)))", TrapKind::MemoryLimit);
+    check(
+        "(drop (memory.grow (i32.const 100000)))",
+        TrapKind::MemoryLimit,
+    );
+    // Growing is paid for before it is tried.
+    check("(drop (memory.grow (i32.const -1)))", TrapKind::OutOfFuel);
     check(
         "(loop (drop (memory.grow (i32.const 1))) (br 0))",
         TrapKind::MemoryLimit,

@@ -1,6 +1,7 @@
 //! A ledger in memory, and short ways to write transactions for it.
 #![allow(
     dead_code,
+    unreachable_pub,
     reason = "every test binary compiles this module and uses its own part of it"
 )]
 

@@ -1,0 +1,136 @@
+//! Tries to exhaust the native stack before the count ends a recursion.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use chancery_ledger::{AccountId, ChainId, ContractId, Height, Millis, TransactionId};
+
+use super::*;
+use crate::host::Access;
+use crate::overlay::Overlay;
+use crate::view::{BlockContext, LedgerView};
+
+struct Nothing;
+
+impl LedgerView for Nothing {
+    fn get(&self, _: &[u8]) -> Option<Vec<u8>> {
+        None
+    }
+
+    fn was_admitted(&self, _: &TransactionId) -> bool {
+        false
+    }
+}
+
+fn state(limits: &ChainLimits) -> HostState {
+    HostState {
+        overlay: Overlay::new(Arc::new(Nothing)),
+        limits: limits.clone(),
+        context: BlockContext {
+            chain: ChainId::default(),
+            height: Height(1),
+            time: Millis(1),
+        },
+        contract: ContractId::default(),
+        caller: AccountId([0; 32]),
+        transaction: TransactionId::default(),
+        access: Access::ReadWrite,
+        args: Vec::new(),
+        events: Vec::new(),
+        value: Vec::new(),
+        debug_log: None,
+    }
+}
+
+/// Statements whose results the compiler may compute once and keep alive across the call.
+fn shared_values(count: usize) -> String {
+    let mut text = String::new();
+    for i in 0..count {
+        write!(
+            text,
+            "(i64.store (i32.const {}) (i64.mul (i64.add (local.get 0) (i64.const {i})) (local.get 0)))",
+            8 * i
+        )
+        .expect("writing to a string cannot fail");
+    }
+    text
+}
+
+/// The engine's own trap for an endless recursion through a function of that shape.
+fn trap_of(engine: &WasmEngine, params: usize, locals: usize, shared: usize) -> Trap {
+    let pass: String = (0..params).map(|i| format!("(local.get {i})")).collect();
+    let fill: String = (0..locals)
+        .map(|i| {
+            let local = params + i;
+            format!("(local.set {local} (i64.load (i32.const {})))", 8 * i)
+        })
+        .collect();
+    let spill: String = (0..locals)
+        .map(|i| {
+            let local = params + i;
+            format!("(i64.store (i32.const {}) (local.get {local}))", 8 * i)
+        })
+        .collect();
+    let shared = shared_values(shared);
+    let wat = format!(
+        r#"(module (memory (export "memory") 1)
+            (func $f (param {}) (local {})
+                {fill} {shared} (call $f {pass}) {shared} {spill})
+            (func (export "call.run") (call $f {})))"#,
+        "i64 ".repeat(params),
+        "i64 ".repeat(locals),
+        "(i64.load (i32.const 0))".repeat(params),
+    );
+    let wasm = wat::parse_str(&wat).expect("well-formed");
+    let checked = module::check(&engine.limits, &wasm).expect("a good module");
+    let compiled = engine.compile_checked(&wasm, &checked).expect("compiles");
+    std::thread::scope(|scope| {
+        std::thread::Builder::new()
+            .stack_size(engine.stack_bytes())
+            .spawn_scoped(scope, || {
+                let mut store = Store::new(&engine.engine, state(&engine.limits));
+                store.set_fuel(u64::MAX / 4).expect("fuel is switched on");
+                let instance = compiled.instance.instantiate(&mut store).expect("starts");
+                let run = instance.get_typed_func::<(), ()>(&mut store, "call.run");
+                let error = run
+                    .expect("exported")
+                    .call(&mut store, ())
+                    .expect_err("it never ends");
+                *error.downcast_ref::<Trap>().expect("a trap")
+            })
+            .expect("a thread starts")
+            .join()
+            .expect("no panic")
+    })
+}
+
+#[test]
+fn the_count_ends_every_recursion_before_the_native_stack_does() {
+    for stack_values_max in [256, 16_384, 65_536] {
+        let limits = ChainLimits {
+            stack_values_max,
+            ..ChainLimits::default()
+        };
+        let engine = WasmEngine::new(limits).expect("starts");
+        for (params, locals, shared) in [
+            (0, 0, 0),
+            (1, 0, 1),
+            (1, 0, 4),
+            (1, 0, 16),
+            (1, 0, 64),
+            (1, 0, 300),
+            (1, 0, 1_000),
+            (0, 30, 0),
+            (0, 510, 0),
+            (2, 500, 100),
+            (8, 0, 0),
+            (40, 0, 0),
+            (200, 0, 10),
+            (510, 0, 0),
+        ] {
+            let trap = trap_of(&engine, params, locals, shared);
+            let shape = (stack_values_max, params, locals, shared);
+            assert_eq!(trap, Trap::UnreachableCodeReached, "{shape:?}");
+        }
+    }
+}
