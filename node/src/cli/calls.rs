@@ -139,14 +139,27 @@ pub(super) fn query(context: &Context, args: &QueryArgs) -> Result<Report, CliEr
             .client
             .query(contract, &method.name, encoded)
             .await?;
-        Ok(query_report(
-            contract,
-            &answer,
-            &schema,
-            method,
-            &Names::of(&keys),
-        ))
+        let seen = Seen {
+            schema: schema.as_ref(),
+            method: schema.is_some().then_some(method),
+            what: method.name.clone(),
+        };
+        Ok(query_report(contract, &answer, &seen, &Names::of(&keys)))
     })
+}
+
+fn view<'a>(contract: ContractId, schema: &'a Schema, name: &str) -> Result<&'a Method, CliError> {
+    if let Some(view) = schema.method(MethodKind::View, name) {
+        return Ok(view);
+    }
+    if schema.callable(name).is_none() {
+        let is_view = |method: &Method| method.kind == MethodKind::View;
+        return Err(unknown_method(schema, name, is_view));
+    }
+    let message = format!("{name} may change state, so it is not a question");
+    Err(CliError::usage(message).code("not_a_view").hint(format!(
+        "call it by a transaction: `chancery call {contract} {name} --from NAME …`"
+    )))
 }
 
 fn query_report(
