@@ -13,7 +13,6 @@ use chancery_ledger::{
     Batch, ChainId, Epoch, Hash, Header, Height, Millis, Receipt, TransactionId, ValidatorSet,
 };
 use chancery_runtime::{BlockContext, DropReason, ExecutedBatch, LedgerView, Runtime};
-use parity_scale_codec::Encode as _;
 
 use crate::catch_up::{self, RangeError};
 use crate::store::{BlockWrite, Snapshot, Store, StoreError};

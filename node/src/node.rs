@@ -11,7 +11,7 @@ use chancery_consensus::{Config, Event, Record, Recovered, Replica, RestoreError
 use chancery_genesis::Genesis;
 use chancery_ledger::state_tree::{StateTree, key_hash, value_hash};
 use chancery_ledger::{CodecError, Height};
-use chancery_runtime::{EngineError, Runtime, STACK_BYTES_MIN};
+use chancery_runtime::{EngineError, Runtime};
 use tokio::sync::{mpsc, watch};
 use tracing::info;
 
@@ -91,12 +91,9 @@ pub fn run(home: &Path) -> Result<(), NodeError> {
     let home = Home::new(home);
     let start = home.open()?;
     crate::logging::start(&start.config.log);
-    end_the_process_on_panic();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .worker_threads(2)
-        // Queries run contracts on blocking threads.
-        .thread_stack_size(STACK_BYTES_MIN)
         .build()
         .map_err(NodeError::Threads)?;
     runtime.block_on(async {
@@ -163,6 +160,8 @@ impl Node {
             }
         }
         let store = Arc::new(open_store(home, &genesis, &records)?);
+        // Opening a damaged ledger may panic and be caught; from here on nothing may.
+        end_the_process_on_panic();
         let runtime = Arc::new(Runtime::new(limits.clone())?);
         let executor = Executor::new(
             chain,
@@ -276,11 +275,7 @@ impl Node {
             overview: overview_in,
             progress: progress_in,
         };
-        let thread = |name: &str| {
-            std::thread::Builder::new()
-                .name(name.to_owned())
-                .stack_size(STACK_BYTES_MIN)
-        };
+        let thread = |name: &str| std::thread::Builder::new().name(name.to_owned());
         let threads = vec![
             thread("executor")
                 .spawn(move || executor.run())

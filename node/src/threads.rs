@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, mpsc as std_mpsc};
 
-use chancery_consensus::{Event, Overview, SignedMessage};
+use chancery_consensus::{Divergence, Event, Overview, SignedMessage};
 use chancery_ledger::checkpoint::CheckpointCertificate;
 use chancery_ledger::{Batch, Height, Millis, Slot, ValidatorIndex, Verified};
 use parity_scale_codec::Encode as _;
@@ -156,7 +156,13 @@ impl ValidatorThread {
                     network.send(from, Lane::Bulk, request.to_frame());
                 }
                 Effect::Halt(divergence) => {
-                    halt(&self.progress, &divergence.to_string());
+                    let Divergence { own, certificate } = divergence;
+                    let certified = certificate.statement.root;
+                    let reason = format!(
+                        "at height {} a quorum certified root {certified}, executed here was {}",
+                        own.height, own.root
+                    );
+                    halt(&self.progress, &reason);
                     return true;
                 }
             }

@@ -12,7 +12,7 @@ use chancery_consensus::{
 };
 use chancery_ledger::checkpoint::CheckpointCertificate;
 use chancery_ledger::{Batch, ChainLimits, Millis, Slot, ValidatorIndex, Verified};
-use parity_scale_codec::Encode as _;
+use parity_scale_codec::Encode;
 
 use crate::pool::Pool;
 use crate::store::{VoteLog, VoteLogError};
