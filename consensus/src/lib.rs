@@ -75,7 +75,8 @@
 //! - **R18** A STATUS is answered with what its sender lacks and could use, lowest slots first and
 //!   within a budget, at most twice an interval for each sender: a newer certificate; the answerer's
 //!   own votes, byte for byte; and, by f + 1 validators in turn, others' votes and the batch. Slots
-//!   up to a window below low are served too. No other path sends a vote twice.
+//!   up to a window below low are served too; slots younger than half an interval are not, because
+//!   what is lacking there is most likely on its way. No other path sends a vote twice.
 //! - **R19** After a restart the votes of slots above low are sent again as they were stored, with
 //!   the batches that were proposed; the newest executed height is cosigned again; and the next
 //!   proposal goes above every slot that one was signed for. A checkpoint covers those below, so

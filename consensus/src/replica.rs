@@ -159,8 +159,10 @@ impl Replica {
 
     /// The slot's log, made if need be. Only for slots within the range that is kept.
     pub(crate) fn slot_log(&mut self, slot: Slot) -> &mut SlotLog {
-        let view = self.view;
-        self.slots.entry(slot).or_insert_with(|| SlotLog::new(view))
+        let (view, now) = (self.view, self.now.since_start);
+        self.slots
+            .entry(slot)
+            .or_insert_with(|| SlotLog::new(view, now))
     }
 
     /// What must hold between steps. No message can break these.

@@ -36,6 +36,8 @@ pub(crate) struct SlotLog {
     pub(crate) round: Round,
     /// What a quorum committed.
     pub(crate) committed: Option<BatchDigest>,
+    /// When it was first heard of, in [`crate::Now::since_start`].
+    pub(crate) opened_at: Millis,
 }
 
 impl Round {
@@ -60,10 +62,11 @@ impl Round {
 }
 
 impl SlotLog {
-    pub(crate) fn new(view: View) -> Self {
+    pub(crate) fn new(view: View, opened_at: Millis) -> Self {
         Self {
             round: Round::new(view),
             committed: None,
+            opened_at,
         }
     }
 

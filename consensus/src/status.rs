@@ -172,6 +172,9 @@ impl Replica {
                 if !in_reach(*slot) {
                     break;
                 }
+                if self.is_under_way(*slot) {
+                    continue;
+                }
                 let share = self.is_in_turn(to, *slot, turn);
                 self.answer_slot(to, *slot, log, &listed(*slot), share, &mut budget, out);
             }
@@ -180,6 +183,9 @@ impl Replica {
             let slot = Slot::from(*height);
             if !in_reach(slot) {
                 break;
+            }
+            if self.is_under_way(slot) {
+                continue;
             }
             let share = self.is_in_turn(to, slot, turn);
             for (validator, statement, signature) in tally.iter() {
@@ -191,6 +197,15 @@ impl Replica {
                 }
             }
         }
+    }
+
+    /// Half an interval is what messages may take by themselves: what is lacking of a younger slot
+    /// is most likely on its way.
+    fn is_under_way(&self, slot: Slot) -> bool {
+        self.slots.get(&slot).is_some_and(|log| {
+            let age = self.now.since_start.since(log.opened_at);
+            age.0 < self.config.status_interval.0 / 2
+        })
     }
 
     /// Others' messages and batches are sent by f + 1 validators at a time, in turns: one of them is

@@ -7,6 +7,7 @@
     reason = "each test binary uses a part of the harness"
 )]
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -54,7 +55,20 @@ pub fn consensus_key(index: u16) -> SecretKey {
     SecretKey::from_seed(&[byte + 1; 32])
 }
 
+thread_local! {
+    /// Keys take a while to derive.
+    static SETS: RefCell<BTreeMap<u16, ValidatorSet>> = const { RefCell::new(BTreeMap::new()) };
+}
+
 pub fn validators(count: u16) -> ValidatorSet {
+    SETS.with_borrow_mut(|sets| {
+        sets.entry(count)
+            .or_insert_with(|| make_validators(count))
+            .clone()
+    })
+}
+
+fn make_validators(count: u16) -> ValidatorSet {
     let other_key = |index: u16, kind: u8| {
         let byte = u8::try_from(index).expect("at most 31 validators");
         let mut seed = [kind; 32];
@@ -267,6 +281,7 @@ pub struct Cluster {
     votes: BTreeMap<(ValidatorIndex, View, Slot, VoteKind), SignedMessage>,
     /// The digest executed in each slot, by whom first.
     order: BTreeMap<Slot, BatchDigest>,
+    context: Context,
     pub proposals: u64,
     pub in_flight_most: u64,
     pub batches_most: usize,
@@ -288,6 +303,7 @@ impl Cluster {
             queued: 0,
             votes: BTreeMap::new(),
             order: BTreeMap::new(),
+            context: context(count),
             proposals: 0,
             in_flight_most: 0,
             batches_most: 0,
@@ -552,7 +568,7 @@ impl Cluster {
                     let height = certificate.statement.height;
                     assert!(node.finals.last().is_none_or(|last| *last < height));
                     certificate
-                        .verify(CHAIN, &validators(self.count))
+                        .verify(CHAIN, &self.context.validators)
                         .expect("a final certificate verifies");
                     let at = usize::try_from(height.0).expect("small");
                     assert_eq!(node.disk.statements[at], certificate.statement);
@@ -587,7 +603,7 @@ impl Cluster {
         self.trace = sha256_concat(&[&self.trace.0, &bytes]);
         SignedMessage::decode(&bytes)
             .expect("own bytes are canonical")
-            .verify(&context(self.count))
+            .verify(&self.context)
             .expect("what a correct validator sends verifies")
     }
 
