@@ -14,17 +14,17 @@ use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
-use chancery_ledger::block::{receipts_root, transactions_root};
 use chancery_ledger::checkpoint::CheckpointCertificate;
-use chancery_ledger::header_log::{HeaderLog, LogNode, inclusion_proof};
-use chancery_ledger::state_tree::key_hash;
+use chancery_ledger::header_log::{HeaderLog, LogNode};
 use chancery_ledger::transaction::SignedTransaction;
-use chancery_ledger::{Batch, ChainId, Hash, Header, Height, Receipt};
+use chancery_ledger::{Batch, ChainId, Header, Height, Receipt};
 use parity_scale_codec::Encode as _;
-use redb::{Database, Durability, ReadableDatabase as _, ReadableTable as _, WriteTransaction};
+use redb::{Database, Durability, ReadableDatabase as _, WriteTransaction};
 
 use disk::{LockError, LockedFile, directory_of, sync_directory};
 use snapshot::Tables;
+use verify::verify;
+use write::{check_is_next, write_block, write_certificates};
 
 mod disk;
 mod error;
@@ -34,7 +34,9 @@ mod snapshot;
 mod tables;
 #[cfg(test)]
 mod tests;
+mod verify;
 mod vote_log;
+mod write;
 
 pub use error::{STORAGE_FAILED_EXIT_CODE, StoreError, storage_failed};
 pub use redb::StorageBackend;
@@ -276,168 +278,6 @@ fn check_magic(disk: &dyn StorageBackend) -> Result<(), StoreError> {
             reason: "it does not begin as a redb file does",
         })
     }
-}
-
-/// Checks that the ledger is of `chain` and that its newest block, its header log and its tables
-/// belong together.
-fn verify(tables: &Tables, chain: ChainId) -> Result<(), StoreError> {
-    let (schema, found) = (tables.schema()?, tables.chain()?);
-    if schema != tables::SCHEMA_VERSION {
-        let supported = tables::SCHEMA_VERSION;
-        return Err(StoreError::Schema {
-            found: schema,
-            supported,
-        });
-    }
-    if found != chain {
-        return Err(StoreError::OtherChain {
-            found,
-            expected: chain,
-        });
-    }
-    let Tip { header, log, .. } = tables.tip()?;
-    let height = header.height;
-    let missing = || StoreError::damaged(format!("block {height} is missing"));
-    let block = tables.block(height)?.ok_or_else(missing)?;
-    let belongs = header.chain == chain
-        && header.batch == block.batch.digest()
-        && header.transactions_root == transactions_root(&block.transactions)
-        && header.receipts_root == receipts_root(&block.receipts);
-    if !belongs {
-        let reason = format!("block {height} is not what its header says");
-        return Err(StoreError::damaged(reason));
-    }
-    let size = height.next().0;
-    let node = |level, index| tables.log_node(level, index).ok().flatten();
-    let proof = inclusion_proof(height.0, size, &node);
-    let is_last_leaf = log.size() == size
-        && proof.is_some_and(|proof| proof.verify(&header.hash(), &log.root()).is_ok());
-    if !is_last_leaf {
-        let reason = format!("block {height} is not the last leaf of the header log");
-        return Err(StoreError::damaged(reason));
-    }
-    Ok(())
-}
-
-/// A caller that writes anything else is wrong, and must not be allowed to go on.
-fn check_is_next(write: &WriteTransaction, block: &BlockWrite<'_>) -> Result<(), redb::Error> {
-    let BlockWrite { header, log, .. } = block;
-    let headers = write.open_table(tables::HEADERS)?;
-    let last = headers.last()?;
-    let (_, tip) = last.expect("a store is made with a genesis block");
-    let tip: Header = tables::decode("the newest header", tip.value())
-        .map_err(|error| redb::Error::Corrupted(error.to_string()))?;
-    assert_eq!(
-        header.height,
-        tip.height.next(),
-        "blocks are written in order"
-    );
-    assert_eq!(
-        header.parent,
-        tip.hash(),
-        "a block is written after its parent"
-    );
-    assert_eq!(
-        log.size(),
-        header.height.next().0,
-        "the log has a leaf for every block"
-    );
-    Ok(())
-}
-
-fn write_block(write: &WriteTransaction, block: BlockWrite<'_>) -> Result<(), redb::Error> {
-    let BlockWrite {
-        header,
-        batch,
-        transactions,
-        receipts,
-        changes,
-        log_nodes,
-        log,
-        ..
-    } = block;
-    assert_eq!(
-        transactions.len(),
-        receipts.len(),
-        "every transaction has its receipt"
-    );
-    let height = header.height.0;
-    // SCALE of a `Body`.
-    let body = (batch, positions(batch, transactions)).encode();
-    write
-        .open_table(tables::HEADERS)?
-        .insert(height, header.encode().as_slice())?;
-    write
-        .open_table(tables::BLOCKS)?
-        .insert(height, body.as_slice())?;
-    write
-        .open_table(tables::RECEIPTS)?
-        .insert(height, receipts.encode().as_slice())?;
-    write
-        .open_table(tables::META)?
-        .insert(tables::LOG, log.encode().as_slice())?;
-
-    // Neighbours in a table are written together.
-    let mut ids: Vec<_> = transactions
-        .iter()
-        .map(SignedTransaction::id)
-        .zip(0_u32..)
-        .collect();
-    ids.sort_unstable();
-    let mut table = write.open_table(tables::TRANSACTIONS)?;
-    for (id, index) in ids {
-        let earlier = table.insert(&id.0, (height, index))?;
-        assert!(earlier.is_none(), "transaction {id} is executed only once");
-    }
-
-    let mut sorted: Vec<(Hash, _)> = changes.iter().map(|c| (key_hash(c.0), c)).collect();
-    sorted.sort_unstable_by_key(|(hash, _)| *hash);
-    let mut table = write.open_table(tables::STATE)?;
-    for (hash, (key, value)) in sorted {
-        match value {
-            Some(value) => {
-                table.insert(&hash.0, tables::state_row(key, value).as_slice())?;
-            }
-            None => {
-                table.remove(&hash.0)?;
-            }
-        }
-    }
-
-    let mut table = write.open_table(tables::LOG_NODES)?;
-    for LogNode { level, index, hash } in log_nodes {
-        table.insert((*level, *index), &hash.0)?;
-    }
-    write_certificates(write, block.certificates)
-}
-
-fn write_certificates(
-    write: &WriteTransaction,
-    certificates: &[CheckpointCertificate],
-) -> Result<(), redb::Error> {
-    if certificates.is_empty() {
-        return Ok(());
-    }
-    let mut table = write.open_table(tables::CERTIFICATES)?;
-    for certificate in certificates {
-        table.insert(
-            certificate.statement.height.0,
-            certificate.encode().as_slice(),
-        )?;
-    }
-    Ok(())
-}
-
-/// Where the executed transactions stand in their batch.
-fn positions(batch: &Batch, executed: &[SignedTransaction]) -> Vec<u32> {
-    let mut rest = (0_u32..).zip(&batch.transactions);
-    let position = |transaction: &SignedTransaction| {
-        let found = rest.find(|(_, of_batch)| *of_batch == transaction);
-        found
-            .expect("what is executed stands in the batch, in its order")
-            .0
-    };
-    executed.iter().map(position).collect()
 }
 
 fn cannot_open(path: &Path, error: LockError) -> StoreError {

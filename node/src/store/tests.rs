@@ -2,17 +2,22 @@ use std::ops::RangeInclusive;
 use std::process::Command;
 use std::time::Instant;
 
-use chancery_ledger::block::PROTOCOL_VERSION;
+use chancery_ledger::block::{PROTOCOL_VERSION, receipts_root, transactions_root};
 use chancery_ledger::checkpoint::{CheckpointStatement, Cosignature};
-use chancery_ledger::state_tree::{LeafSource as _, StateTree, value_hash};
+use chancery_ledger::header_log::inclusion_proof;
+use chancery_ledger::state_tree::{LeafSource as _, StateTree, key_hash, value_hash};
 use chancery_ledger::{
-    Call, ContractEvent, ContractId, Epoch, Fuel, Millis, SecretKey, Signature, Status,
+    Call, ContractEvent, ContractId, Epoch, Fuel, Hash, Millis, SecretKey, Signature, Status,
     Transaction, TransactionId, ValidatorIndex,
 };
 use redb::TableDefinition;
 
 use super::simulated_disk::{Power, SimulatedDisk, TearSectors, chances};
 use super::*;
+
+mod crash;
+mod foreign;
+mod measure;
 
 const CHAIN: ChainId = ChainId([5; 32]);
 
@@ -392,249 +397,6 @@ fn the_tree_kept_over_a_thousand_blocks_is_the_tree_built_from_scratch() {
 }
 
 #[test]
-fn power_lost_at_any_operation_leaves_a_whole_prefix() {
-    let genesis = small_genesis();
-    let blocks = some_blocks(&genesis, 5);
-    let power = Power::default();
-    let store = Store::create_on(SimulatedDisk::new(&power), &genesis).expect("no fault");
-    for block in &blocks {
-        store.commit(block.write()).expect("no fault");
-    }
-    drop(store);
-    for cut in 0..power.used() {
-        for seed in 0..4 {
-            check_crash(cut, &mut chances(cut * 1000 + seed), &genesis, &blocks);
-        }
-    }
-}
-
-fn check_crash(
-    cut: u64,
-    chance: &mut dyn FnMut(u64) -> u64,
-    genesis: &GenesisBlock,
-    blocks: &[Block],
-) {
-    let power = Power::default();
-    let disk = SimulatedDisk::new(&power);
-    power.cut_after(cut);
-    let Ok(store) = Store::create_on(disk.clone(), genesis) else {
-        // Store::create gives a file its name only when it is whole; here it must not be half-read.
-        let disk = SimulatedDisk::of(disk.after_power_loss(chance, TearSectors::No), &power);
-        power.cut_after(10_000);
-        if let Ok(store) = Store::open_on(disk, CHAIN) {
-            check_holds(&store, genesis, &[]);
-        }
-        return;
-    };
-    let committed = blocks
-        .iter()
-        .take_while(|block| store.commit(block.write()).is_ok())
-        .count();
-    drop(store);
-    // Power goes once more while the ledger is opened, and once more, and so on.
-    let mut bytes = disk.after_power_loss(chance, TearSectors::No);
-    for again in 0.. {
-        let power = Power::default();
-        let disk = SimulatedDisk::of(bytes, &power);
-        power.cut_after(again);
-        let opened = Store::open_on(disk.clone(), CHAIN);
-        let store = match opened {
-            Ok(store) => store,
-            Err(StoreError::Io { .. } | StoreError::Database { .. }) => {
-                assert!(again < 100, "cut {cut}: opening needs an end");
-                bytes = disk.after_power_loss(chance, TearSectors::No);
-                continue;
-            }
-            Err(error) => panic!("cut after {cut}, then {again}: {error}"),
-        };
-        power.cut_after(10_000);
-        let height = usize::try_from(store.tip().header.height.0).expect("few blocks");
-        assert!(
-            height == committed || height == committed + 1,
-            "cut after {cut}: {committed} blocks were committed, {height} are there"
-        );
-        check_holds(&store, genesis, &blocks[..height]);
-        for block in &blocks[height..] {
-            store.commit(block.write()).expect("the power is on");
-        }
-        check_holds(&store, genesis, blocks);
-        return;
-    }
-}
-
-#[test]
-fn after_a_failed_commit_nothing_more_is_written() {
-    let genesis = small_genesis();
-    let blocks = some_blocks(&genesis, 1);
-    let power = Power::default();
-    let store = Store::create_on(SimulatedDisk::new(&power), &genesis).expect("no fault");
-    power.cut_after(1);
-    store
-        .commit(blocks[0].write())
-        .expect_err("the power is off");
-    power.cut_after(1000);
-    store
-        .commit(blocks[0].write())
-        .expect_err("what is durable is not known");
-}
-
-#[test]
-fn damage_is_reported_when_opening() {
-    let genesis = small_genesis();
-    let disk = SimulatedDisk::default();
-    let store = Store::create_on(disk.clone(), &genesis).expect("no fault");
-    let blocks = some_blocks(&genesis, 4);
-    for block in &blocks {
-        store.commit(block.write()).expect("no fault");
-    }
-    drop(store);
-    let bytes = disk.bytes();
-    let open = |bytes| Store::open_on(SimulatedDisk::of(bytes, &Power::default()), CHAIN);
-    let mut refused = 0;
-    for at in (0..bytes.len()).step_by(101).chain(0..320) {
-        let mut damaged = bytes.clone();
-        damaged[at] ^= 1 << (at % 8);
-        match open(damaged) {
-            // A page that is not in use, or a part of the header that is not.
-            Ok(store) => check_holds(&store, &genesis, &blocks),
-            Err(_) => refused += 1,
-        }
-    }
-    assert!(refused > 100, "only {refused} flipped bits were noticed");
-    for length in (0..bytes.len()).step_by(4096 + 17) {
-        assert!(
-            open(bytes[..length].to_vec()).is_err(),
-            "cut short to {length} bytes"
-        );
-    }
-}
-
-/// A store of four blocks, changed through redb, so that every checksum is right.
-fn tampered(tamper: impl FnOnce(&WriteTransaction) -> Result<(), redb::Error>) -> StoreError {
-    let genesis = small_genesis();
-    let disk = SimulatedDisk::default();
-    let store = Store::create_on(disk.clone(), &genesis).expect("no fault");
-    for block in some_blocks(&genesis, 4) {
-        store.commit(block.write()).expect("no fault");
-    }
-    store.write("tampering", tamper).expect("no fault");
-    drop(store);
-    Store::open_on(disk, CHAIN).expect_err("tampered with")
-}
-
-#[test]
-fn a_newest_block_that_does_not_hold_together_is_damage() {
-    type Tamper = fn(&WriteTransaction) -> Result<(), redb::Error>;
-    let ways: [(&str, Tamper); 8] = [
-        ("no header", |write| {
-            Ok(write.open_table(tables::HEADERS)?.retain(|_, _| false)?)
-        }),
-        ("an older header", |write| {
-            write.open_table(tables::HEADERS)?.remove(4)?;
-            Ok(())
-        }),
-        ("header of other bytes", |write| {
-            write
-                .open_table(tables::HEADERS)?
-                .insert(4, &[1_u8, 2][..])?;
-            Ok(())
-        }),
-        ("no body", |write| {
-            write.open_table(tables::BLOCKS)?.remove(4)?;
-            Ok(())
-        }),
-        ("another batch", |write| {
-            let body = (Batch::empty(), Vec::<u32>::new()).encode();
-            write
-                .open_table(tables::BLOCKS)?
-                .insert(4, body.as_slice())?;
-            Ok(())
-        }),
-        ("no receipts", |write| {
-            let receipts = Vec::<Receipt>::new().encode();
-            write
-                .open_table(tables::RECEIPTS)?
-                .insert(4, receipts.as_slice())?;
-            Ok(())
-        }),
-        ("another log", |write| {
-            let log = HeaderLog::default().encode();
-            write
-                .open_table(tables::META)?
-                .insert(tables::LOG, log.as_slice())?;
-            Ok(())
-        }),
-        ("another leaf", |write| {
-            write
-                .open_table(tables::LOG_NODES)?
-                .insert((2, 0), &[1; 32])?;
-            Ok(())
-        }),
-    ];
-    for (what, tamper) in ways {
-        let error = tampered(tamper);
-        assert!(
-            matches!(error, StoreError::Damaged { .. }),
-            "{what}: {error}"
-        );
-    }
-}
-
-#[test]
-fn what_is_no_ledger_of_ours_is_named() {
-    let disk = SimulatedDisk::default();
-    let error = Store::open_on(disk.clone(), CHAIN).expect_err("empty");
-    assert!(matches!(error, StoreError::NotALedger { .. }), "{error}");
-    assert!(disk.bytes().is_empty(), "opening makes nothing");
-    let disk = SimulatedDisk::of(vec![7; 100_000], &Power::default());
-    let error = Store::open_on(disk, CHAIN).expect_err("other bytes");
-    assert!(matches!(error, StoreError::NotALedger { .. }), "{error}");
-
-    let disk = SimulatedDisk::default();
-    let database = open_database(disk.clone(), false).expect("no fault");
-    let write = database.begin_write().expect("no fault");
-    let other: TableDefinition<'_, u64, u64> = TableDefinition::new("headers");
-    write
-        .open_table(other)
-        .expect("no fault")
-        .insert(1, 2)
-        .expect("no fault");
-    write.commit().expect("no fault");
-    drop(database);
-    let error = Store::open_on(disk, CHAIN).expect_err("another database");
-    assert!(matches!(error, StoreError::NotALedger { .. }), "{error}");
-
-    let error = tampered(|write| {
-        write
-            .open_table(tables::META)?
-            .insert(tables::SCHEMA, 2_u16.encode().as_slice())?;
-        Ok(())
-    });
-    assert!(
-        matches!(
-            error,
-            StoreError::Schema {
-                found: 2,
-                supported: 1
-            }
-        ),
-        "{error}"
-    );
-    let error = tampered(|write| {
-        write
-            .open_table(tables::META)?
-            .insert(tables::CHAIN, &[6; 32][..])?;
-        Ok(())
-    });
-    assert!(matches!(error, StoreError::OtherChain { .. }), "{error}");
-    let error = tampered(|write| {
-        write.open_table(tables::META)?.remove(tables::CHAIN)?;
-        Ok(())
-    });
-    assert!(matches!(error, StoreError::NotALedger { .. }), "{error}");
-}
-
-#[test]
 fn only_the_next_block_is_written() {
     let genesis = small_genesis();
     let blocks = some_blocks(&genesis, 3);
@@ -720,54 +482,4 @@ fn a_ledger_is_made_once_and_opened_by_one_process() {
     assert_eq!(code, Some(STORAGE_FAILED_EXIT_CODE));
     drop((snapshot, store));
     assert!(child().0.contains("outcome: opened"));
-}
-
-/// Measures a block of 100 grants on a state of 100,000 entries.
-#[test]
-#[ignore = "a measurement; run with --ignored --nocapture on a quiet machine"]
-fn measure_blocks() {
-    const ENTRIES: u32 = 100_000;
-    const BLOCKS: usize = 200;
-    let directory = tempfile::tempdir().expect("a temporary directory");
-    let path = directory.path().join("ledger.redb");
-    let key = |i: u32| [&[4; 39][..], &key_hash(&i.to_le_bytes()).0].concat();
-    let state = (0..ENTRIES)
-        .map(|i| (key(i), i.to_be_bytes().repeat(2)))
-        .collect();
-    let clock = Instant::now();
-    Store::create(&path, &genesis(state)).expect("a disk");
-    println!("genesis of {ENTRIES} entries: {:?}", clock.elapsed());
-    let store = Store::open(&path, CHAIN).expect("just made");
-    let mut maker = Maker::new(&store);
-    let (mut commits, mut chance) = (Vec::new(), chances(4));
-    for height in 1..=BLOCKS {
-        let changes = (0..100)
-            .map(|_| {
-                let i = u32::try_from(chance(2 * u64::from(ENTRIES))).expect("small");
-                (key(i), Some(height.to_be_bytes().to_vec()))
-            })
-            .collect();
-        // A third of them is dropped.
-        let block = maker.make(150, changes);
-        assert_eq!(block.transactions.len(), 100);
-        let clock = Instant::now();
-        store.commit(block.write()).expect("a disk");
-        commits.push(clock.elapsed());
-    }
-    commits.sort();
-    let [median, p99] = [BLOCKS / 2, BLOCKS * 99 / 100].map(|i| commits[i].as_micros());
-    println!("commit of 100 grants: median {median}, p99 {p99} microseconds");
-    let clock = Instant::now();
-    for _ in 0..1000 {
-        let _ = store.read();
-    }
-    println!("snapshot: {:?}", clock.elapsed() / 1000);
-    drop(store);
-    let bytes = std::fs::metadata(&path).expect("a file").len();
-    let clock = Instant::now();
-    let store = Store::open(&path, CHAIN).expect("closed");
-    println!("opening {bytes} bytes: {:?}", clock.elapsed());
-    let clock = Instant::now();
-    Maker::new(&store);
-    println!("building the state tree: {:?}", clock.elapsed());
 }

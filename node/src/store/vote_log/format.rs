@@ -17,7 +17,10 @@ use parity_scale_codec::{Decode, DecodeAll as _, Encode};
 
 /// What disks write whole or not at all. Groups begin at multiples of it, so that no write ever
 /// touches a sector with records that are durable already.
-pub(super) const SECTOR: u64 = 512;
+pub(super) const SECTOR: u64 = SECTOR_LEN as u64;
+
+/// [`SECTOR`], as lengths of slices are counted.
+pub(super) const SECTOR_LEN: usize = 512;
 
 /// Where groups begin.
 pub(super) const DATA_START: u64 = 4096;

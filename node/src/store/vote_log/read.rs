@@ -4,7 +4,7 @@ use std::io;
 
 use redb::StorageBackend;
 
-use super::format::{self, DATA_START, FileHeader, GROUP_HEADER_BYTES, GROWTH_BYTES, SECTOR};
+use super::format::{self, DATA_START, FileHeader, GROUP_HEADER_BYTES, GROWTH_BYTES, SECTOR_LEN};
 use super::{VoteLogError, group_end, io_error};
 
 /// How much is read at a time in search of what stands behind a bad group; a multiple of a sector.
@@ -91,7 +91,7 @@ impl Reader<'_> {
     /// Returns where the last bytes that are not zero end.
     fn scan(&self, end: u64) -> Result<u64, VoteLogError> {
         let reading = io_error("reading the vote log");
-        let zeroes = [0; SECTOR as usize];
+        let zeroes = [0; SECTOR_LEN];
         let (mut start, mut torn_end) = (end, end);
         while start < self.capacity {
             let length = SCAN_BYTES.min(self.capacity - start);

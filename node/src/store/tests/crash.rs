@@ -1,0 +1,121 @@
+//! Lost power and damaged bytes.
+
+use super::*;
+
+#[test]
+fn power_lost_at_any_operation_leaves_a_whole_prefix() {
+    let genesis = small_genesis();
+    let blocks = some_blocks(&genesis, 5);
+    let power = Power::default();
+    let store = Store::create_on(SimulatedDisk::new(&power), &genesis).expect("no fault");
+    for block in &blocks {
+        store.commit(block.write()).expect("no fault");
+    }
+    drop(store);
+    for cut in 0..power.used() {
+        for seed in 0..4 {
+            check_crash(cut, &mut chances(cut * 1000 + seed), &genesis, &blocks);
+        }
+    }
+}
+
+fn check_crash(
+    cut: u64,
+    chance: &mut dyn FnMut(u64) -> u64,
+    genesis: &GenesisBlock,
+    blocks: &[Block],
+) {
+    let power = Power::default();
+    let disk = SimulatedDisk::new(&power);
+    power.cut_after(cut);
+    let Ok(store) = Store::create_on(disk.clone(), genesis) else {
+        // Store::create gives a file its name only when it is whole; here it must not be half-read.
+        let disk = SimulatedDisk::of(disk.after_power_loss(chance, TearSectors::No), &power);
+        power.cut_after(10_000);
+        if let Ok(store) = Store::open_on(disk, CHAIN) {
+            check_holds(&store, genesis, &[]);
+        }
+        return;
+    };
+    let committed = blocks
+        .iter()
+        .take_while(|block| store.commit(block.write()).is_ok())
+        .count();
+    drop(store);
+    // Power goes once more while the ledger is opened, and once more, and so on.
+    let mut bytes = disk.after_power_loss(chance, TearSectors::No);
+    for again in 0.. {
+        let power = Power::default();
+        let disk = SimulatedDisk::of(bytes, &power);
+        power.cut_after(again);
+        let opened = Store::open_on(disk.clone(), CHAIN);
+        let store = match opened {
+            Ok(store) => store,
+            Err(StoreError::Io { .. } | StoreError::Database { .. }) => {
+                assert!(again < 100, "cut {cut}: opening needs an end");
+                bytes = disk.after_power_loss(chance, TearSectors::No);
+                continue;
+            }
+            Err(error) => panic!("cut after {cut}, then {again}: {error}"),
+        };
+        power.cut_after(10_000);
+        let height = usize::try_from(store.tip().header.height.0).expect("few blocks");
+        assert!(
+            height == committed || height == committed + 1,
+            "cut after {cut}: {committed} blocks were committed, {height} are there"
+        );
+        check_holds(&store, genesis, &blocks[..height]);
+        for block in &blocks[height..] {
+            store.commit(block.write()).expect("the power is on");
+        }
+        check_holds(&store, genesis, blocks);
+        return;
+    }
+}
+
+#[test]
+fn after_a_failed_commit_nothing_more_is_written() {
+    let genesis = small_genesis();
+    let blocks = some_blocks(&genesis, 1);
+    let power = Power::default();
+    let store = Store::create_on(SimulatedDisk::new(&power), &genesis).expect("no fault");
+    power.cut_after(1);
+    store
+        .commit(blocks[0].write())
+        .expect_err("the power is off");
+    power.cut_after(1000);
+    store
+        .commit(blocks[0].write())
+        .expect_err("what is durable is not known");
+}
+
+#[test]
+fn damage_is_reported_when_opening() {
+    let genesis = small_genesis();
+    let disk = SimulatedDisk::default();
+    let store = Store::create_on(disk.clone(), &genesis).expect("no fault");
+    let blocks = some_blocks(&genesis, 4);
+    for block in &blocks {
+        store.commit(block.write()).expect("no fault");
+    }
+    drop(store);
+    let bytes = disk.bytes();
+    let open = |bytes| Store::open_on(SimulatedDisk::of(bytes, &Power::default()), CHAIN);
+    let mut refused = 0;
+    for at in (0..bytes.len()).step_by(101).chain(0..320) {
+        let mut damaged = bytes.clone();
+        damaged[at] ^= 1 << (at % 8);
+        match open(damaged) {
+            // A page that is not in use, or a part of the header that is not.
+            Ok(store) => check_holds(&store, &genesis, &blocks),
+            Err(_) => refused += 1,
+        }
+    }
+    assert!(refused > 100, "only {refused} flipped bits were noticed");
+    for length in (0..bytes.len()).step_by(4096 + 17) {
+        assert!(
+            open(bytes[..length].to_vec()).is_err(),
+            "cut short to {length} bytes"
+        );
+    }
+}

@@ -1,0 +1,49 @@
+//! What must hold of a ledger when it is opened.
+
+use chancery_ledger::ChainId;
+use chancery_ledger::block::{receipts_root, transactions_root};
+use chancery_ledger::header_log::inclusion_proof;
+
+use super::snapshot::{Tables, Tip};
+use super::{StoreError, tables};
+
+/// Checks that the ledger is of `chain` and that its newest block, its header log and its tables
+/// belong together.
+pub(super) fn verify(tables: &Tables, chain: ChainId) -> Result<(), StoreError> {
+    let (schema, found) = (tables.schema()?, tables.chain()?);
+    if schema != tables::SCHEMA_VERSION {
+        let supported = tables::SCHEMA_VERSION;
+        return Err(StoreError::Schema {
+            found: schema,
+            supported,
+        });
+    }
+    if found != chain {
+        return Err(StoreError::OtherChain {
+            found,
+            expected: chain,
+        });
+    }
+    let Tip { header, log, .. } = tables.tip()?;
+    let height = header.height;
+    let missing = || StoreError::damaged(format!("block {height} is missing"));
+    let block = tables.block(height)?.ok_or_else(missing)?;
+    let belongs = header.chain == chain
+        && header.batch == block.batch.digest()
+        && header.transactions_root == transactions_root(&block.transactions)
+        && header.receipts_root == receipts_root(&block.receipts);
+    if !belongs {
+        let reason = format!("block {height} is not what its header says");
+        return Err(StoreError::damaged(reason));
+    }
+    let size = height.next().0;
+    let node = |level, index| tables.log_node(level, index).ok().flatten();
+    let proof = inclusion_proof(height.0, size, &node);
+    let is_last_leaf = log.size() == size
+        && proof.is_some_and(|proof| proof.verify(&header.hash(), &log.root()).is_ok());
+    if !is_last_leaf {
+        let reason = format!("block {height} is not the last leaf of the header log");
+        return Err(StoreError::damaged(reason));
+    }
+    Ok(())
+}
