@@ -206,7 +206,7 @@ fn a_good_module_is_reported() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2_000))]
+    #![proptest_config(ProptestConfig { cases: 2_000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn bytes_of_any_kind_are_judged_without_panic(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
