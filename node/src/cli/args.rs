@@ -17,7 +17,7 @@ RFC 3339, relative (+48h, +90s) or milliseconds since 1970.";
 
 /// The office that enrols grants of rights, and proves them.
 #[derive(Debug, Parser)]
-#[command(name = "chancery", version, about, propagate_version = true)]
+#[command(name = "chancery", version, propagate_version = true)]
 pub(super) struct Cli {
     #[command(flatten)]
     pub(super) global: Global,

@@ -121,13 +121,18 @@ fn transaction_shown(info: &TransactionInfo, schema: Option<&Schema>, names: &Na
 fn call_rows(rows: &mut Rows, call: &CallInfo, method: Option<&Method>, names: &Names) {
     let argument_rows = |rows: &mut Rows, bytes: &[u8]| match arguments(method, bytes) {
         Some(values) => {
-            for field in method
+            let fields = method
                 .map(|method| method.args.as_slice())
-                .unwrap_or_default()
-            {
+                .unwrap_or_default();
+            let width = fields
+                .iter()
+                .map(|field| field.name.len())
+                .max()
+                .unwrap_or(0);
+            for field in fields {
                 let value = values.get(&field.name).unwrap_or(&Value::Null);
                 let value = value_text(&field.kind, value, names);
-                rows.add("", format!("  {}  {value}", field.name));
+                rows.add("", format!("  {:width$}  {value}", field.name));
             }
         }
         None if bytes.is_empty() => {}

@@ -50,7 +50,11 @@ fn check(args: &ContractFile) -> Result<Report, CliError> {
         ),
     );
     rows.add("functions", report.functions);
-    rows.add("memory", format!("{} pages of 64 KiB", report.memory_pages));
+    let pages = u64::from(report.memory_pages);
+    rows.add(
+        "memory",
+        format!("{} KiB to begin with", grouped(pages * 64)),
+    );
     match &report.schema {
         Some(schema) => schema_rows(&mut rows, schema),
         None => {
@@ -154,11 +158,15 @@ fn deploy(context: &Context, args: &DeployArgs) -> Result<Report, CliError> {
         let encoded =
             encode_arguments(init.unwrap_or(&none), &args.args, context.named(), &values)?;
         let code = CodeHash::of(&wasm);
+        // A deployment burns by the byte, and is rare: it may have all there is.
+        let fuel = args
+            .fuel
+            .unwrap_or(session.chain.limits.transaction_fuel_max);
         let call = Call::Deploy {
             code: wasm,
             args: encoded,
         };
-        let info = session.transact(context, &key, call, args.fuel).await?;
+        let info = session.transact(context, &key, call, Some(fuel)).await?;
         let what = match &schema {
             Some(schema) => format!("deploy {}", printable(&schema.name)),
             None => "deploy".to_owned(),

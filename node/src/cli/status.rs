@@ -94,13 +94,14 @@ fn report_of(reports: &[NodeReport], now: Millis) -> Result<Report, CliError> {
         "POOL",
         "",
     ]);
+    let all_asked = reports.len() >= newest.validators.len();
     let mut objects = Vec::new();
     // In the order of the set, not of the names.
     for peer in &newest.validators {
         let Some(seen) = seen.get(peer.name.as_str()) else {
             continue;
         };
-        table.add(line(&peer.name, seen));
+        table.add(line(&peer.name, seen, all_asked));
         objects.push(object(&peer.name, seen));
     }
     let text = format!("{}\n{}", rows.to_text(), table.to_text());
@@ -138,7 +139,7 @@ fn peers(status: &StatusInfo) -> (usize, usize) {
     )
 }
 
-fn line(name: &str, seen: &Seen<'_>) -> Vec<String> {
+fn line(name: &str, seen: &Seen<'_>, all_asked: bool) -> Vec<String> {
     let dash = || "-".to_owned();
     let Some(own) = seen.own else {
         let height = seen.by_others.iter().filter_map(|peer| peer.height).max();
@@ -157,6 +158,7 @@ fn line(name: &str, seen: &Seen<'_>) -> Vec<String> {
             Some(ms) => format!("heard {}.{} s ago", ms / 1000, ms % 1000 / 100),
             None => "never heard".to_owned(),
         };
+        let what = if all_asked { "silent" } else { "not asked" };
         return vec![
             name.to_owned(),
             height.map_or_else(dash, |height| height.to_string()),
@@ -165,7 +167,7 @@ fn line(name: &str, seen: &Seen<'_>) -> Vec<String> {
             dash(),
             behind.map_or_else(dash, |behind| behind.to_string()),
             dash(),
-            format!("not asked or silent; connected to {connected} of those who answer, {heard}"),
+            format!("{what}; connected to {connected} of those who answer, {heard}"),
         ];
     };
     let (connected, others) = peers(own);
