@@ -128,6 +128,8 @@ impl Replica {
         if executed.height > self.executed.height {
             self.executed = executed;
             self.delivered = self.delivered.max(self.executed.height.into());
+            // It works: more may be asked for at once.
+            self.behind = None;
         }
         if Slot::from(certificate.statement.height) > self.low() {
             self.adopt(certificate, out);
@@ -135,6 +137,7 @@ impl Replica {
         self.cosign(out);
         self.settle(out);
         self.execute_ready(out);
+        self.ask_for_blocks(out);
     }
 
     /// Takes a quorum's word for a height above the low water mark and raises that to it.

@@ -66,8 +66,8 @@
 //!   statement of this validator is not the certified one, it halts and keeps both.
 //! - **R16** Blocks are to be fetched if the certified height is more than a window above what was
 //!   ordered here, or is above it and nothing more was ordered for `catch_up_after`; asked again,
-//!   of another validator, every `catch_up_interval` until it is done. Fetched blocks count as
-//!   executed; votes go on meanwhile.
+//!   of another validator, every `catch_up_interval` until it is done, and at once where some came
+//!   and more are missing. Fetched blocks count as executed; votes go on meanwhile.
 //!
 //! **Gossip**
 //! - **R17** Every `status_interval`, and at the start, a replica broadcasts what it has: view,
@@ -80,8 +80,8 @@
 //! - **R19** After a restart the votes of slots above low are sent again as they were stored, with
 //!   the batches that were proposed; the newest executed height is cosigned again; and the next
 //!   proposal goes above every slot that one was signed for. A checkpoint covers those below, so
-//!   the newest is enough: whatever was executed anywhere has q COMMITs, correct ones of which are
-//!   stored, so everybody gets to the newest height and cosigns it.
+//!   the newest is enough: everybody gets to it, because whoever accepted a slot votes in it until
+//!   it is certified, executed or not (R7), and is sent what it needs for that (R18).
 //!
 //! **Safety in a sentence.** Two quorums share a correct validator, which accepts one digest in a
 //! slot of a view (R4, R11), across restarts (R10, R19); so no two digests are prepared, and none

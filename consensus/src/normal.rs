@@ -11,7 +11,8 @@ use crate::event::{Action, Wish};
 use crate::message::{Ballot, PreparedCertificate, VoteKind, VoteSignature};
 use crate::overview::Refusal;
 use crate::replica::Replica;
-use crate::slot::{Proposal, Round};
+use crate::slot::{Proposal, Round, SlotLog};
+use crate::tally::Tally;
 use crate::timing::{Timeliness, is_late, judge};
 
 impl Replica {
@@ -213,31 +214,44 @@ impl Replica {
 
     /// Accepts every proposal that now can be: R4, R5.
     pub(crate) fn accept_waiting(&mut self, out: &mut Vec<Action>) {
-        let waiting: Vec<(Slot, HeldBatch)> = self
-            .slots
-            .iter()
-            .filter(|(slot, _)| self.votes_in(**slot))
-            .filter(|(_, log)| log.round.accepted.is_none())
+        let in_window = || {
+            let open = self.slots.range(self.low().next()..);
+            open.take_while(|(slot, _)| self.votes_in(**slot))
+        };
+        if in_window().all(|(_, log)| log.round.accepted.is_some()) {
+            return;
+        }
+        // The slots that have their batch, with how their proposals stand to the clock.
+        let proposed: Vec<(Slot, &SlotLog, &HeldBatch, Timeliness)> = in_window()
             .filter_map(|(slot, log)| {
                 let proposal = log.round.proposal.as_ref()?;
                 let held = self.batches.get(&proposal.digest)?;
-                let is_open = log.committed.is_none_or(|d| d == proposal.digest);
-                (is_open && self.is_timely(*slot, &log.round, proposal, held))
-                    .then(|| (*slot, held.clone()))
+                let time = judge(proposal, held.batch(), self.now, self.drift_max());
+                Some((*slot, log, held, time))
             })
             .collect();
-        for (slot, held) in waiting {
+        let newest_fresh = proposed
+            .iter()
+            .rfind(|(_, _, _, time)| *time == Timeliness::Fresh)
+            .map(|(slot, ..)| *slot);
+        let acceptable: Vec<(Slot, HeldBatch)> = proposed
+            .into_iter()
+            .filter(|(slot, log, held, time)| {
+                let digest = held.digest();
+                // Block time catches up as soon as the companion is executed.
+                let has_companion = newest_fresh > Some(*slot);
+                let is_near = match time {
+                    Timeliness::Fresh => true,
+                    Timeliness::Early => self.is_vouched_for(&log.round, &digest),
+                    Timeliness::Late => has_companion || self.is_vouched_for(&log.round, &digest),
+                };
+                let is_open = log.committed.is_none_or(|committed| committed == digest);
+                log.round.accepted.is_none() && is_open && is_near
+            })
+            .map(|(slot, _, held, _)| (slot, held.clone()))
+            .collect();
+        for (slot, held) in acceptable {
             self.accept(slot, &held, out);
-        }
-    }
-
-    fn is_timely(&self, slot: Slot, round: &Round, proposal: &Proposal, held: &HeldBatch) -> bool {
-        match judge(proposal, held.batch(), self.now, self.drift_max()) {
-            Timeliness::Fresh => true,
-            Timeliness::Early => self.is_vouched_for(round, &proposal.digest),
-            Timeliness::Late => {
-                self.is_vouched_for(round, &proposal.digest) || self.has_companion(slot)
-            }
         }
     }
 
@@ -245,35 +259,19 @@ impl Replica {
     /// either made the batch by its own clock or judged it fresh (R5).
     fn is_vouched_for(&self, round: &Round, digest: &BatchDigest) -> bool {
         let (own, primary) = (self.config.own, self.validators().primary(round.view));
+        let votes = [&round.prepares, &round.commits];
         let backups = self
             .validators()
             .iter()
-            .filter(|(index, _)| *index != own && *index != primary)
-            .filter(|(index, _)| {
-                [&round.prepares, &round.commits]
-                    .into_iter()
-                    .any(|votes| votes.get(*index).is_some_and(|(said, _)| said == digest))
+            .map(|(index, _)| index)
+            .filter(|index| *index != own && *index != primary)
+            .filter(|index| {
+                let said = |votes: &&Tally<_>| votes.get(*index).is_some_and(|(d, _)| d == digest);
+                votes.iter().any(said)
             })
             .count();
         // The primary's own word is the proposal.
         backups >= 1 && backups.saturating_add(1) >= self.weak()
-    }
-
-    /// A fresh proposal stands above: block time catches up as soon as it is executed (R5).
-    fn has_companion(&self, slot: Slot) -> bool {
-        self.slots
-            .range(slot.next()..)
-            .take_while(|(above, _)| self.votes_in(**above))
-            .any(|(_, log)| {
-                log.round
-                    .proposal
-                    .as_ref()
-                    .and_then(|proposal| Some((proposal, self.batches.get(&proposal.digest)?)))
-                    .is_some_and(|(proposal, held)| {
-                        judge(proposal, held.batch(), self.now, self.drift_max())
-                            == Timeliness::Fresh
-                    })
-            })
     }
 
     fn accept(&mut self, slot: Slot, held: &HeldBatch, out: &mut Vec<Action>) {

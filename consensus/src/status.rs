@@ -167,8 +167,9 @@ impl Replica {
         let reach = self.window().saturating_mul(2);
         let in_reach = |slot: Slot| slot.0.saturating_sub(status.stable.0) <= reach;
         if status.view == self.view {
-            let lacking = Slot::from(status.executed).next();
-            for (slot, log) in self.slots.range(lacking..) {
+            let executed = Slot::from(status.executed);
+            let first = executed.min(status.stable.into()).next();
+            for (slot, log) in self.slots.range(first..) {
                 if !in_reach(*slot) {
                     break;
                 }
@@ -176,7 +177,8 @@ impl Replica {
                     continue;
                 }
                 let share = self.is_in_turn(to, *slot, turn);
-                self.answer_slot(to, *slot, log, &listed(*slot), share, &mut budget, out);
+                let here = listed(*slot);
+                self.answer_slot(to, *slot, log, executed, &here, share, &mut budget, out);
             }
         }
         for (height, tally) in self.checkpoints.range(status.stable.next()..) {
@@ -242,6 +244,7 @@ impl Replica {
         to: ValidatorIndex,
         slot: Slot,
         log: &SlotLog,
+        executed: Slot,
         here: &SlotStatus,
         share: bool,
         budget: &mut Budget,
@@ -249,8 +252,9 @@ impl Replica {
     ) {
         let round = &log.round;
         let primary = self.validators().primary(round.view);
-        let count = |bits: u32| usize::try_from(bits.count_ones()).unwrap_or(0);
-        let is_ordered = count(here.commits) >= self.quorum();
+        // Whoever has executed a slot still votes in it until it is certified: others may need that.
+        let votes_there = slot > self.low() && here.commits & bit(to) == 0;
+        let is_wanted = slot > executed;
         // The votes first: small, and they tell which batch to wait for.
         let mut send_vote = |kind, whose, digest, signature| {
             if self.is_mine_to_send(to, whose, share) && budget.take_message() {
@@ -259,8 +263,7 @@ impl Replica {
                 out.push(Action::Send { to, message });
             }
         };
-        // Slots that are certified are executed there by their COMMITs, and not voted on.
-        if !is_ordered && slot > self.low() {
+        if votes_there {
             if let Some(proposal) = &round.proposal
                 && !here.pre_prepare
             {
@@ -273,7 +276,7 @@ impl Replica {
                 }
             }
         }
-        if !is_ordered {
+        if is_wanted {
             for (whose, digest, signature) in round.commits.iter() {
                 if here.commits & bit(whose) == 0 {
                     send_vote(VoteKind::Commit, whose, *digest, signature);
@@ -285,6 +288,7 @@ impl Replica {
             .and_then(|digest| self.batches.get(&digest));
         if let Some(held) = held
             && !here.batch
+            && (votes_there || is_wanted)
             && (share || primary == self.config.own)
             && budget.take_batch(held.bytes())
         {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use chancery_consensus::{
     Action, Ballot, Body, Config, Event, Now, Phase, Recovered, Refusal, Replica, SignedMessage,
-    Status, VoteKind, Wish,
+    SlotStatus, Status, VoteKind, Wish,
 };
 use chancery_ledger::checkpoint::{CheckpointCertificate, CheckpointStatement, Cosignature};
 use chancery_ledger::{
@@ -823,6 +823,45 @@ fn one_who_is_behind_is_given_the_certificate_and_the_slots_it_can_still_use() {
         .flat_map(|slot| [(slot, 0), (slot, 1), (slot, 2)]);
     assert_eq!(slots_of(2), (3, both.collect(), 4));
     assert_eq!(slots_of(4), (0, BTreeSet::new(), 0));
+}
+
+/// A faulty backup may have sent a COMMIT for something else to a third validator, which then needs
+/// the COMMIT of one that has no use for it any more.
+#[test]
+fn one_who_executed_a_slot_is_still_given_what_it_needs_to_vote() {
+    let mut lone = Lone::start(4, 1, 4);
+    let executed = lone.order(1, &genesis());
+    assert_eq!(executed.height, Height(1));
+    let here = |commits| SlotStatus {
+        slot: Slot(1),
+        pre_prepare: true,
+        batch: true,
+        prepares: 0b1000,
+        commits,
+        checkpoints: 0b1111,
+    };
+    let mut given = |commits| {
+        let mut votes = BTreeSet::new();
+        for _ in 0..3 {
+            lone.now.since_start.0 += 500;
+            let said = Status {
+                slots: vec![here(commits)],
+                ..status(0, 1)
+            };
+            for action in lone.say(3, Body::Status(said)) {
+                let Action::Send { message, .. } = action else {
+                    panic!("{action:?}");
+                };
+                votes.insert((message.body.kind(), message.from.0));
+            }
+        }
+        votes
+    };
+    assert_eq!(
+        given(0b0111),
+        BTreeSet::from([("prepare", 1), ("prepare", 2)])
+    );
+    assert_eq!(given(0b1111), BTreeSet::new(), "it voted");
 }
 
 #[test]
