@@ -18,6 +18,8 @@ mod query;
 mod refusal;
 mod render;
 mod status;
+#[cfg(test)]
+mod tests;
 mod transactions;
 
 use std::net::{IpAddr, SocketAddr};
@@ -123,7 +125,10 @@ impl Server {
     pub async fn stop(self) {
         let _ = self.stop.send(());
         let abort = self.task.abort_handle();
-        if tokio::time::timeout(STOP_TIME_MAX, self.task).await.is_err() {
+        if tokio::time::timeout(STOP_TIME_MAX, self.task)
+            .await
+            .is_err()
+        {
             abort.abort();
         }
     }

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use chancery_client::api::{AccountInfo, BlockInfo, ChainInfo, ChainValidator, ContractInfo};
@@ -15,7 +15,7 @@ use chancery_ledger::state_key::{AccountRecord, ContractRecord, StateKey};
 use chancery_ledger::{AccountId, ContractId, Height, decode_canonical};
 use chancery_runtime::Runtime;
 
-use super::refusal::Refusal;
+use super::refusal::{Refusal, Segment};
 use super::{Shared, blocking, json_text};
 use crate::handle::NodeHandle;
 use crate::store::{Snapshot, StoredBlock};
@@ -77,7 +77,7 @@ pub(super) async fn chain(State(api): Shared) -> Response {
 
 pub(super) async fn block(
     State(api): Shared,
-    Path(which): Path<String>,
+    Segment(which): Segment,
 ) -> Result<Json<BlockInfo>, Refusal> {
     let height = match which.as_str() {
         "latest" => None,
@@ -118,16 +118,23 @@ pub(super) async fn block(
         state_root: header.state_root,
         state_count: header.state_count,
         is_final: header.height <= final_height,
-        transactions: block.transactions.iter().map(|signed| signed.id()).collect(),
+        transactions: block
+            .transactions
+            .iter()
+            .map(|signed| signed.id())
+            .collect(),
     }))
 }
 
 pub(super) async fn contract(
     State(api): Shared,
-    Path(id): Path<String>,
+    Segment(id): Segment,
 ) -> Result<Json<ContractInfo>, Refusal> {
     let id: ContractId = id.parse().map_err(|error| {
-        Refusal::bad_request(error, "a contract's address is the one that its deployment printed")
+        Refusal::bad_request(
+            error,
+            "a contract's address is the one that its deployment printed",
+        )
     })?;
     let shared = Arc::clone(&api);
     let found = blocking(&api.reads, move || {
@@ -137,7 +144,9 @@ pub(super) async fn contract(
         let code = snapshot.state_get(&StateKey::Code(record.code).to_bytes())?;
         // Deployment applied the same rules, so this does not fail for what is deployed.
         let report = Runtime::check_module(shared.node.limits(), &code).ok()?;
-        let schema = report.schema.and_then(|schema| serde_json::to_value(schema).ok());
+        let schema = report
+            .schema
+            .and_then(|schema| serde_json::to_value(schema).ok());
         Some((record, schema))
     })
     .await?;
@@ -161,11 +170,11 @@ pub(super) fn unknown_contract(id: ContractId) -> Refusal {
 
 pub(super) async fn account(
     State(api): Shared,
-    Path(did): Path<String>,
+    Segment(did): Segment,
 ) -> Result<Json<AccountInfo>, Refusal> {
-    let account: AccountId = did.parse().map_err(|error| {
-        Refusal::bad_request(error, "accounts are written as did:key:z6Mk…")
-    })?;
+    let account: AccountId = did
+        .parse()
+        .map_err(|error| Refusal::bad_request(error, "accounts are written as did:key:z6Mk…"))?;
     let shared = Arc::clone(&api);
     let record = blocking(&api.reads, move || {
         let snapshot = shared.node.store.read();

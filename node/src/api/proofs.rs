@@ -2,21 +2,21 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use chancery_ledger::header_log;
 use chancery_ledger::proof::{Bundle, ProvenBlock};
 use chancery_ledger::{Height, TransactionId};
 
-use super::refusal::Refusal;
+use super::refusal::{Refusal, Segment};
 use super::transactions::parse_id;
 use super::{Api, Shared, blocking, json_text};
 use crate::store::TransactionPlace;
 
 pub(super) async fn transaction(
     State(api): Shared,
-    Path(id): Path<String>,
+    Segment(id): Segment,
 ) -> Result<Response, Refusal> {
     let id = parse_id(&id)?;
     let shared = Arc::clone(&api);

@@ -5,8 +5,9 @@ use std::fmt;
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
-use axum::extract::{FromRequest, Request};
+use axum::extract::{FromRequest, FromRequestParts, Path, Request};
 use axum::http::header::CONTENT_TYPE;
+use axum::http::request::Parts;
 use axum::http::{Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use chancery_client::api::{ApiError, ErrorBody};
@@ -188,17 +189,30 @@ impl Refusal {
             "`chancery contract check FILE.wasm` applies the same rules without a network",
         )
     }
-
-    #[cfg(test)]
-    pub(super) fn code(&self) -> &str {
-        &self.error.code
-    }
 }
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         let body = ErrorBody { error: self.error };
         (self.status, Json(body)).into_response()
+    }
+}
+
+/// The one variable segment of a path.
+#[derive(Debug)]
+pub(super) struct Segment(pub(super) String);
+
+impl<S: Send + Sync> FromRequestParts<S> for Segment {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refusal> {
+        match Path::from_request_parts(parts, state).await {
+            Ok(Path(segment)) => Ok(Self(segment)),
+            Err(rejection) => Err(Refusal::bad_request(
+                rejection.body_text(),
+                "the path must be UTF-8 once it is decoded",
+            )),
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use chancery_client::api::{SubmitRequest, Submitted, TransactionInfo, TransactionState};
 use chancery_genesis::time;
@@ -16,7 +16,7 @@ use serde::Deserialize;
 use tokio::time::{Instant, timeout_at};
 
 use super::ledger::shortened;
-use super::refusal::{JsonBody, Refusal};
+use super::refusal::{JsonBody, Refusal, Segment};
 use super::{Api, Shared, WAIT_MS_MAX, blocking, render};
 use crate::store::{StoredBlock, TransactionPlace};
 
@@ -76,12 +76,15 @@ pub(super) struct WaitQuery {
 
 pub(super) async fn show(
     State(api): Shared,
-    Path(id): Path<String>,
+    Segment(id): Segment,
     query: Result<Query<WaitQuery>, QueryRejection>,
 ) -> Result<Json<TransactionInfo>, Refusal> {
     let id = parse_id(&id)?;
     let Query(WaitQuery { wait_ms }) = query.map_err(|rejection| {
-        Refusal::bad_request(rejection.body_text(), "the only parameter is wait_ms, a number")
+        Refusal::bad_request(
+            rejection.body_text(),
+            "the only parameter is wait_ms, a number",
+        )
     })?;
     if wait_ms > WAIT_MS_MAX {
         return Err(Refusal::bad_request(
