@@ -1,5 +1,10 @@
 //! What goes into a replica and what comes out: the whole of its interface with the world.
 
+#![allow(
+    clippy::cast_possible_truncation,
+    reason = "the derived encoders of enums cast the variant's number"
+)]
+
 use std::sync::Arc;
 
 use chancery_ledger::checkpoint::{CheckpointCertificate, CheckpointStatement};

@@ -4,6 +4,11 @@
 //! one exception, it is a C2SP `cosignature/v1`. All these prefixes differ, so that one key serves
 //! every kind and a signature of one kind never is one of another.
 
+#![allow(
+    clippy::cast_possible_truncation,
+    reason = "the derived encoders of enums cast the variant's number"
+)]
+
 use chancery_ledger::checkpoint::{CheckpointCertificate, CheckpointStatement};
 use chancery_ledger::{
     BatchDigest, ChainId, CodecError, Epoch, Height, Signature, Slot, ValidatorIndex, View,

@@ -405,8 +405,7 @@ fn check_refused(records: Vec<Record>, check: impl Fn(&RestoreError) -> bool) {
         clock: Millis(EPOCH_MS),
     };
     let error = Replica::new(config(4, 1, 4), consensus_key(1), disk.recovered(), now)
-        .err()
-        .expect("it is refused");
+        .expect_err("it is refused");
     assert!(check(&error), "{error:?}");
 }
 
@@ -518,8 +517,7 @@ fn a_foreign_key_index_store_or_certificate_is_refused_by_name() {
     };
     let start = |own: u16, key: u16, recovered: Recovered| {
         Replica::new(config(4, own, 4), consensus_key(key), recovered, now)
-            .err()
-            .expect("it is refused")
+            .expect_err("it is refused")
     };
     let empty = || Disk::new().recovered();
     assert_eq!(
