@@ -267,7 +267,10 @@ mod tests {
             "chancery_time_to_finality_seconds_bucket{le=\"0.2\"} 1",
             "# EOF",
         ] {
-            assert!(text.lines().any(|l| l == line), "{line:?} is not in:\n{text}");
+            assert!(
+                text.lines().any(|l| l == line),
+                "{line:?} is not in:\n{text}"
+            );
         }
     }
 }
