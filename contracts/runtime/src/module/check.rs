@@ -11,8 +11,8 @@ use wasmparser::{
 };
 
 use super::{
-    Checked, EXPORTS_MAX, FUNCTION_BYTES_MAX, FunctionShape, GLOBALS_MAX, IMPORTS_MAX, ModuleError,
-    ModuleReport, NESTING_MAX, SEGMENTS_MAX, TYPES_MAX, method_of_export,
+    COMPLEXITY_MAX, Checked, EXPORTS_MAX, FUNCTION_BYTES_MAX, FunctionShape, GLOBALS_MAX,
+    IMPORTS_MAX, ModuleError, ModuleReport, NESTING_MAX, SEGMENTS_MAX, TYPES_MAX, method_of_export,
 };
 use crate::schema::{MethodKind, SCHEMA_BYTES_MAX, Schema};
 
@@ -54,6 +54,7 @@ pub(crate) fn check(limits: &ChainLimits, wasm: &[u8]) -> Result<Checked, Module
         globals: Vec::new(),
         table_entries: 0,
         memory_pages: 0,
+        complexity: 0,
         methods: BTreeMap::new(),
         schema: None,
         allocations: Some(FuncValidatorAllocations::default()),
@@ -84,6 +85,7 @@ struct Walk<'a> {
     globals: Vec<GlobalType>,
     table_entries: u32,
     memory_pages: u32,
+    complexity: u64,
     /// Kind by name.
     methods: BTreeMap<String, MethodKind>,
     schema: Option<Schema>,
@@ -354,6 +356,9 @@ impl Walk<'_> {
             let offset = operators.original_position();
             let operator = operators.read()?;
             validator.op(offset, &operator)?;
+            if let Operator::Block { .. } | Operator::Loop { .. } | Operator::If { .. } = operator {
+                self.complexity += u64::from(count);
+            }
             operands = operands.max(validator.operand_stack_height());
             let depth = validator.control_stack_height();
             if depth > NESTING_MAX {
@@ -365,6 +370,12 @@ impl Walk<'_> {
             }
         }
         operators.finish()?;
+        if self.complexity > COMPLEXITY_MAX {
+            return Err(ModuleError::TooComplex {
+                complexity: self.complexity,
+                complexity_max: COMPLEXITY_MAX,
+            });
+        }
         self.allocations = Some(validator.into_allocations());
 
         let type_index = self

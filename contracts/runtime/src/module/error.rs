@@ -103,6 +103,14 @@ module_errors! {
             /// The limit.
             depth_max: u32,
         },
+        /// Too slow to compile.
+        #[error("locals times blocks add up to {complexity}, at most {complexity_max} is allowed")]
+        TooComplex {
+            /// The sum up to the function that went over.
+            complexity: u64,
+            /// The limit.
+            complexity_max: u64,
+        },
         /// A function that the host does not have.
         #[error("the host has no function {module:?} {name:?}")]
         UnknownImport {
