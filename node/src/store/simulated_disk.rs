@@ -88,6 +88,15 @@ impl SimulatedDisk {
         self.lock().now.clone()
     }
 
+    /// Takes what was written and not synced for written, as a system does whose sync has failed:
+    /// reads see it, no later sync writes it.
+    pub(super) fn believe_written(&self) {
+        let is_write = |operation: &Operation| matches!(operation, Operation::Write { .. });
+        self.lock()
+            .unsynced
+            .retain(|operation| !is_write(operation));
+    }
+
     /// What is there when power is back. `chance(n)` draws below n: each unsynced operation is
     /// kept or lost, each sector of a write by itself. A sector is never torn unless `tear_sectors`.
     pub(super) fn after_power_loss(
