@@ -103,7 +103,11 @@ impl Session {
 
 /// `slot 12 waits for 1 more commit (missing: validator-3, validator-4)`.
 pub(super) fn waiting_in_words(status: &StatusInfo) -> Option<String> {
-    let waiting = status.waiting.as_ref()?;
+    // What is final waits for nobody, though votes may still be on their way.
+    let waiting = status
+        .waiting
+        .as_ref()
+        .filter(|waiting| waiting.slot.height() > status.final_height)?;
     let more = waiting.needed.saturating_sub(waiting.have.len());
     Some(format!(
         "slot {} waits for {more} more {} (missing: {})",

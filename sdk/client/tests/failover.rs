@@ -1,0 +1,210 @@
+//! A client among nodes that refuse, fall silent, forget, or are not there.
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::{Duration, Instant};
+
+use chancery_client::{Client, ClientError, TransactionBuilder};
+use chancery_ledger::transaction::SignedTransaction;
+use chancery_ledger::{ChainId, ChainLimits, Millis, SecretKey};
+
+/// What a node of the test does with what it is asked.
+#[derive(Clone, Copy)]
+enum Manner {
+    /// Takes the transaction; it is final at once.
+    Serves,
+    /// Takes the transaction and never answers again.
+    TakesAndFallsSilent,
+    /// Says that the ledger has the transaction already, and where.
+    Repeated,
+    /// Takes the transaction, which waits for ever.
+    Stalls,
+    /// Refuses the transaction.
+    Refuses,
+    /// Cannot take anything now.
+    OutOfService,
+}
+
+/// A node: its address, and the bodies that were posted to it.
+struct Node {
+    url: String,
+    posted: Receiver<String>,
+}
+
+fn node(manner: Manner) -> Node {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let url = format!("http://{}", listener.local_addr().expect("an address"));
+    let (sender, posted) = channel();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let (stream, sender) = (stream.expect("a connection"), sender.clone());
+            std::thread::spawn(move || answer_all(&stream, manner, &sender));
+        }
+    });
+    Node { url, posted }
+}
+
+fn answer_all(stream: &TcpStream, manner: Manner, posted: &Sender<String>) {
+    let mut reader = BufReader::new(stream);
+    loop {
+        let mut head = String::new();
+        while !head.ends_with("\r\n\r\n") {
+            if reader.read_line(&mut head).unwrap_or(0) == 0 {
+                return;
+            }
+        }
+        let lower = head.to_lowercase();
+        let length = lower
+            .split("content-length: ")
+            .nth(1)
+            .and_then(|rest| rest.lines().next());
+        let length: usize = length.map_or(0, |length| length.parse().expect("a number"));
+        let mut body = vec![0; length];
+        reader.read_exact(&mut body).expect("a body");
+        let path = head.split(' ').nth(1).unwrap_or_default().to_owned();
+        let is_post = head.starts_with("POST");
+        if is_post {
+            let _ = posted.send(String::from_utf8(body).expect("JSON"));
+        }
+        let Some((status, text)) = answer(manner, is_post, &path) else {
+            std::thread::sleep(Duration::from_secs(60));
+            return;
+        };
+        let answer = format!(
+            "HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{text}",
+            text.len()
+        );
+        let mut stream = stream;
+        if stream.write_all(answer.as_bytes()).is_err() {
+            return;
+        }
+    }
+}
+
+fn answer(manner: Manner, is_post: bool, path: &str) -> Option<(&'static str, String)> {
+    let error =
+        |code: &str| format!(r#"{{"error":{{"code":"{code}","message":"no","hint":"h"}}}}"#);
+    let id: String = path
+        .chars()
+        .skip("/v1/transactions/".len())
+        .take(64)
+        .collect();
+    let state = |state: &str| Some(("200 OK", format!(r#"{{"id":"{id}","state":"{state}"}}"#)));
+    let taken = Some(("202 Accepted", format!(r#"{{"id":"{}"}}"#, "00".repeat(32))));
+    match (manner, is_post) {
+        (Manner::Serves | Manner::Stalls | Manner::TakesAndFallsSilent, true) => taken,
+        (Manner::Repeated, true) => Some(("409 Conflict", error("repeated_transaction"))),
+        (Manner::Refuses, true) => Some(("422 Unprocessable", error("expired"))),
+        (Manner::OutOfService, _) => Some(("503 Unavailable", error("not_ready"))),
+        (Manner::Serves | Manner::Repeated, false) => state("final"),
+        (Manner::Stalls, false) => state("pending"),
+        (Manner::TakesAndFallsSilent, false) => None,
+        (Manner::Refuses, false) => state("unknown"),
+    }
+}
+
+fn signed() -> SignedTransaction {
+    let key = SecretKey::from_seed(&[7; 32]);
+    let builder = TransactionBuilder::new(ChainId([1; 32]), ChainLimits::default());
+    let call = TransactionBuilder::admit(key.account(), Vec::new());
+    builder.sign(&key, Millis(0), call).expect("random numbers")
+}
+
+fn nobody() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    format!("http://{}", listener.local_addr().expect("an address"))
+}
+
+async fn submit(
+    urls: Vec<String>,
+    signed: &SignedTransaction,
+    timeout: Duration,
+) -> (Result<(), ClientError>, Duration) {
+    let client = Client::new(urls).expect("addresses");
+    let start = Instant::now();
+    let outcome = client.submit_and_wait(signed, timeout).await;
+    (
+        outcome.map(|info| assert_eq!(info.id, signed.id())),
+        start.elapsed(),
+    )
+}
+
+const LONG: Duration = Duration::from_secs(20);
+
+#[tokio::test]
+async fn who_is_not_there_is_passed_over() {
+    let serving = node(Manner::Serves);
+    let (outcome, _) = submit(vec![nobody(), serving.url], &signed(), LONG).await;
+    outcome.expect("final");
+}
+
+#[tokio::test]
+async fn a_node_that_falls_silent_is_replaced_and_the_same_bytes_go_on() {
+    for manner in [Manner::Serves, Manner::Repeated] {
+        let (silent, other) = (node(Manner::TakesAndFallsSilent), node(manner));
+        let (outcome, _) = submit(vec![silent.url, other.url], &signed(), LONG).await;
+        outcome.expect("final");
+        let first = silent.posted.recv().expect("was posted");
+        assert_eq!(first, other.posted.recv().expect("was posted"));
+    }
+}
+
+#[tokio::test]
+async fn a_refusal_by_everybody_is_a_refusal() {
+    let urls = vec![node(Manner::Refuses).url, node(Manner::Refuses).url];
+    let (outcome, elapsed) = submit(urls, &signed(), LONG).await;
+    match outcome.expect_err("refused") {
+        ClientError::Api { status, error, .. } => {
+            assert_eq!((status, error.code.as_str()), (422, "expired"));
+        }
+        other => panic!("{other}"),
+    }
+    assert!(
+        elapsed < Duration::from_secs(5),
+        "known at once: {elapsed:?}"
+    );
+}
+
+#[tokio::test]
+async fn nobody_there_at_all_is_known_at_once() {
+    let (outcome, elapsed) = submit(vec![nobody(), nobody()], &signed(), LONG).await;
+    let error = outcome.expect_err("nobody");
+    assert!(
+        matches!(&error, ClientError::NoNode { tried } if tried.len() == 2),
+        "{error}"
+    );
+    assert!(
+        elapsed < Duration::from_secs(5),
+        "known at once: {elapsed:?}"
+    );
+}
+
+#[tokio::test]
+async fn what_is_not_final_in_time_may_become_final_later() {
+    let signed = signed();
+    let timeout = Duration::from_millis(1_500);
+    let (outcome, elapsed) = submit(vec![node(Manner::Stalls).url], &signed, timeout).await;
+    match outcome.expect_err("too late") {
+        ClientError::NotFinal(not_final) => {
+            assert_eq!(not_final.id, signed.id());
+            assert_eq!(not_final.valid_until, signed.transaction.valid_until);
+        }
+        other => panic!("{other}"),
+    }
+    assert!(elapsed < timeout + Duration::from_secs(2), "{elapsed:?}");
+}
+
+#[tokio::test]
+async fn who_is_out_of_service_is_asked_again_until_the_time_is_over() {
+    let timeout = Duration::from_millis(1_200);
+    let (outcome, elapsed) = submit(vec![node(Manner::OutOfService).url], &signed(), timeout).await;
+    match outcome.expect_err("not taken") {
+        ClientError::Api { status: 503, .. } => {}
+        other => panic!("{other}"),
+    }
+    assert!(elapsed >= Duration::from_millis(700), "{elapsed:?}");
+    let serving = node(Manner::Serves);
+    let urls = vec![node(Manner::OutOfService).url, serving.url];
+    submit(urls, &signed(), LONG).await.0.expect("final");
+}
