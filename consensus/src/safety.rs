@@ -238,3 +238,131 @@ impl Safety {
         self.context.message(self.own, body, self.key.sign(&bytes))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use chancery_ledger::{
+        ChainId, ChainLimits, Epoch, Hash, Height, Millis, Validator, ValidatorSet,
+    };
+
+    use super::*;
+    use crate::message::VoteSignature;
+
+    fn safety(done: u64, records: &[Record]) -> Safety {
+        let key = |byte| SecretKey::from_seed(&[byte; 32]);
+        let validator = |name: &str, first| Validator {
+            name: name.to_owned(),
+            consensus_key: key(first).public(),
+            network_key: key(first + 1).public(),
+            log_key: key(first + 2).public(),
+        };
+        let validators = vec![validator("own", 1), validator("other", 4)];
+        let context = Context {
+            chain: ChainId([7; 32]),
+            validators: ValidatorSet::new(Epoch(0), validators).expect("all differ"),
+        };
+        Safety::new(key(1), ValidatorIndex(0), context, Slot(done), records).expect("own records")
+    }
+
+    fn batch(number: u64) -> HeldBatch {
+        let batch = Batch::of_verified(Millis(number), Vec::new(), &ChainLimits::default());
+        HeldBatch::new(Arc::new(batch.expect("an empty batch is well-formed")))
+    }
+
+    fn prepared(slot: u64, batch: &HeldBatch) -> PreparedCertificate {
+        PreparedCertificate {
+            ballot: Ballot {
+                view: View(0),
+                slot: Slot(slot),
+                digest: batch.digest(),
+            },
+            pre_prepare: Signature([0; 64]),
+            prepares: Vec::<VoteSignature>::new(),
+        }
+    }
+
+    type Ask = fn(&mut Safety, u64, &HeldBatch) -> Result<Promise, Refused>;
+
+    /// The primary of view 0 is a backup in view 1.
+    const ASKS: [Ask; 3] = [
+        |safety, slot, batch| safety.pre_prepare(View(0), Slot(slot), batch),
+        |safety, slot, batch| safety.prepare(View(1), Slot(slot), batch),
+        |safety, slot, batch| safety.commit(&prepared(slot, batch)),
+    ];
+
+    #[test]
+    fn a_second_digest_in_one_place_is_never_signed() {
+        for ask in ASKS {
+            let mut safety = safety(0, &[]);
+            let first = ask(&mut safety, 1, &batch(1)).expect("nothing was signed");
+            let refused = ask(&mut safety, 1, &batch(2)).map(|promise| promise.message);
+            assert_eq!(refused, Err(Refused::Contradiction));
+            let again = ask(&mut safety, 1, &batch(1)).expect("the same");
+            assert_eq!(again.message, first.message);
+            assert!(ask(&mut safety, 2, &batch(2)).is_ok(), "another slot");
+        }
+    }
+
+    #[test]
+    fn nor_is_it_after_a_restart() {
+        for ask in ASKS {
+            let promise = ask(&mut safety(0, &[]), 1, &batch(1)).expect("nothing was signed");
+            let mut safety = safety(0, &promise.records);
+            let refused = ask(&mut safety, 1, &batch(2)).map(|promise| promise.message);
+            assert_eq!(refused, Err(Refused::Contradiction));
+            let sent: Vec<SignedMessage> = safety.votes().collect();
+            assert_eq!(sent, [promise.message]);
+        }
+    }
+
+    #[test]
+    fn nothing_is_signed_for_certified_slots() {
+        for ask in ASKS {
+            let mut safety = safety(3, &[]);
+            let refused = ask(&mut safety, 3, &batch(1)).map(|promise| promise.message);
+            assert_eq!(refused, Err(Refused::Done));
+            assert!(ask(&mut safety, 4, &batch(1)).is_ok());
+            safety.finish(Slot(4));
+            let refused = ask(&mut safety, 4, &batch(1)).map(|promise| promise.message);
+            assert_eq!(refused, Err(Refused::Done));
+            assert_eq!(safety.votes().count(), 0, "what is certified is forgotten");
+        }
+    }
+
+    #[test]
+    fn a_promise_is_persisted_before_it_is_sent() {
+        for ask in ASKS {
+            let promise = ask(&mut safety(0, &[]), 1, &batch(1)).expect("nothing was signed");
+            let vote = Record::Vote(promise.message.clone());
+            let mut actions = Vec::new();
+            let message = promise.keep(&mut actions);
+            let [
+                Action::Persist(ground),
+                Action::Persist(own),
+                Action::Broadcast(sent),
+            ] = actions.as_slice()
+            else {
+                panic!("{actions:?}");
+            };
+            assert!(matches!(ground, Record::Batch { .. } | Record::Prepared(_)));
+            assert_eq!((own, sent), (&vote, &message));
+        }
+    }
+
+    #[test]
+    fn one_statement_is_cosigned_for_a_height_and_heights_only_grow() {
+        let statement = |height, root| {
+            let chain = ChainId([7; 32]);
+            CheckpointStatement::new(chain, Height(height), Hash([root; 32]), Millis(0))
+        };
+        let mut safety = safety(0, &[]);
+        let first = safety.checkpoint(&statement(5, 1)).expect("the first");
+        assert_eq!(safety.checkpoint(&statement(5, 1)), Ok(first));
+        let other = safety.checkpoint(&statement(5, 2));
+        assert_eq!(other, Err(Refused::Contradiction));
+        assert_eq!(safety.checkpoint(&statement(4, 1)), Err(Refused::Done));
+        assert!(safety.checkpoint(&statement(6, 2)).is_ok());
+    }
+}
