@@ -153,8 +153,16 @@ fn check_crash(cut: u64, chance: &mut dyn FnMut(u64) -> u64, tear: TearSectors) 
             records.len(),
             durable.len()
         );
+        assert!(
+            is_zero_behind_the_end(&log, &disks),
+            "{at}: something is left"
+        );
         power.cut_after(1000);
         let (more, _) = run(&mut log, records, &steps());
+        assert!(
+            is_zero_behind_the_end(&log, &disks),
+            "{at}: something is left"
+        );
         assert_eq!(more.len(), 3, "{at}: the log goes on");
         return;
     }
@@ -201,6 +209,11 @@ fn check_half_created(
         Ok((_, records)) => assert!(records.is_empty()),
         Err(error) => panic!("unexpected: {error}"),
     }
+}
+
+fn is_zero_behind_the_end(log: &VoteLog, disks: &[SimulatedDisk; 2]) -> bool {
+    let end = usize::try_from(log.len_bytes()).expect("small");
+    disks[log.live].bytes()[end..].iter().all(|byte| *byte == 0)
 }
 
 /// A log of generation 2 with three groups, the first of them made by compaction.
@@ -269,6 +282,37 @@ fn every_group_but_the_last_is_missed_when_it_is_zeroed() {
             "{error}"
         );
     }
+}
+
+#[test]
+fn damage_to_what_compaction_wrote_is_never_a_torn_tail() {
+    let disks = new_disks(&Power::default());
+    create(&disks).compact(&[b"kept"]).expect("no fault");
+    let mut bytes = disks.map(|disk| disk.bytes());
+    bytes[1][usize::try_from(DATA_START).expect("small") + 50] ^= 1;
+    let error = open(&of_bytes(bytes)).expect_err("the last group is damaged");
+    assert!(
+        matches!(
+            error,
+            VoteLogError::Damaged {
+                offset: DATA_START,
+                ..
+            }
+        ),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_log_that_compaction_retired_never_comes_back() {
+    let disks = new_disks(&Power::default());
+    let mut log = create(&disks);
+    log.append_all(&[b"old"]).expect("no fault");
+    log.compact(&[b"new"]).expect("no fault");
+    let [a, mut b] = disks.map(|disk| disk.after_power_loss(&mut |_| 0, TearSectors::No));
+    b[0] ^= 1;
+    let error = open(&of_bytes([a, b])).expect_err("the newer header is damaged");
+    assert!(matches!(error, VoteLogError::NoHeader), "{error}");
 }
 
 #[test]
