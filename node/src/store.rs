@@ -9,6 +9,10 @@
 //! Opening reads the whole file once and compares redb's checksums, as redb has to after a crash
 //! anyway; so damage is reported at the start and not met, as a panic, in the middle of a block.
 //! It then checks that the newest block is what its header and the header log say.
+//!
+//! Measured on two cores with a disk that syncs fast, by the ignored test `measure_blocks`: a block
+//! of 100 grants on a state of 100,000 entries commits in 4 to 5 ms (median; 99th percentile 10 to
+//! 13), and a file of 64 MiB that the system has cached opens in 20 to 30 ms.
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -45,7 +45,7 @@ pub struct TransactionPlace {
     pub index: u32,
 }
 
-/// A consistent view. It costs some twenty microseconds to make; while it lives, the file keeps
+/// A consistent view. It costs some five microseconds to make; while it lives, the file keeps
 /// what it can see.
 ///
 /// Its methods return no errors: a disk that cannot be read ends the process

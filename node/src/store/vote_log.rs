@@ -20,9 +20,12 @@
 //! Opening never creates a log: a validator without its promises must not vote as if it had made
 //! none.
 //!
-//! A log of its own rather than a second redb: files are filled with zeroes ahead, so that an
-//! append changes data only. Medians of 2,000 durable appends of 300 bytes, one run on 2 shared
-//! cores: MEASURED.
+//! A log of its own rather than a second redb: its files are filled with zeroes ahead, so that an
+//! append changes data only. Durable appends of 300 bytes, 2,000 of each kind in turn, on a disk
+//! that syncs fast (median and 99th percentile in microseconds, by the ignored test
+//! `measure_appends`): this log 45 and 96, a file that grows with each append 64 and 159, redb with
+//! one phase 120 and 296, with two phases 161 and 356. The one append in some thousands that makes
+//! the file longer takes milliseconds.
 
 use std::io;
 use std::path::Path;

@@ -360,6 +360,22 @@ fn bytes_that_look_like_a_group_do_not_pass_for_one() {
 }
 
 #[test]
+fn a_group_of_another_log_does_not_pass_for_one() {
+    let [mut one, other] = [b"one", b"two"].map(|record| {
+        let disks = new_disks(&Power::default());
+        create(&disks).append_all(&[record]).expect("no fault");
+        disks.map(|disk| disk.bytes())
+    });
+    let start = usize::try_from(DATA_START).expect("small");
+    one[0][start..].copy_from_slice(&other[0][start..]);
+    let (_, records) = open(&of_bytes(one)).expect("a torn tail");
+    assert!(
+        records.is_empty(),
+        "logs of one owner must not be exchanged"
+    );
+}
+
+#[test]
 fn an_append_longer_than_a_group_is_split() {
     let disks = new_disks(&Power::default());
     let mut log = create(&disks);
