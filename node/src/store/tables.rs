@@ -16,7 +16,7 @@ pub(super) const META: TableDefinition<'_, &str, Bytes> = TableDefinition::new("
 pub(super) const HEADERS: TableDefinition<'_, u64, Bytes> = TableDefinition::new("headers");
 /// Height -> SCALE([`Body`]).
 pub(super) const BLOCKS: TableDefinition<'_, u64, Bytes> = TableDefinition::new("blocks");
-/// Height -> SCALE(Vec<Receipt>).
+/// Height -> SCALE(`Vec<Receipt>`).
 pub(super) const RECEIPTS: TableDefinition<'_, u64, Bytes> = TableDefinition::new("receipts");
 /// Transaction id -> (height, index in the block). This is the replay set.
 pub(super) const TRANSACTIONS: TableDefinition<'_, HashBytes, (u64, u32)> =
