@@ -65,14 +65,22 @@ pub enum RangeError {
 }
 
 /// The blocks above `after` up to at most `through`, as many as one answer may hold; `None` where
-/// this node has none, or no certificate that covers them.
+/// this node has none, or no certificate that covers them. `newest` is the newest certificate,
+/// which the store gets only with a later block.
 #[must_use]
-pub fn serve(snapshot: &Snapshot, after: Height, through: Height) -> Option<BlockRange> {
+pub fn serve(
+    snapshot: &Snapshot,
+    newest: Option<CheckpointCertificate>,
+    after: Height,
+    through: Height,
+) -> Option<BlockRange> {
     let mut blocks = Vec::new();
     let mut bytes = 0;
-    let mut height = after.next();
-    while height <= through && blocks.len() < RANGE_BLOCKS_MAX {
-        let Some(block) = snapshot.block(height) else {
+    // The numbers are the peer's; blocks exist only up to the tip.
+    while blocks.len() < RANGE_BLOCKS_MAX {
+        let asked = after.0.checked_add(1 + blocks.len() as u64).map(Height);
+        let asked = asked.filter(|height| *height <= through);
+        let Some(block) = asked.and_then(|height| snapshot.block(height)) else {
             break;
         };
         let block = ReplayBlock {
@@ -84,10 +92,11 @@ pub fn serve(snapshot: &Snapshot, after: Height, through: Height) -> Option<Bloc
             break;
         }
         blocks.push(block);
-        height = height.next();
     }
     let last = blocks.last()?.header.height;
-    let certificate = snapshot.certificate_at_or_after(last)?;
+    let certificate = snapshot
+        .certificate_at_or_after(last)
+        .or(newest.filter(|newest| newest.statement.height >= last))?;
     let size = certificate.statement.height.next().0;
     let inclusion = chancery_ledger::header_log::inclusion_proof(last.0, size, &|level, index| {
         snapshot.log_node(level, index)

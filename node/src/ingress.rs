@@ -122,7 +122,8 @@ fn take_relayed(handle: &NodeHandle, signed: SignedTransaction) -> Result<(), St
 }
 
 fn serve_blocks(handle: &NodeHandle, to: ValidatorIndex, after: Height, through: Height) {
-    if let Some(range) = catch_up::serve(&handle.store.read(), after, through) {
+    let newest = handle.progress.borrow().certificate.clone();
+    if let Some(range) = catch_up::serve(&handle.store.read(), newest, after, through) {
         handle
             .network
             .send(to, Lane::Bulk, BulkMessage::Blocks(range).to_frame());

@@ -181,7 +181,7 @@ pub(super) fn ports_are_free(description: &Description) -> Result<(), CliError> 
 fn taken(what: &str, error: &std::io::Error) -> CliError {
     CliError::usage(format!("{what} cannot be used: {error}"))
         .code("port_taken")
-        .hint("end what uses it; a devnet keeps its ports, they stand in its genesis")
+        .hint("end what uses it; a devnet keeps the ports it was made with")
 }
 
 fn choose_ports(validators: u16, base_port: Option<u16>) -> Result<Vec<Ports>, CliError> {

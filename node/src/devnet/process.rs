@@ -63,8 +63,6 @@ pub(super) fn spawn(home: &Path) -> Result<Child, CliError> {
         .stdin(Stdio::null())
         .stdout(out)
         .stderr(log)
-        // A file needs no colours.
-        .env("NO_COLOR", "1")
         .process_group(0)
         .spawn()
         .map_err(|error| failed(&exe.display().to_string(), error))

@@ -46,12 +46,13 @@ impl CheckpointStatement {
         }
     }
 
-    /// The note's text (`tlog-checkpoint`): origin, size and root, a line each.
+    /// The note's text (`tlog-checkpoint`): origin, size and root, a line each. No log has a leaf
+    /// at the greatest height, and no certificate of one verifies.
     #[must_use]
     pub fn note_text(&self) -> String {
         CheckpointText {
             origin: origin(self.chain),
-            size: self.height.next().0,
+            size: self.height.0.saturating_add(1),
             root: self.root,
         }
         .to_string()
@@ -180,6 +181,9 @@ pub enum CertificateError {
         /// The chain asked about.
         expected: ChainId,
     },
+    /// A height whose log would have 2^64 leaves.
+    #[error("2^64 - 1 is not the height of a block")]
+    HeightOutOfRange,
     /// Not sorted by validator, or one validator twice.
     #[error("the cosignatures are not of distinct validators in order")]
     NotDistinct,
@@ -214,6 +218,9 @@ impl CheckpointCertificate {
                 given: self.statement.chain,
                 expected: chain,
             });
+        }
+        if self.statement.height.0 == u64::MAX {
+            return Err(CertificateError::HeightOutOfRange);
         }
         if !self
             .cosignatures

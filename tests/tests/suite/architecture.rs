@@ -12,7 +12,10 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("chancery-ledger", &[]),
     ("chancery-contract", &[]),
     ("chancery-consensus", &["chancery-ledger"]),
-    ("chancery-runtime", &["chancery-ledger", "chancery-contract"]),
+    (
+        "chancery-runtime",
+        &["chancery-ledger", "chancery-contract"],
+    ),
     ("chancery-genesis", &["chancery-ledger"]),
     ("chancery-client", &["chancery-ledger"]),
     ("data-access", &["chancery-contract"]),
@@ -20,11 +23,23 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
 
 /// Packages that a crate must not reach, even through others.
 const NEVER_REACHES: &[(&str, &[&str])] = &[
-    ("chancery-ledger", &["tokio", "redb", "wasmtime", "quinn", "axum", "getrandom"]),
-    ("chancery-contract", &["tokio", "redb", "wasmtime", "quinn", "axum", "getrandom"]),
-    ("chancery-consensus", &["tokio", "redb", "wasmtime", "quinn", "axum", "getrandom"]),
+    (
+        "chancery-ledger",
+        &["tokio", "redb", "wasmtime", "quinn", "axum", "getrandom"],
+    ),
+    (
+        "chancery-contract",
+        &["tokio", "redb", "wasmtime", "quinn", "axum", "getrandom"],
+    ),
+    (
+        "chancery-consensus",
+        &["tokio", "redb", "wasmtime", "quinn", "axum", "getrandom"],
+    ),
     ("chancery-runtime", &["tokio", "redb", "quinn", "axum"]),
-    ("chancery-genesis", &["tokio", "redb", "wasmtime", "quinn", "axum"]),
+    (
+        "chancery-genesis",
+        &["tokio", "redb", "wasmtime", "quinn", "axum"],
+    ),
     ("chancery-client", &["redb", "wasmtime", "quinn", "axum"]),
 ];
 
@@ -41,7 +56,11 @@ fn metadata() -> Value {
         .current_dir(repository())
         .output()
         .expect("cargo runs");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     serde_json::from_slice(&output.stdout).expect("cargo metadata is JSON")
 }
 
@@ -57,7 +76,11 @@ fn graph(metadata: &Value) -> BTreeMap<String, (String, Vec<String>)> {
         .map(|node| {
             let normal = |dep: &&Value| list(&dep["dep_kinds"]).iter().any(|k| k["kind"].is_null());
             let deps = list(&node["deps"]);
-            let deps = deps.iter().filter(normal).map(|dep| text(&dep["pkg"])).collect();
+            let deps = deps
+                .iter()
+                .filter(normal)
+                .map(|dep| text(&dep["pkg"]))
+                .collect();
             let id = text(&node["id"]);
             (id.clone(), (names[&id].clone(), deps))
         })
@@ -70,7 +93,10 @@ fn text(value: &Value) -> String {
 
 fn id_of(graph: &BTreeMap<String, (String, Vec<String>)>, name: &str) -> String {
     let found = graph.iter().find(|(_, (n, _))| n == name);
-    found.unwrap_or_else(|| panic!("no package {name}")).0.clone()
+    found
+        .unwrap_or_else(|| panic!("no package {name}"))
+        .0
+        .clone()
 }
 
 #[test]
@@ -82,7 +108,10 @@ fn each_crate_imports_only_what_the_table_allows() {
         for dep in &graph[&id_of(&graph, name)].1 {
             let dep = graph[dep].0.as_str();
             let is_ours = ours.contains(&dep) || dep.starts_with("chancery-");
-            assert!(!is_ours || allowed.contains(&dep), "{name} may not import {dep}");
+            assert!(
+                !is_ours || allowed.contains(&dep),
+                "{name} may not import {dep}"
+            );
         }
     }
 }
@@ -96,8 +125,15 @@ fn no_pure_crate_reaches_io() {
         let mut open = vec![id_of(&graph, name)];
         while let Some(id) = open.pop() {
             let (reached, deps) = &graph[&id];
-            assert!(!forbidden.contains(&reached.as_str()), "{name} reaches {reached}");
-            open.extend(deps.iter().filter(|dep| seen.insert((*dep).clone())).cloned());
+            assert!(
+                !forbidden.contains(&reached.as_str()),
+                "{name} reaches {reached}"
+            );
+            open.extend(
+                deps.iter()
+                    .filter(|dep| seen.insert((*dep).clone()))
+                    .cloned(),
+            );
         }
     }
 }
@@ -105,7 +141,10 @@ fn no_pure_crate_reaches_io() {
 fn sources(dir: &Path, found: &mut Vec<PathBuf>) {
     for entry in std::fs::read_dir(dir).expect("a readable folder") {
         let path = entry.expect("a readable entry").path();
-        let name = path.file_name().and_then(|n| n.to_str()).unwrap_or_default();
+        let name = path
+            .file_name()
+            .and_then(|n| n.to_str())
+            .unwrap_or_default();
         if path.is_dir() && name != "target" && !name.starts_with('.') {
             sources(&path, found);
         } else if path.extension().is_some_and(|e| e == "rs") {
@@ -123,7 +162,11 @@ fn each_engine_is_named_in_one_place_only() {
     }
     assert!(found.len() > 50, "the sources were found");
     for path in found {
-        let relative = path.strip_prefix(&root).expect("below it").display().to_string();
+        let relative = path
+            .strip_prefix(&root)
+            .expect("below it")
+            .display()
+            .to_string();
         let text = std::fs::read_to_string(&path).expect("a readable source");
         for (word, places) in NAMED_ONLY_IN {
             let allowed = places.iter().any(|place| relative.starts_with(place));
@@ -141,6 +184,10 @@ fn votes_are_signed_in_one_file_only() {
         // What a file does in its own tests is not production.
         let code = text.split("#[cfg(test)]").next().unwrap_or_default();
         let signs = code.contains(".sign(");
-        assert!(!signs || path.ends_with("safety.rs"), "{} signs", path.display());
+        assert!(
+            !signs || path.ends_with("safety.rs"),
+            "{} signs",
+            path.display()
+        );
     }
 }

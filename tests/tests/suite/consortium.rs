@@ -49,11 +49,25 @@ fn four_homes_and_their_cards_make_a_ledger() {
     let mut genesis_args = vec!["genesis".to_owned(), "new".to_owned()];
     for (member, api) in members.iter().zip(&apis) {
         let (home, address) = (path(member), free_udp());
-        let _ = run(&["node", "init", "--home", &home, "--name", member, "--address", &address, "--api", api]);
+        let _ = run(&[
+            "node",
+            "init",
+            "--home",
+            &home,
+            "--name",
+            member,
+            "--address",
+            &address,
+            "--api",
+            api,
+        ]);
         genesis_args.extend(["--member".to_owned(), format!("{home}/member.toml")]);
     }
     // One of them holds the registrar's key; the document is put together from the cards.
-    let registrar = run(&["keys", "new", "registrar"])["account"].as_str().expect("a DID").to_owned();
+    let registrar = run(&["keys", "new", "registrar"])["account"]
+        .as_str()
+        .expect("a DID")
+        .to_owned();
     let genesis = path("genesis.toml");
     genesis_args.extend(["--registrar", &registrar, "--out", &genesis].map(str::to_owned));
     let _ = run(&genesis_args.iter().map(String::as_str).collect::<Vec<_>>());
@@ -74,16 +88,42 @@ fn four_homes_and_their_cards_make_a_ledger() {
     let api = format!("http://{}", apis[1]);
     eventually("the consortium is ready", 30, || {
         let status = chancery(&["status", "--api", &api]);
-        status.code == 0 && status.out.to_string().contains(chain["chain_id"].as_str().unwrap_or("?"))
+        status.code == 0
+            && status
+                .out
+                .to_string()
+                .contains(chain["chain_id"].as_str().unwrap_or("?"))
     });
 
     // The registrar admits a hospital, which deploys and grants through another member's node.
     let wasm = contract("data_access").display().to_string();
     let _ = run(&["keys", "new", "hospital"]);
-    let hospital = run(&["keys", "show", "hospital"])["account"].as_str().expect("a DID").to_owned();
-    let _ = run(&["account", "admit", &hospital, "--role", "deployer", "--from", "registrar", "--api", &api]);
+    let hospital = run(&["keys", "show", "hospital"])["account"]
+        .as_str()
+        .expect("a DID")
+        .to_owned();
+    let _ = run(&[
+        "account",
+        "admit",
+        &hospital,
+        "--role",
+        "deployer",
+        "--from",
+        "registrar",
+        "--api",
+        &api,
+    ]);
     let record = format!("@{genesis}");
-    let deployed =
-        run(&["contract", "deploy", &wasm, "--from", "hospital", "--init-arg", &record, "--api", &api]);
+    let deployed = run(&[
+        "contract",
+        "deploy",
+        &wasm,
+        "--from",
+        "hospital",
+        "--init-arg",
+        &record,
+        "--api",
+        &api,
+    ]);
     assert_eq!(deployed["status"], "applied");
 }

@@ -6,8 +6,15 @@ use serde_json::Value;
 
 fn grant<'a>(contract: &'a str, recipient: &'a str) -> Vec<&'a str> {
     vec![
-        "call", contract, "grant_access", "--from", "hospital",
-        "--recipient", recipient, "--expires-at", "+48h",
+        "call",
+        contract,
+        "grant_access",
+        "--from",
+        "hospital",
+        "--recipient",
+        recipient,
+        "--expires-at",
+        "+48h",
     ]
 }
 
@@ -28,18 +35,28 @@ fn a_killed_backup_changes_nothing_for_users() {
     for _ in 0..5 {
         let _ = cluster.ok(&grant(&contract, "specialist"));
     }
-    assert_eq!(chancery(&["devnet", "stop", "--dir", &cluster.dir()]).code, 0);
+    assert_eq!(
+        chancery(&["devnet", "stop", "--dir", &cluster.dir()]).code,
+        0
+    );
 
     // Started again, all four go on from what they had; the one that missed blocks fetches them.
     cluster.up(4);
     let _ = cluster.ok(&grant(&contract, "specialist"));
     let reached = height(&cluster, 0);
-    eventually("the killed one has all blocks", 20, || height(&cluster, BACKUPS[2]) >= reached);
+    eventually("the killed one has all blocks", 20, || {
+        height(&cluster, BACKUPS[2]) >= reached
+    });
     let at = reached.to_string();
     let hashes: Vec<Value> = (0..4)
         .map(|index| cluster.run_at(index, &["block", "show", &at]).out["hash"].clone())
         .collect();
-    assert!(hashes.iter().all(|hash| hash == &hashes[0] && hash.is_string()), "{hashes:?}");
+    assert!(
+        hashes
+            .iter()
+            .all(|hash| hash == &hashes[0] && hash.is_string()),
+        "{hashes:?}"
+    );
 }
 
 #[test]
@@ -65,7 +82,9 @@ fn with_two_of_four_paused_writes_wait_and_one_continued_resumes_them() {
     let _ = cluster.ok(&grant(&contract, "specialist"));
     cluster.signal(3, Signal::CONT);
     let reached = height(&cluster, 0);
-    eventually("the other one follows", 20, || height(&cluster, 3) >= reached);
+    eventually("the other one follows", 20, || {
+        height(&cluster, 3) >= reached
+    });
 }
 
 #[test]
@@ -83,9 +102,11 @@ fn killed_all_at_once_they_resume_with_everything_acknowledged() {
     cluster.up(4);
     for id in &acknowledged {
         for index in 0..4 {
-            eventually("everything acknowledged is there, on every validator", 20, || {
-                cluster.run_at(index, &["tx", "show", id]).out["state"] == "final"
-            });
+            eventually(
+                "everything acknowledged is there, on every validator",
+                20,
+                || cluster.run_at(index, &["tx", "show", id]).out["state"] == "final",
+            );
         }
     }
     let _ = cluster.ok(&grant(&contract, "specialist"));

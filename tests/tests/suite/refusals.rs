@@ -14,15 +14,27 @@ use serde_json::json;
 fn submit(cluster: &Cluster, bytes: &[u8]) -> (u16, String) {
     let body = json!({ "transaction": BASE64.encode(bytes) }).to_string();
     let (status, answer) = cluster.post(0, "/v1/transactions", &body);
-    (status, answer["error"]["code"].as_str().unwrap_or_default().to_owned())
+    (
+        status,
+        answer["error"]["code"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned(),
+    )
 }
 
 #[test]
 fn every_bad_transaction_is_refused_by_its_own_name() {
     let cluster = Cluster::start(4);
-    let contract: ContractId = cluster.deploy_data_access("hospital").parse().expect("an address");
-    let chain: ChainId =
-        cluster.description()["chain_id"].as_str().expect("text").parse().expect("a chain id");
+    let contract: ContractId = cluster
+        .deploy_data_access("hospital")
+        .parse()
+        .expect("an address");
+    let chain: ChainId = cluster.description()["chain_id"]
+        .as_str()
+        .expect("text")
+        .parse()
+        .expect("a chain id");
     let keys = KeyStore::new(Path::new(&cluster.dir()).join("keys"));
     let hospital = keys.load("hospital").expect("made by the deployment");
     let now = chancery_client::clock().0;
@@ -45,22 +57,56 @@ fn every_bad_transaction_is_refused_by_its_own_name() {
     wrong_signature.signature.0[3] ^= 1;
     let mut trailing = sign(good(&hospital, 2));
     trailing.push(0);
-    let oversized = Call::Invoke { contract, method: "x".repeat(65), args: Vec::new() };
+    let oversized = Call::Invoke {
+        contract,
+        method: "x".repeat(65),
+        args: Vec::new(),
+    };
     let table: Vec<(&str, Vec<u8>)> = vec![
         ("wrong_signature", wrong_signature.encode()),
-        ("unknown_account", good(&stranger, 3).sign(&stranger).encode()),
-        ("expired", sign(Transaction { valid_until: Millis(now - 60_000), ..good(&hospital, 4) })),
+        (
+            "unknown_account",
+            good(&stranger, 3).sign(&stranger).encode(),
+        ),
+        (
+            "expired",
+            sign(Transaction {
+                valid_until: Millis(now - 60_000),
+                ..good(&hospital, 4)
+            }),
+        ),
         (
             "valid_for_too_long",
-            sign(Transaction { valid_until: Millis(now + 10_000_000_000), ..good(&hospital, 5) }),
+            sign(Transaction {
+                valid_until: Millis(now + 10_000_000_000),
+                ..good(&hospital, 5)
+            }),
         ),
-        ("wrong_chain", sign(Transaction { chain: ChainId([7; 32]), ..good(&hospital, 6) })),
+        (
+            "wrong_chain",
+            sign(Transaction {
+                chain: ChainId([7; 32]),
+                ..good(&hospital, 6)
+            }),
+        ),
         ("malformed_transaction", b"not a transaction".to_vec()),
         ("malformed_transaction", trailing),
         ("malformed_transaction", vec![0xff; 1000]),
-        ("too_large", sign(Transaction { call: oversized, ..good(&hospital, 7) })),
+        (
+            "too_large",
+            sign(Transaction {
+                call: oversized,
+                ..good(&hospital, 7)
+            }),
+        ),
         ("too_large", vec![0; 600_000]),
-        ("too_much_fuel", sign(Transaction { fuel_max: Fuel(u64::MAX), ..good(&hospital, 8) })),
+        (
+            "too_much_fuel",
+            sign(Transaction {
+                fuel_max: Fuel(u64::MAX),
+                ..good(&hospital, 8)
+            }),
+        ),
     ];
     for (code, bytes) in table {
         let (status, given) = submit(&cluster, &bytes);
@@ -75,7 +121,10 @@ fn every_bad_transaction_is_refused_by_its_own_name() {
     chancery_tests::cluster::eventually("it is final", 10, || {
         cluster.run(&["tx", "show", &id]).out["state"] == "final"
     });
-    assert_eq!(submit(&cluster, &bytes), (409, "repeated_transaction".to_owned()));
+    assert_eq!(
+        submit(&cluster, &bytes),
+        (409, "repeated_transaction".to_owned())
+    );
 }
 
 #[test]
@@ -85,35 +134,78 @@ fn what_a_contract_or_its_caller_does_wrong_is_a_receipt_or_a_named_refusal() {
     let _ = cluster.ok(&["keys", "new", "specialist"]);
     let grant = |from: &'static str, expires: &'static str| {
         let args = [
-            "call", &contract, "grant_access", "--from", from,
-            "--recipient", "specialist", "--expires-at", expires,
+            "call",
+            &contract,
+            "grant_access",
+            "--from",
+            from,
+            "--recipient",
+            "specialist",
+            "--expires-at",
+            expires,
         ];
         cluster.run(&args)
     };
     let reverted = grant("specialist", "+1h");
-    assert_eq!((reverted.code, reverted.out["status"].as_str()), (3, Some("reverted")));
-    assert!(reverted.out.to_string().to_lowercase().contains("owner"), "{reverted:?}");
+    assert_eq!(
+        (reverted.code, reverted.out["status"].as_str()),
+        (3, Some("reverted"))
+    );
+    assert!(
+        reverted.out.to_string().to_lowercase().contains("owner"),
+        "{reverted:?}"
+    );
     let past = grant("hospital", "2020-01-01T00:00:00Z");
     assert_eq!(past.code, 3, "{past:?}");
 
     // Unknown methods and contracts, arguments that are none: the command line knows before it
     // asks, the ledger knows by itself.
     let nowhere = "ab".repeat(32);
-    assert_eq!(cluster.run(&["call", &nowhere, "grant_access", "--from", "hospital"]).error_code(), "unknown_contract");
-    assert_eq!(cluster.run(&["call", &contract, "steal", "--from", "hospital"]).error_code(), "unknown_method");
-    let bad = ["call", &contract, "revoke_access", "--from", "hospital", "--recipient", "nobody"];
+    assert_eq!(
+        cluster
+            .run(&["call", &nowhere, "grant_access", "--from", "hospital"])
+            .error_code(),
+        "unknown_contract"
+    );
+    assert_eq!(
+        cluster
+            .run(&["call", &contract, "steal", "--from", "hospital"])
+            .error_code(),
+        "unknown_method"
+    );
+    let bad = [
+        "call",
+        &contract,
+        "revoke_access",
+        "--from",
+        "hospital",
+        "--recipient",
+        "nobody",
+    ];
     assert_eq!(cluster.run(&bad).code, 2);
     let (status, answer) = cluster.post(
         1,
         "/v1/query",
         &json!({ "contract": contract, "method": "can_read", "args": "AAAA" }).to_string(),
     );
-    assert_eq!((status, answer["kind"].as_str()), (200, Some("bad_arguments")), "{answer}");
+    assert_eq!(
+        (status, answer["kind"].as_str()),
+        (200, Some("bad_arguments")),
+        "{answer}"
+    );
 
     // Modules: refused before they are sent, and by every node that is sent one.
     for (name, rule, text) in [
-        ("float", "float", r#"(module (memory (export "memory") 1) (func (export "call.x") (drop (f32.const 1))))"#),
-        ("import", "import", r#"(module (import "env" "f" (func)) (memory (export "memory") 1))"#),
+        (
+            "float",
+            "float",
+            r#"(module (memory (export "memory") 1) (func (export "call.x") (drop (f32.const 1))))"#,
+        ),
+        (
+            "import",
+            "no function",
+            r#"(module (import "env" "f" (func)) (memory (export "memory") 1))"#,
+        ),
     ] {
         let path = cluster.path().join(format!("{name}.wasm"));
         let wasm = wat::parse_str(text).expect("valid text");
@@ -122,7 +214,10 @@ fn what_a_contract_or_its_caller_does_wrong_is_a_receipt_or_a_named_refusal() {
         let refused = cluster.run(&["contract", "deploy", &file, "--from", "hospital"]);
         assert_eq!(refused.error_code(), "module_refused", "{refused:?}");
         assert!(refused.err.to_lowercase().contains(rule), "{refused:?}");
-        assert_eq!(chancery_tests::cluster::chancery(&["contract", "check", &file]).code, 2);
+        assert_eq!(
+            chancery_tests::cluster::chancery(&["contract", "check", &file]).code,
+            2
+        );
     }
 
     // An endless loop costs its sender all its fuel and nobody anything else.
@@ -132,7 +227,13 @@ fn what_a_contract_or_its_caller_does_wrong_is_a_receipt_or_a_named_refusal() {
     std::fs::write(&path, wat::parse_str(endless).expect("valid text")).expect("a file");
     let file = path.display().to_string();
     let deployed = cluster.ok(&["contract", "deploy", &file, "--from", "hospital"]);
-    let spin = cluster.run(&["call", &deployed.text("contract"), "spin", "--from", "hospital"]);
+    let spin = cluster.run(&[
+        "call",
+        &deployed.text("contract"),
+        "spin",
+        "--from",
+        "hospital",
+    ]);
     assert_eq!(spin.code, 4, "{spin:?}");
     assert!(spin.out.to_string().contains("out_of_fuel"), "{spin:?}");
 

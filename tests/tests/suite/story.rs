@@ -10,7 +10,10 @@ fn can_read(cluster: &Cluster, index: usize, contract: &str, who: &str) -> Value
     let ran = cluster.run_at(index, &["query", contract, "can_read", "--who", who]);
     assert_eq!(ran.code, 0, "{ran:?}");
     for label in ["height", "block_time", "time_used"] {
-        assert!(!ran.out[label].is_null(), "a read is labelled with its {label}: {ran:?}");
+        assert!(
+            !ran.out[label].is_null(),
+            "a read is labelled with its {label}: {ran:?}"
+        );
     }
     ran.out["value"].clone()
 }
@@ -25,28 +28,57 @@ fn a_grant_holds_until_it_expires_on_every_node_and_in_an_ordered_call() {
     let contract = cluster.deploy_data_access("hospital");
     for name in ["specialist", "stranger"] {
         // A recipient needs no admission.
-        assert_eq!(cluster.run(&["keys", "new", name, "--role", "deployer"]).code, 0);
+        assert_eq!(
+            cluster
+                .run(&["keys", "new", name, "--role", "deployer"])
+                .code,
+            0
+        );
     }
     let (specialist, stranger) = (did(&cluster, "specialist"), did(&cluster, "stranger"));
     let grant = cluster.ok(&[
-        "call", &contract, "grant_access", "--from", "hospital",
-        "--recipient", &specialist, "--expires-at", "+8s",
+        "call",
+        &contract,
+        "grant_access",
+        "--from",
+        "hospital",
+        "--recipient",
+        &specialist,
+        "--expires-at",
+        "+8s",
     ]);
     assert_eq!(grant.text("status"), "applied");
     let event = &grant.out["events"][0];
-    assert!(event.to_string().contains(&specialist), "the event names the recipient: {event}");
+    assert!(
+        event.to_string().contains(&specialist),
+        "the event names the recipient: {event}"
+    );
     for index in 0..4 {
         eventually("every node has the block", 5, || {
             can_read(&cluster, index, &contract, &specialist) == Value::Bool(true)
         });
-        assert_eq!(can_read(&cluster, index, &contract, &stranger), Value::Bool(false));
+        assert_eq!(
+            can_read(&cluster, index, &contract, &stranger),
+            Value::Bool(false)
+        );
     }
-    let ordered = ["call", &contract, "can_read", "--from", "specialist", "--who", &specialist];
+    let ordered = [
+        "call",
+        &contract,
+        "can_read",
+        "--from",
+        "specialist",
+        "--who",
+        &specialist,
+    ];
     assert_eq!(cluster.ok(&ordered).out["value"], Value::Bool(true));
 
     std::thread::sleep(Duration::from_secs(9));
     for index in 0..4 {
-        assert_eq!(can_read(&cluster, index, &contract, &specialist), Value::Bool(false));
+        assert_eq!(
+            can_read(&cluster, index, &contract, &specialist),
+            Value::Bool(false)
+        );
     }
     assert_eq!(cluster.ok(&ordered).out["value"], Value::Bool(false));
 }
@@ -57,21 +89,41 @@ fn a_revocation_ends_access_and_a_grant_is_proven_with_the_network_gone() {
     let contract = cluster.deploy_data_access("hospital");
     let _ = cluster.ok(&["keys", "new", "specialist"]);
     let grant = cluster.ok(&[
-        "call", &contract, "grant_access", "--from", "hospital",
-        "--recipient", "specialist", "--expires-at", "+48h",
+        "call",
+        &contract,
+        "grant_access",
+        "--from",
+        "hospital",
+        "--recipient",
+        "specialist",
+        "--expires-at",
+        "+48h",
     ]);
     let check = ["query", &contract, "can_read", "--who", "specialist"];
     assert_eq!(cluster.ok(&check).out["value"], Value::Bool(true));
-    let revoke =
-        ["call", &contract, "revoke_access", "--from", "hospital", "--recipient", "specialist"];
+    let revoke = [
+        "call",
+        &contract,
+        "revoke_access",
+        "--from",
+        "hospital",
+        "--recipient",
+        "specialist",
+    ];
     assert_eq!(cluster.ok(&revoke).text("status"), "applied");
     assert_eq!(cluster.ok(&check).out["value"], Value::Bool(false));
 
     let proof = cluster.path().join("grant.proof").display().to_string();
     let _ = cluster.ok(&["proof", "tx", &grant.text("id"), "--out", &proof]);
-    let policy = cluster.description()["policy"].as_str().expect("a path").to_owned();
+    let policy = cluster.description()["policy"]
+        .as_str()
+        .expect("a path")
+        .to_owned();
     let policy = Path::new(&cluster.dir()).join(policy).display().to_string();
-    assert_eq!(chancery(&["devnet", "stop", "--dir", &cluster.dir()]).code, 0);
+    assert_eq!(
+        chancery(&["devnet", "stop", "--dir", &cluster.dir()]).code,
+        0
+    );
 
     let verified = chancery(&["verify", &proof, "--trust", &policy]);
     assert_eq!(verified.code, 0, "{verified:?}");
@@ -94,19 +146,30 @@ fn a_revocation_ends_access_and_a_grant_is_proven_with_the_network_gone() {
 #[test]
 fn four_processes_each_a_node_of_its_own() {
     let cluster = Cluster::start(4);
-    let mut pids: Vec<i32> = (0..4).map(|i| cluster.pid(i).as_raw_nonzero().get()).collect();
+    let mut pids: Vec<i32> = (0..4)
+        .map(|i| cluster.pid(i).as_raw_nonzero().get())
+        .collect();
     for (index, pid) in pids.iter().enumerate() {
         let line = std::fs::read(format!("/proc/{pid}/cmdline")).expect("it runs");
         let words: Vec<&[u8]> = line.split(|byte| *byte == 0).collect();
-        assert!(words.contains(&b"node".as_slice()), "a chancery node: {words:?}");
+        assert!(
+            words.contains(&b"node".as_slice()),
+            "a chancery node: {words:?}"
+        );
         let home = cluster.validator(index, "home");
         let home = home.as_str().expect("a path");
-        assert!(words.contains(&home.as_bytes()), "of its own home: {words:?}");
+        assert!(
+            words.contains(&home.as_bytes()),
+            "of its own home: {words:?}"
+        );
     }
     pids.sort_unstable();
     pids.dedup();
     assert_eq!(pids.len(), 4);
     let status = cluster.ok(&["status"]);
     let shown = status.out.to_string();
-    assert!(shown.contains("X25519MLKEM768"), "the hybrid key exchange is reported: {shown}");
+    assert!(
+        shown.contains("X25519MLKEM768"),
+        "the hybrid key exchange is reported: {shown}"
+    );
 }
