@@ -170,7 +170,11 @@ impl Client {
                     return None;
                 }
             }
-            let pause = if poll.is_zero() { ROUND_PAUSE } else { POLL_PAUSE };
+            let pause = if poll.is_zero() {
+                ROUND_PAUSE
+            } else {
+                POLL_PAUSE
+            };
             if now.elapsed() < pause {
                 tokio::time::sleep(pause).await;
             }
