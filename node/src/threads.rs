@@ -38,6 +38,10 @@ pub(crate) fn disk_failed(what: &str, error: &dyn std::error::Error) -> ! {
 }
 
 /// What the validator's thread receives.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "all values but the last one are the large variant"
+)]
 #[derive(Debug)]
 pub(crate) enum Input {
     /// Something happened.

@@ -1,4 +1,8 @@
 //! What validators send each other besides consensus messages, on the bulk lane.
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "in the code that parity-scale-codec derives for enums"
+)]
 
 use std::sync::Arc;
 
@@ -13,10 +17,13 @@ use parity_scale_codec::{Decode, DecodeWithMemTracking, Encode};
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking)]
 pub enum BulkMessage {
     /// A batch that is being ordered.
+    #[codec(index = 0)]
     Batch(Batch),
     /// A transaction for the primary to order.
+    #[codec(index = 1)]
     Transaction(SignedTransaction),
     /// Asks for executed blocks.
+    #[codec(index = 2)]
     BlocksRequest {
         /// The newest block of the one who asks.
         after: Height,
@@ -24,6 +31,7 @@ pub enum BulkMessage {
         through: Height,
     },
     /// Executed blocks, certified.
+    #[codec(index = 3)]
     Blocks(BlockRange),
 }
 

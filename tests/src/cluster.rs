@@ -12,7 +12,10 @@ use serde_json::Value;
 #[must_use]
 pub fn repository() -> PathBuf {
     let tests = Path::new(env!("CARGO_MANIFEST_DIR"));
-    tests.parent().expect("the crate is a folder of the repository").to_owned()
+    tests
+        .parent()
+        .expect("the crate is a folder of the repository")
+        .to_owned()
 }
 
 /// The `chancery` binary of this build.
@@ -22,7 +25,10 @@ pub fn repository() -> PathBuf {
 #[must_use]
 pub fn binary() -> PathBuf {
     let exe = std::env::current_exe().expect("a test knows its own path");
-    let found = exe.ancestors().map(|dir| dir.join("chancery")).find(|path| path.is_file());
+    let found = exe
+        .ancestors()
+        .map(|dir| dir.join("chancery"))
+        .find(|path| path.is_file());
     found.expect("the chancery binary is built before the suite runs (scripts/test does both)")
 }
 
@@ -32,8 +38,14 @@ pub fn binary() -> PathBuf {
 /// If it is not built: `scripts/test` builds it first.
 #[must_use]
 pub fn contract(name: &str) -> PathBuf {
-    let path = repository().join("target/contracts").join(format!("{name}.wasm"));
-    assert!(path.is_file(), "{} is missing: run scripts/build-contracts", path.display());
+    let path = repository()
+        .join("target/contracts")
+        .join(format!("{name}.wasm"));
+    assert!(
+        path.is_file(),
+        "{} is missing: run scripts/build-contracts",
+        path.display()
+    );
     path
 }
 
@@ -52,7 +64,11 @@ impl Ran {
     fn of(output: &Output) -> Self {
         let code = output.status.code().unwrap_or(-1);
         let out = serde_json::from_slice(&output.stdout).unwrap_or(Value::Null);
-        Self { code, out, err: String::from_utf8_lossy(&output.stderr).into_owned() }
+        Self {
+            code,
+            out,
+            err: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
     }
 
     /// The error object on stderr.
@@ -73,7 +89,10 @@ impl Ran {
     /// If it is not there.
     #[must_use]
     pub fn text(&self, field: &str) -> String {
-        self.out[field].as_str().unwrap_or_else(|| panic!("no {field} in {self:?}")).to_owned()
+        self.out[field]
+            .as_str()
+            .unwrap_or_else(|| panic!("no {field} in {self:?}"))
+            .to_owned()
     }
 }
 
@@ -83,7 +102,11 @@ impl Ran {
 /// If it cannot be started.
 #[must_use]
 pub fn chancery(args: &[&str]) -> Ran {
-    let output = Command::new(binary()).args(args).arg("--json").stdin(Stdio::null()).output();
+    let output = Command::new(binary())
+        .args(args)
+        .arg("--json")
+        .stdin(Stdio::null())
+        .output();
     Ran::of(&output.expect("the binary starts"))
 }
 
@@ -117,7 +140,10 @@ impl Cluster {
     pub fn prepare() -> Self {
         // A test that failed while it held its turn has no effect on the next one.
         let turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
-        Self { directory: tempfile::tempdir().expect("a temporary directory"), _turn: turn }
+        Self {
+            directory: tempfile::tempdir().expect("a temporary directory"),
+            _turn: turn,
+        }
     }
 
     /// Starts the processes again on what is on disk.
@@ -126,8 +152,15 @@ impl Cluster {
     /// If they do not start.
     pub fn up(&self, validators: usize) {
         let (dir, count) = (self.dir(), validators.to_string());
-        let ran =
-            chancery(&["devnet", "start", "--dir", &dir, "--validators", &count, "--detach"]);
+        let ran = chancery(&[
+            "devnet",
+            "start",
+            "--dir",
+            &dir,
+            "--validators",
+            &count,
+            "--detach",
+        ]);
         assert_eq!(ran.code, 0, "the devnet starts: {ran:?}");
     }
 
@@ -181,7 +214,11 @@ impl Cluster {
     pub fn api(&self, index: usize) -> String {
         let api = self.validator(index, "api");
         let api = api.as_str().expect("an address");
-        if api.starts_with("http") { api.to_owned() } else { format!("http://{api}") }
+        if api.starts_with("http") {
+            api.to_owned()
+        } else {
+            format!("http://{api}")
+        }
     }
 
     /// Posts JSON to one validator's API: the HTTP status and the answer.
@@ -191,14 +228,19 @@ impl Cluster {
     #[must_use]
     pub fn post(&self, index: usize, path: &str, body: &str) -> (u16, Value) {
         let url = format!("{}{path}", self.api(index));
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build();
         runtime.expect("a runtime").block_on(async {
             let request = reqwest::Client::new().post(url).body(body.to_owned());
             let request = request.header("content-type", "application/json");
             let answer = request.send().await.expect("an answer");
             let status = answer.status().as_u16();
             let text = answer.text().await.expect("a body");
-            (status, serde_json::from_str(&text).unwrap_or(Value::String(text)))
+            (
+                status,
+                serde_json::from_str(&text).unwrap_or(Value::String(text)),
+            )
         })
     }
 
@@ -219,7 +261,10 @@ impl Cluster {
     /// If it has none.
     #[must_use]
     pub fn pid(&self, index: usize) -> Pid {
-        let pid = self.validator(index, "pid").as_i64().and_then(|pid| i32::try_from(pid).ok());
+        let pid = self
+            .validator(index, "pid")
+            .as_i64()
+            .and_then(|pid| i32::try_from(pid).ok());
         Pid::from_raw(pid.expect("a running validator has a pid")).expect("a pid is not zero")
     }
 
@@ -242,7 +287,15 @@ impl Cluster {
         let _ = self.ok(&["keys", "new", owner]);
         let (wasm, record) = (contract("data_access"), format!("@{}", record.display()));
         let wasm = wasm.display().to_string();
-        let deploy = ["contract", "deploy", &wasm, "--from", owner, "--init-arg", &record];
+        let deploy = [
+            "contract",
+            "deploy",
+            &wasm,
+            "--from",
+            owner,
+            "--init-arg",
+            &record,
+        ];
         self.ok(&deploy).text("contract")
     }
 }
@@ -252,7 +305,10 @@ impl Drop for Cluster {
         let description = Path::new(&self.dir()).join("devnet.json").is_file();
         if description {
             // A stopped process does not hear the signal to end.
-            for index in 0..self.description()["validators"].as_array().map_or(0, Vec::len) {
+            for index in 0..self.description()["validators"]
+                .as_array()
+                .map_or(0, Vec::len)
+            {
                 if let Some(pid) = self.validator(index, "pid").as_i64() {
                     let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
                     let _ = pid.map(|pid| kill_process(pid, Signal::CONT));
