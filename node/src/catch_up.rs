@@ -5,7 +5,9 @@ use std::sync::Mutex;
 
 use chancery_ledger::checkpoint::{CertificateError, CheckpointCertificate};
 use chancery_ledger::merkle::MerkleError;
-use chancery_ledger::{BatchDigest, ChainId, Hash, Header, Height, ValidatorIndex, ValidatorSet};
+use chancery_ledger::{
+    BatchDigest, ChainId, ChainLimits, Hash, Header, Height, ValidatorIndex, ValidatorSet,
+};
 use parity_scale_codec::Encode as _;
 
 use crate::store::Snapshot;
@@ -71,6 +73,7 @@ pub enum RangeError {
 pub fn serve(
     snapshot: &Snapshot,
     newest: Option<CheckpointCertificate>,
+    limits: &ChainLimits,
     after: Height,
     through: Height,
 ) -> Option<BlockRange> {
@@ -88,7 +91,9 @@ pub fn serve(
             batch: block.batch,
         };
         bytes += block.encoded_size();
-        if bytes > RANGE_BYTES_MAX && !blocks.is_empty() {
+        // A frame of the bulk lane has room for one block of the greatest size.
+        let bytes_max = RANGE_BYTES_MAX.min(limits.batch_bytes_max as usize);
+        if bytes > bytes_max && !blocks.is_empty() {
             break;
         }
         blocks.push(block);

@@ -23,7 +23,8 @@ pub(crate) async fn votes(handle: Arc<NodeHandle>, mut frames: mpsc::Receiver<In
         validators: handle.validators.clone(),
     };
     while let Some(Incoming { from, frame, .. }) = frames.recv().await {
-        match judge_vote(&context, from, &frame) {
+        let final_height = handle.progress.borrow().final_height;
+        match judge_vote(&context, final_height, from, &frame) {
             Ok(message) => {
                 if handle
                     .inputs
@@ -44,6 +45,7 @@ pub(crate) async fn votes(handle: Arc<NodeHandle>, mut frames: mpsc::Receiver<In
 
 fn judge_vote(
     context: &Context,
+    final_height: Height,
     from: ValidatorIndex,
     frame: &[u8],
 ) -> Result<VerifiedMessage, String> {
@@ -51,6 +53,12 @@ fn judge_vote(
     // Votes may be passed on; a status is only worth something fresh, from its author.
     if matches!(message.body, Body::Status(_)) && message.from != from {
         return Err(format!("a status of validator {}", message.from));
+    }
+    // Refused before it costs a quorum of signature checks.
+    if let Body::Certificate(certificate) = &message.body
+        && certificate.statement.height <= final_height
+    {
+        return Err("a certificate of what is final here".to_owned());
     }
     message.verify(context).map_err(|e| e.to_string())
 }
@@ -123,7 +131,13 @@ fn take_relayed(handle: &NodeHandle, signed: SignedTransaction) -> Result<(), St
 
 fn serve_blocks(handle: &NodeHandle, to: ValidatorIndex, after: Height, through: Height) {
     let newest = handle.progress.borrow().certificate.clone();
-    if let Some(range) = catch_up::serve(&handle.store.read(), newest, after, through) {
+    if let Some(range) = catch_up::serve(
+        &handle.store.read(),
+        newest,
+        handle.limits(),
+        after,
+        through,
+    ) {
         handle
             .network
             .send(to, Lane::Bulk, BulkMessage::Blocks(range).to_frame());

@@ -216,6 +216,10 @@ impl Pool {
             if transaction.valid_until <= clock || transaction.valid_until.0 > latest {
                 continue;
             }
+            // One that no batch has room for must not hold up those behind it.
+            if BATCH_OVERHEAD_BYTES + entry.bytes > limits.batch_bytes_max as usize {
+                continue;
+            }
             fuel = fuel.saturating_add(transaction.fuel_max.0);
             bytes += entry.bytes;
             if chosen.len() >= limits.batch_transactions_max as usize

@@ -34,13 +34,13 @@ pub const STORAGE_READ_PER_BYTE: u64 = 2;
 /// Changing a stored value, or removing it: a durable row, a path of the state tree.
 pub const STORAGE_WRITE: u64 = 20_000;
 /// Each byte of key and value.
-pub const STORAGE_WRITE_PER_BYTE: u64 = 20;
+pub const STORAGE_WRITE_PER_BYTE: u64 = 100;
 /// An event.
 pub const EVENT: u64 = 1_000;
 /// Each byte of topic and data.
-pub const EVENT_PER_BYTE: u64 = 10;
+pub const EVENT_PER_BYTE: u64 = 100;
 /// Each byte of a returned value or of a revert's data: it stands in the receipt.
-pub const RETURN_PER_BYTE: u64 = 10;
+pub const RETURN_PER_BYTE: u64 = 100;
 /// A SHA-256.
 pub const SHA256: u64 = 200;
 /// Each byte hashed.

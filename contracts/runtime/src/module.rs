@@ -21,7 +21,8 @@ use crate::schema::{MethodKind, Schema};
 pub const FUNCTION_BYTES_MAX: usize = 65_536;
 /// How deep blocks may nest in a function.
 pub const NESTING_MAX: u32 = 1_024;
-/// Locals times blocks, summed up over all functions: what the time of compiling grows with.
+/// Locals times blocks and branch targets, summed up over all functions: what the time and memory
+/// of compiling grow with.
 pub const COMPLEXITY_MAX: u64 = 250_000;
 /// Types of functions in a module.
 pub const TYPES_MAX: u32 = 1_024;

@@ -95,6 +95,14 @@ fn cases() -> Vec<(&'static str, String)> {
         ("TooManyLocals", format!("(module (func (param i32) (local {})))", "i64 ".repeat(16))),
         ("FunctionTooLong", format!("(module (func {body}))")),
         ("TooComplex", format!("(module {})", complex.repeat(4))),
+        (
+            "TooComplex",
+            format!(
+                "(module (func (local {}) (loop (br_table {} (i32.const 0)))))",
+                "i64 ".repeat(16),
+                "0 ".repeat(50_000)
+            ),
+        ),
         ("NestedTooDeep", format!("(module (func {nested}))")),
         ("UnknownImport", r#"(module (import "env" "caller" (func (param i32))))"#.to_owned()),
         ("UnknownImport", r#"(module (import "wasi_snapshot_preview1" "fd_write" (func)))"#.to_owned()),

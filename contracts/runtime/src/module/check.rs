@@ -356,9 +356,7 @@ impl Walk<'_> {
             let offset = operators.original_position();
             let operator = operators.read()?;
             validator.op(offset, &operator)?;
-            if let Operator::Block { .. } | Operator::Loop { .. } | Operator::If { .. } = operator {
-                self.complexity += u64::from(count);
-            }
+            self.complexity += edges(&operator) * u64::from(count.max(1));
             operands = operands.max(validator.operand_stack_height());
             let depth = validator.control_stack_height();
             if depth > NESTING_MAX {
@@ -497,5 +495,20 @@ fn each_once(mut names: impl Iterator<Item = String>) -> Result<(), ModuleError>
             name: shortened(&name),
         }),
         None => Ok(()),
+    }
+}
+
+/// How many places of the control flow an operator adds: at each of them the compiler may have to
+/// move every local.
+fn edges(operator: &Operator<'_>) -> u64 {
+    match operator {
+        Operator::Block { .. }
+        | Operator::Loop { .. }
+        | Operator::If { .. }
+        | Operator::Else
+        | Operator::Br { .. }
+        | Operator::BrIf { .. } => 1,
+        Operator::BrTable { targets } => u64::from(targets.len()) + 1,
+        _ => 0,
     }
 }
