@@ -6,9 +6,8 @@ use std::sync::Arc;
 
 use chancery_ledger::block::{PROTOCOL_VERSION, receipts_root, transactions_root};
 use chancery_ledger::checkpoint::{CheckpointCertificate, CheckpointStatement};
-use chancery_ledger::hash::sha256;
 use chancery_ledger::header_log::HeaderLog;
-use chancery_ledger::state_tree::StateTree;
+use chancery_ledger::state_tree::{StateTree, key_hash, value_hash};
 use chancery_ledger::{
     Batch, ChainId, Epoch, Hash, Header, Height, Millis, Receipt, TransactionId, ValidatorSet,
 };
@@ -199,7 +198,7 @@ impl Executor {
         let changes: BTreeMap<Hash, Option<Hash>> = executed
             .changes
             .iter()
-            .map(|(key, value)| (sha256(key), value.as_deref().map(sha256)))
+            .map(|(key, value)| (key_hash(key), value.as_deref().map(value_hash)))
             .collect();
         self.tree.update(&changes, &*snapshot);
         let count = u32::try_from(executed.transactions.len()).expect("a batch has a limit");

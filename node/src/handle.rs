@@ -131,10 +131,11 @@ impl NodeHandle {
     /// # Errors
     /// Why it was not taken; nothing of it is kept then.
     pub fn submit(&self, signed: Verified<SignedTransaction>) -> Result<(), SubmitError> {
-        let frame = BulkMessage::Transaction((*signed).clone()).to_frame();
-        self.take(Origin::Client, signed)?;
         let primary = self.overview.borrow().primary;
-        if primary != self.own {
+        let relayed = (primary != self.own).then(|| (*signed).clone());
+        self.take(Origin::Client, signed)?;
+        if let Some(relayed) = relayed {
+            let frame = BulkMessage::Transaction(relayed).to_frame();
             self.network.send(primary, Lane::Bulk, frame);
         }
         Ok(())

@@ -15,6 +15,7 @@ use crate::catch_up::Next;
 use crate::executor::{CatchUpError, Executed, Executor};
 use crate::handle::{NodeHandle, Progress};
 use crate::network::Lane;
+use crate::store::storage_failed;
 use crate::validator::{Effect, Validator};
 use crate::wire::{BlockRange, BulkMessage};
 
@@ -29,13 +30,6 @@ const RELAY_AGAIN_AFTER: Millis = Millis(1_000);
 
 /// The most transactions relayed again in one turn.
 const RELAY_AGAIN_MAX: usize = 64;
-
-/// Ends the process because a disk failed: what was not durable was never spoken of, and a failed
-/// sync is never retried.
-pub(crate) fn disk_failed(what: &str, error: &dyn std::error::Error) -> ! {
-    error!(%error, "{what} failed: stopping");
-    std::process::exit(74)
-}
 
 /// What the validator's thread receives.
 #[expect(
@@ -112,7 +106,7 @@ impl ValidatorThread {
         let now = self.handle.clock.now();
         let halted = match self.validator.turn(now, events) {
             Ok(effects) => self.carry_out(effects),
-            Err(error) => disk_failed("writing the vote log", &error),
+            Err(error) => storage_failed(&error),
         };
         if now.since_start.since(*shown) >= OVERVIEW_INTERVAL {
             *shown = now.since_start;
@@ -236,7 +230,7 @@ impl ExecutorThread {
             }
         }
         if let Err(error) = self.executor.flush_certificates() {
-            disk_failed("writing the last certificates", &error);
+            storage_failed(&error);
         }
     }
 
@@ -255,7 +249,7 @@ impl ExecutorThread {
                 self.after_block(&executed, took);
                 self.tell(Event::Executed(statement));
             }
-            Err(error) => disk_failed("writing a block", &error),
+            Err(error) => storage_failed(&error),
         }
     }
 
@@ -272,7 +266,7 @@ impl ExecutorThread {
                 halt(&self.progress, &error.to_string());
                 return false;
             }
-            Err(CatchUpError::Store(error)) => disk_failed("writing a block", &error),
+            Err(CatchUpError::Store(error)) => storage_failed(&error),
         };
         for block in &blocks {
             self.after_block(block, Millis(0));
