@@ -12,13 +12,13 @@ use chancery_ledger::{
     ChainId, ChainLimits, Height, Millis, SecretKey, TransactionId, ValidatorIndex, ValidatorSet,
     Verified,
 };
-use chancery_runtime::{DropReason, Runtime};
+use chancery_runtime::Runtime;
 use tokio::sync::{mpsc, watch};
 
-use crate::catch_up::Session;
+use crate::intake::{Intake, SubmitError};
 use crate::metrics::Metrics;
 use crate::network::{Lane, Network};
-use crate::pool::{Origin, Pool, PoolError};
+use crate::pool::{Origin, Pool};
 use crate::store::Store;
 use crate::threads::Input;
 use crate::wire::BulkMessage;
@@ -57,17 +57,6 @@ impl Clock {
             .unwrap_or_default();
         Millis(u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX))
     }
-}
-
-/// Why a transaction was not taken.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum SubmitError {
-    /// The newest executed state would not admit it.
-    #[error(transparent)]
-    NotAdmissible(#[from] DropReason),
-    /// It cannot wait here.
-    #[error(transparent)]
-    Pool(#[from] PoolError),
 }
 
 /// How far this validator is; published after every block and every checkpoint.
@@ -115,7 +104,8 @@ pub struct NodeHandle {
     /// The clocks.
     pub clock: Clock,
     pub(crate) inputs: mpsc::Sender<Input>,
-    pub(crate) catch_up: Session,
+    /// Judges what comes in.
+    pub intake: Intake,
 }
 
 impl NodeHandle {
@@ -133,7 +123,9 @@ impl NodeHandle {
     pub fn submit(&self, signed: Verified<SignedTransaction>) -> Result<(), SubmitError> {
         let primary = self.overview.borrow().primary;
         let relayed = (primary != self.own).then(|| (*signed).clone());
-        self.take(Origin::Client, signed)?;
+        let now = self.clock.now().since_start;
+        self.intake.take(now, Origin::Client, signed)?;
+        self.wake();
         if let Some(relayed) = relayed {
             let frame = BulkMessage::Transaction(relayed).to_frame();
             self.network.send(primary, Lane::Bulk, frame);
@@ -141,20 +133,10 @@ impl NodeHandle {
         Ok(())
     }
 
-    /// Takes a transaction into the pool and wakes the validator.
-    pub(crate) fn take(
-        &self,
-        origin: Origin,
-        signed: Verified<SignedTransaction>,
-    ) -> Result<(), SubmitError> {
-        let snapshot = self.store.read();
-        let block_time = snapshot.tip().header.time;
-        self.runtime.admissible(&snapshot, block_time, &signed)?;
-        let now = self.clock.now().since_start;
-        self.pool.insert(now, origin, signed)?;
-        // A full channel means that the validator is awake anyway.
+    /// Tells the validator that there may be something to propose.
+    pub(crate) fn wake(&self) {
+        // A full channel means that it is awake anyway.
         let _ = self.inputs.try_send(Input::Event(Event::Tick));
-        Ok(())
     }
 
     /// Whether the transaction waits in this node's pool.

@@ -1,11 +1,13 @@
 //! The `chancery` node and its command line.
 //!
-//! Read in this order: [`node`] (what runs), [`validator`] and [`executor`] (the deterministic
-//! part), `threads` (the two loops around it), [`store`] (disk), [`network`] (peers), [`api`]
-//! (people), [`cli`] and [`devnet`] (the command line).
+//! Read in this order: [`node`] (what runs), [`assemble`] (what decides, put together from disk),
+//! [`intake`], [`validator`] and [`worker`] around [`executor`] (the deterministic part), `threads`
+//! (the two loops around it), [`store`] (disk), [`network`] (peers), [`api`] (people), [`cli`] and
+//! [`devnet`] (the command line).
 #![forbid(unsafe_code)]
 
 pub mod api;
+pub mod assemble;
 pub mod catch_up;
 pub mod cli;
 pub mod config;
@@ -14,6 +16,7 @@ pub mod executor;
 pub mod handle;
 pub mod home;
 mod ingress;
+pub mod intake;
 mod logging;
 pub mod metrics;
 pub mod network;
@@ -23,3 +26,4 @@ pub mod store;
 mod threads;
 pub mod validator;
 pub mod wire;
+pub mod worker;

@@ -7,26 +7,23 @@ use std::sync::{Arc, mpsc as std_mpsc};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use chancery_consensus::{Config, Event, Record, Recovered, Replica, RestoreError};
+use chancery_consensus::{Config, Event, Record};
 use chancery_genesis::Genesis;
-use chancery_ledger::state_tree::{StateTree, key_hash, value_hash};
-use chancery_ledger::{CodecError, Height};
+use chancery_ledger::Height;
 use chancery_runtime::{EngineError, Runtime};
 use tokio::sync::{mpsc, watch};
 use tracing::info;
 
 use crate::api;
-use crate::catch_up::Session;
-use crate::executor::Executor;
+use crate::assemble::{AssembleError, Parts, assemble, genesis_block, read_records};
 use crate::handle::{Clock, NodeHandle, Progress};
 use crate::home::{Home, HomeError, Start};
 use crate::ingress;
 use crate::metrics::Metrics;
 use crate::network::{Inboxes, Network, NetworkConfig, NetworkError, PeerConfig};
 use crate::pool::Pool;
-use crate::store::{GenesisBlock, Store, StoreError, VoteLog, VoteLogError};
+use crate::store::{Store, StoreError, VoteLog, VoteLogError};
 use crate::threads::{ExecutorThread, Input, ValidatorThread};
-use crate::validator::Validator;
 use crate::wire::bulk_frame_bytes_max;
 
 /// Events that wait for the validator's thread; peers are read more slowly once it is full.
@@ -47,12 +44,9 @@ pub enum NodeError {
     /// The vote log cannot be used.
     #[error(transparent)]
     VoteLog(#[from] VoteLogError),
-    /// A record of the vote log is not one of this version.
-    #[error("the vote log holds a record that is none: {0}")]
-    Record(#[from] CodecError),
-    /// The vote log was used on another ledger with the same key.
-    #[error("the vote log holds votes of chain {0}: one key serves one ledger")]
-    ForeignVotes(chancery_ledger::ChainId),
+    /// They make no validator.
+    #[error(transparent)]
+    Assemble(#[from] AssembleError),
     /// The vote log remembers promises, the ledger they were made about is gone.
     #[error(
         "{path} is missing, and the vote log is not empty: a validator that forgot what it executed must not vote (bring the file back, or join under a new key)"
@@ -61,9 +55,6 @@ pub enum NodeError {
         /// Where it should be.
         path: PathBuf,
     },
-    /// What is on disk does not fit together.
-    #[error("this validator cannot go on from what is on disk: {0}")]
-    Restore(#[from] RestoreError),
     /// The Wasm engine does not start.
     #[error(transparent)]
     Engine(#[from] EngineError),
@@ -148,44 +139,26 @@ impl Node {
 
         let key = keys.consensus.public();
         let (vote_log, records) = VoteLog::open(home.root(), key)?;
-        let records: Vec<Record> = records
-            .iter()
-            .map(|bytes| Record::decode(bytes, &limits))
-            .collect::<Result<_, _>>()?;
-        for record in &records {
-            if let Record::Vote(vote) = record
-                && vote.chain != chain
-            {
-                return Err(NodeError::ForeignVotes(vote.chain));
-            }
-        }
+        let records = read_records(&records, chain, &limits)?;
         let store = Arc::new(open_store(home, &genesis, &records)?);
         // Opening a damaged ledger may panic and be caught; from here on nothing may.
         end_the_process_on_panic();
         let runtime = Arc::new(Runtime::new(limits.clone())?);
-        let executor = Executor::new(
-            chain,
-            validators.clone(),
-            Arc::clone(&runtime),
-            Arc::clone(&store),
-        );
-
-        let stable = store.read().newest_certificate();
-        let executed = executor.statement();
-        let recovered = Recovered {
-            records: records.clone(),
-            executed,
-            stable: stable.clone(),
-        };
-        let consensus = Config::new(chain, validators.clone(), own, limits.clone());
-        let log_key = keys.log;
-        let restored = Replica::new(consensus, keys.consensus, recovered, clock.now())?;
         let pool = Arc::new(Pool::new(config.pool.limits()));
-        let (validator, first) = Validator::new(
-            restored,
+        let log_key = keys.log;
+        let Parts {
+            validator,
+            first,
+            worker,
+            intake,
+            stable,
+        } = assemble(
+            Config::new(chain, validators.clone(), own, limits.clone()),
+            keys.consensus,
             (vote_log, records),
+            Arc::clone(&store),
+            Arc::clone(&runtime),
             Arc::clone(&pool),
-            limits.clone(),
             clock.now(),
         )?;
 
@@ -213,7 +186,7 @@ impl Node {
             inboxes,
         )?);
 
-        let height = executor.tip().height;
+        let height = worker.height();
         let final_height = stable
             .as_ref()
             .map_or(Height(0), |c| c.statement.height.min(height));
@@ -242,7 +215,7 @@ impl Node {
             metrics: Arc::new(Metrics::new()),
             clock,
             inputs: inputs_in,
-            catch_up: Session::default(),
+            intake,
         });
 
         let api = api::Server::start(Arc::clone(&handle), &config.api)
@@ -261,7 +234,7 @@ impl Node {
         ));
         tokio::spawn(tick(Arc::clone(&handle)));
         let executor = ExecutorThread {
-            executor,
+            worker,
             handle: Arc::clone(&handle),
             work,
             progress: Arc::clone(&progress_in),
@@ -318,14 +291,7 @@ fn open_store(home: &Home, genesis: &Genesis, promised: &[Record]) -> Result<Sto
         if !promised.is_empty() {
             return Err(NodeError::LedgerLost { path });
         }
-        let state = genesis.initial_state();
-        let leaves: BTreeMap<_, _> = state
-            .iter()
-            .map(|(key, value)| (key_hash(key), value_hash(value)))
-            .collect();
-        let tree = StateTree::build(leaves);
-        let header = genesis.genesis_block(tree.root(), tree.count());
-        Store::create(&path, &GenesisBlock { header, state })?;
+        Store::create(&path, &genesis_block(genesis))?;
     }
     Ok(Store::open(&path, genesis.chain_id())?)
 }

@@ -42,7 +42,7 @@ mod verify;
 mod vote_log;
 mod write;
 
-pub use error::{STORAGE_FAILED_EXIT_CODE, StoreError, storage_failed};
+pub use error::{STORAGE_FAILED_EXIT_CODE, StoreError, end_by_unwinding, storage_failed};
 pub use redb::StorageBackend;
 pub use snapshot::{Snapshot, StoredBlock, Tip, TransactionPlace};
 pub use vote_log::{VoteLog, VoteLogError};

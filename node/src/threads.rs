@@ -5,31 +5,24 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, mpsc as std_mpsc};
 
 use chancery_consensus::{Divergence, Event, Overview, SignedMessage};
-use chancery_ledger::checkpoint::CheckpointCertificate;
-use chancery_ledger::{Batch, Height, Millis, Slot, ValidatorIndex, Verified};
+use chancery_ledger::{Batch, Height, Millis, Verified};
 use parity_scale_codec::Encode as _;
 use tokio::sync::{mpsc, watch};
 use tracing::{error, info, trace, warn};
 
-use crate::catch_up::Next;
-use crate::executor::{CatchUpError, Executed, Executor};
+use crate::executor::Executed;
 use crate::handle::{NodeHandle, Progress};
 use crate::network::Lane;
 use crate::store::storage_failed;
 use crate::validator::{Effect, Validator};
-use crate::wire::{BlockRange, BulkMessage};
+use crate::wire::BulkMessage;
+use crate::worker::{Outcome, Work, Worker};
 
 /// The most events that one turn takes, so that promises do not wait long for their sync.
 const EVENTS_PER_TURN_MAX: usize = 512;
 
 /// How often the overview for people is made.
 const OVERVIEW_INTERVAL: Millis = Millis(100);
-
-/// A transaction that was not executed this long after it was relayed is relayed again, to all.
-const RELAY_AGAIN_AFTER: Millis = Millis(1_000);
-
-/// The most transactions relayed again in one turn.
-const RELAY_AGAIN_MAX: usize = 64;
 
 /// What the validator's thread receives.
 #[expect(
@@ -44,21 +37,11 @@ pub(crate) enum Input {
     Stop,
 }
 
-/// What the executor is asked to do, in order.
+/// What the executor's thread receives.
 #[derive(Debug)]
-pub(crate) enum Work {
-    /// Make the block of a committed batch.
-    Execute {
-        slot: Slot,
-        batch: Arc<Verified<Batch>>,
-    },
-    /// Execute blocks that a peer sent.
-    CatchUp {
-        from: ValidatorIndex,
-        range: BlockRange,
-    },
-    /// A checkpoint became final.
-    Final(CheckpointCertificate),
+pub(crate) enum Job {
+    /// Something to do.
+    Work(Work),
     /// Write what is kept back and end.
     Stop,
 }
@@ -68,7 +51,7 @@ pub(crate) struct ValidatorThread {
     pub(crate) validator: Validator,
     pub(crate) handle: Arc<NodeHandle>,
     pub(crate) inputs: mpsc::Receiver<Input>,
-    pub(crate) work: std_mpsc::Sender<Work>,
+    pub(crate) work: std_mpsc::Sender<Job>,
     pub(crate) overview: watch::Sender<Arc<Overview>>,
     pub(crate) progress: Arc<watch::Sender<Progress>>,
 }
@@ -98,7 +81,7 @@ impl ValidatorThread {
             }
         }
         // The executor may have ended already.
-        let _ = self.work.send(Work::Stop);
+        let _ = self.work.send(Job::Stop);
     }
 
     /// One turn; true if this validator must stop taking part.
@@ -112,7 +95,6 @@ impl ValidatorThread {
             *shown = now.since_start;
             self.overview
                 .send_replace(Arc::new(self.validator.overview()));
-            self.relay_again(now.since_start);
         }
         halted
     }
@@ -136,6 +118,10 @@ impl ValidatorThread {
                 Effect::SendBatch { to, batch } => {
                     network.send(to, Lane::Bulk, batch_frame(&batch))
                 }
+                Effect::Relay(signed) => {
+                    let frame = BulkMessage::Transaction(signed.into_inner()).to_frame();
+                    network.broadcast(Lane::Bulk, &frame);
+                }
                 Effect::Execute { slot, batch } => self.order(Work::Execute { slot, batch }),
                 Effect::Final(certificate) => {
                     let height = certificate.statement.height;
@@ -149,7 +135,7 @@ impl ValidatorThread {
                     let after = self.progress.borrow().height;
                     let through = certificate.statement.height;
                     info!(%after, %through, peer = from.0, "fetching blocks");
-                    self.handle.catch_up.begin(from, certificate);
+                    self.handle.intake.catch_up.begin(from, certificate);
                     let request = BulkMessage::BlocksRequest { after, through };
                     network.send(from, Lane::Bulk, request.to_frame());
                 }
@@ -170,18 +156,7 @@ impl ValidatorThread {
 
     fn order(&self, work: Work) {
         // The executor ends before this thread only while the node stops.
-        let _ = self.work.send(work);
-    }
-
-    fn relay_again(&self, now: Millis) {
-        let due = self
-            .handle
-            .pool
-            .due_for_relay(now, RELAY_AGAIN_AFTER, RELAY_AGAIN_MAX);
-        for signed in due {
-            let frame = BulkMessage::Transaction(signed.into_inner()).to_frame();
-            self.handle.network.broadcast(Lane::Bulk, &frame);
-        }
+        let _ = self.work.send(Job::Work(work));
     }
 }
 
@@ -206,9 +181,9 @@ fn halt(progress: &watch::Sender<Progress>, reason: &str) {
 
 /// The executor's thread.
 pub(crate) struct ExecutorThread {
-    pub(crate) executor: Executor,
+    pub(crate) worker: Worker,
     pub(crate) handle: Arc<NodeHandle>,
-    pub(crate) work: std_mpsc::Receiver<Work>,
+    pub(crate) work: std_mpsc::Receiver<Job>,
     pub(crate) progress: Arc<watch::Sender<Progress>>,
     /// When our clients' transactions of blocks not yet final had arrived.
     pub(crate) arrivals: BTreeMap<Height, Vec<Millis>>,
@@ -217,90 +192,38 @@ pub(crate) struct ExecutorThread {
 impl ExecutorThread {
     /// Works in order until told to stop.
     pub(crate) fn run(mut self) {
-        while let Ok(work) = self.work.recv() {
-            match work {
-                Work::Execute { slot, batch } => self.execute(slot, &batch),
-                Work::CatchUp { from, range } => {
-                    if !self.catch_up(from, range) {
-                        return;
+        while let Ok(Job::Work(work)) = self.work.recv() {
+            if let Work::Final(certificate) = &work {
+                self.on_final(certificate.statement.height);
+            }
+            let began = self.handle.clock.now().since_start;
+            let outcomes = match self.worker.carry_out(work) {
+                Ok(outcomes) => outcomes,
+                Err(error) => storage_failed(&error),
+            };
+            let took = self.handle.clock.now().since_start.since(began);
+            for outcome in outcomes {
+                match outcome {
+                    Outcome::Block { block, arrivals } => self.after_block(&block, arrivals, took),
+                    Outcome::Tell(event) => self.tell(event),
+                    Outcome::Send { to, message } => {
+                        let network = &self.handle.network;
+                        network.send(to, Lane::Bulk, message.to_frame());
                     }
+                    Outcome::Lied { peer, error } => {
+                        warn!(peer = peer.0, %error, "a validator served blocks that do not verify");
+                    }
+                    Outcome::Halt(reason) => return halt(&self.progress, &reason),
                 }
-                Work::Final(certificate) => self.on_final(certificate),
-                Work::Stop => break,
             }
         }
-        if let Err(error) = self.executor.flush_certificates() {
+        if let Err(error) = self.worker.stop() {
             storage_failed(&error);
         }
     }
 
-    fn execute(&mut self, slot: Slot, batch: &Batch) {
-        let next = self.executor.tip().height.next();
-        if slot.height() < next {
-            // Catching up was faster than PBFT, and the replica was told so.
-            return;
-        }
-        assert_eq!(slot.height(), next, "batches are executed in slot order");
-        let began = self.handle.clock.now().since_start;
-        match self.executor.execute(batch) {
-            Ok(executed) => {
-                let took = self.handle.clock.now().since_start.since(began);
-                let statement = executed.statement.clone();
-                self.after_block(&executed, took);
-                self.tell(Event::Executed(statement));
-            }
-            Err(error) => storage_failed(&error),
-        }
-    }
-
-    /// False if this validator must stop making blocks.
-    fn catch_up(&mut self, from: ValidatorIndex, range: BlockRange) -> bool {
-        let blocks = match self.executor.catch_up(range) {
-            Ok(blocks) => blocks,
-            Err(CatchUpError::Range(error)) => {
-                warn!(peer = from.0, %error, "a validator served blocks that do not verify");
-                self.handle.catch_up.abandon();
-                return true;
-            }
-            Err(error @ CatchUpError::Diverged { .. }) => {
-                halt(&self.progress, &error.to_string());
-                return false;
-            }
-            Err(CatchUpError::Store(error)) => storage_failed(&error),
-        };
-        for block in &blocks {
-            self.after_block(block, Millis(0));
-        }
-        if !blocks.is_empty() {
-            self.tell(Event::Executed(self.executor.statement()));
-        }
-        let after = self.executor.tip().height;
-        match self.handle.catch_up.next(after) {
-            Next::Ask { .. } if blocks.is_empty() => self.handle.catch_up.abandon(),
-            Next::Ask { from, through } => {
-                let request = BulkMessage::BlocksRequest { after, through };
-                self.handle
-                    .network
-                    .send(from, Lane::Bulk, request.to_frame());
-            }
-            Next::CaughtUp(certificate) => {
-                self.executor.keep_certificate(certificate.clone());
-                self.tell(Event::CaughtUp {
-                    certificate,
-                    executed: self.executor.statement(),
-                });
-            }
-            Next::Nothing => {}
-        }
-        true
-    }
-
-    fn after_block(&mut self, block: &Executed, took: Millis) {
+    fn after_block(&mut self, block: &Executed, arrivals: Vec<Millis>, took: Millis) {
         let height = block.header.height;
-        let ids = block.receipts.iter().map(|receipt| receipt.transaction);
-        let dropped = block.dropped.iter().map(|(id, _)| *id);
-        let arrivals = self.handle.pool.remove(ids.chain(dropped));
-        self.handle.pool.remove_expired(block.header.time);
         if !arrivals.is_empty() {
             self.arrivals.insert(height, arrivals);
         }
@@ -316,9 +239,7 @@ impl ExecutorThread {
         );
     }
 
-    fn on_final(&mut self, certificate: CheckpointCertificate) {
-        let height = certificate.statement.height;
-        self.executor.keep_certificate(certificate);
+    fn on_final(&mut self, height: Height) {
         let later = self.arrivals.split_off(&height.next());
         let now = self.handle.clock.now().since_start;
         for arrived in std::mem::replace(&mut self.arrivals, later)

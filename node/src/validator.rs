@@ -11,6 +11,7 @@ use chancery_consensus::{
     Action, Divergence, Event, Now, Overview, Record, Replica, SignedMessage, Wish,
 };
 use chancery_ledger::checkpoint::CheckpointCertificate;
+use chancery_ledger::transaction::SignedTransaction;
 use chancery_ledger::{Batch, ChainLimits, Millis, Slot, ValidatorIndex, Verified};
 use parity_scale_codec::Encode;
 
@@ -19,6 +20,15 @@ use crate::store::{VoteLog, VoteLogError};
 
 /// The vote log is rewritten, with live records only, once it is longer and half of it is dead.
 const VOTE_LOG_BYTES_BEFORE_COMPACTION: u64 = 64 * 1024 * 1024;
+
+/// A transaction that was not executed this long after it was relayed is relayed again, to all.
+const RELAY_AGAIN_AFTER: Millis = Millis(1_000);
+
+/// How often such transactions are looked for.
+const RELAY_INTERVAL: Millis = Millis(100);
+
+/// The most transactions relayed again at once.
+const RELAY_AGAIN_MAX: usize = 64;
 
 /// What is to be done once every promise of a turn is durable, in this order.
 #[derive(Debug)]
@@ -41,6 +51,8 @@ pub enum Effect {
         /// What.
         batch: Arc<Verified<Batch>>,
     },
+    /// A transaction of a client of ours that is not executed yet, to every other validator.
+    Relay(Verified<SignedTransaction>),
     /// The batch of the next slot is committed: make its block.
     Execute {
         /// Which slot.
@@ -71,6 +83,8 @@ pub struct Validator {
     limits: ChainLimits,
     /// When the last batch was proposed or executed, in monotonic time.
     last_work: Millis,
+    /// When transactions to relay were last looked for, in monotonic time.
+    last_relay: Millis,
 }
 
 impl Validator {
@@ -97,6 +111,7 @@ impl Validator {
             pool,
             limits,
             last_work,
+            last_relay: last_work,
         };
         let effects = validator.carry_out(first)?;
         Ok((validator, effects))
@@ -121,7 +136,15 @@ impl Validator {
             self.last_work = now.since_start;
             actions.extend(self.replica.step(now, Event::Propose(Arc::new(batch))));
         }
-        self.carry_out(actions)
+        let mut effects = self.carry_out(actions)?;
+        if now.since_start.since(self.last_relay) >= RELAY_INTERVAL {
+            self.last_relay = now.since_start;
+            let due = self
+                .pool
+                .due_for_relay(now.since_start, RELAY_AGAIN_AFTER, RELAY_AGAIN_MAX);
+            effects.extend(due.into_iter().map(Effect::Relay));
+        }
+        Ok(effects)
     }
 
     /// What there is to show about the replica.

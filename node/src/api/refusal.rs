@@ -17,7 +17,7 @@ use chancery_ledger::{ChainLimits, CodecError, Millis};
 use chancery_runtime::{DropReason, ModuleError};
 use serde::de::DeserializeOwned;
 
-use crate::handle::SubmitError;
+use crate::intake::SubmitError;
 use crate::pool::PoolError;
 
 /// A refusal or a failure, on its way to whoever asked.

@@ -8,12 +8,11 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use chancery_client::Client;
 use chancery_client::api::TransactionState;
-use chancery_consensus::Overview;
+use chancery_consensus::{Context, Overview};
 use chancery_genesis::{Genesis, GenesisAccount, MemberCard};
 use chancery_ledger::checkpoint::{CheckpointCertificate, Cosignature};
 use chancery_ledger::policy::Policy;
 use chancery_ledger::proof::Bundle;
-use chancery_ledger::state_tree::{StateTree, key_hash, value_hash};
 use chancery_ledger::transaction::SignedTransaction;
 use chancery_ledger::{
     Batch, Call, ChainId, ChainLimits, ContractId, Fuel, Height, Millis, Role, SecretKey,
@@ -27,14 +26,15 @@ use tokio::net::TcpStream;
 use tokio::sync::{mpsc, watch};
 
 use super::Server;
-use crate::catch_up::Session;
+use crate::assemble::genesis_block;
 use crate::config::{ApiConfig, PoolConfig};
 use crate::executor::Executor;
 use crate::handle::{Clock, NodeHandle, Progress};
+use crate::intake::Intake;
 use crate::metrics::Metrics;
 use crate::network::{InboxReceivers, Inboxes, Network, NetworkConfig};
 use crate::pool::Pool;
-use crate::store::{GenesisBlock, Store};
+use crate::store::Store;
 use crate::threads::Input;
 
 /// A ledger with its API; kept alive as long as this is.
@@ -96,14 +96,7 @@ impl Ledger {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let path = directory.path().join("ledger.redb");
         let (chain, validators) = (genesis.chain_id(), genesis.validators().clone());
-        let state = genesis.initial_state();
-        let leaves: BTreeMap<_, _> = state
-            .iter()
-            .map(|(key, value)| (key_hash(key), value_hash(value)))
-            .collect();
-        let tree = StateTree::build(leaves);
-        let header = genesis.genesis_block(tree.root(), tree.count());
-        Store::create(&path, &GenesisBlock { header, state }).expect("a new store");
+        Store::create(&path, &genesis_block(&genesis)).expect("a new store");
         let store = Arc::new(Store::open(&path, chain).expect("opens"));
         let runtime = Arc::new(Runtime::new(genesis.limits().clone()).expect("an engine"));
         let executor = Executor::new(
@@ -125,6 +118,18 @@ impl Ledger {
             votes_frame_bytes_max: 65_536,
             bulk_frame_bytes_max: 1_048_576,
         };
+        let pool = Arc::new(Pool::new(PoolConfig::default().limits()));
+        let intake = Intake {
+            context: Context {
+                chain,
+                validators: validators.clone(),
+            },
+            limits: genesis.limits().clone(),
+            runtime: Arc::clone(&runtime),
+            store: Arc::clone(&store),
+            pool: Arc::clone(&pool),
+            catch_up: Arc::default(),
+        };
         let node = Arc::new(NodeHandle {
             genesis_toml: genesis.to_toml(),
             genesis: Arc::new(genesis),
@@ -134,14 +139,14 @@ impl Ledger {
             log_key: key(3),
             store,
             runtime,
-            pool: Arc::new(Pool::new(PoolConfig::default().limits())),
+            pool,
             network: Arc::new(Network::start(network, inboxes).expect("a network of one")),
             progress: progress_out,
             overview: overview_out,
             metrics: Arc::new(Metrics::new()),
             clock: Clock::start(),
             inputs,
-            catch_up: Session::default(),
+            intake,
         });
         let server = Server::start(Arc::clone(&node), config)
             .await

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::PathBuf;
+use std::sync::OnceLock;
 
 use chancery_ledger::ChainId;
 
@@ -91,6 +92,14 @@ impl StoreError {
     }
 }
 
+static END: OnceLock<fn(&dyn std::error::Error) -> !> = OnceLock::new();
+
+/// From now on [`storage_failed`] calls `end` first, which may unwind: for a process that several
+/// validators live in, of which one is to end. The first call counts.
+pub fn end_by_unwinding(end: fn(&dyn std::error::Error) -> !) {
+    END.get_or_init(|| end);
+}
+
 /// The exit code of a process that its disk failed (`EX_IOERR` of sysexits).
 pub const STORAGE_FAILED_EXIT_CODE: i32 = 74;
 
@@ -101,6 +110,9 @@ pub const STORAGE_FAILED_EXIT_CODE: i32 = 74;
 /// ATC 2020), and a validator that goes on reading what it cannot read would vote for a state of
 /// its own. Look at the disk before starting the node again.
 pub fn storage_failed(error: &dyn std::error::Error) -> ! {
+    if let Some(end) = END.get() {
+        end(error);
+    }
     tracing::error!(%error, "the storage failed; this process ends");
     std::process::exit(STORAGE_FAILED_EXIT_CODE)
 }

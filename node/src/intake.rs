@@ -1,0 +1,153 @@
+//! What comes in, judged: frames of peers become verified events, work for the executor, or
+//! answers; transactions are admitted to the pool. No clock, no channel, no socket: whoever calls
+//! moves what comes of it.
+
+use std::sync::Arc;
+
+use chancery_consensus::{Body, Context, Event, SignedMessage, VerifiedMessage};
+use chancery_ledger::checkpoint::CheckpointCertificate;
+use chancery_ledger::transaction::SignedTransaction;
+use chancery_ledger::{ChainLimits, Height, Millis, ValidatorIndex, Verified};
+use chancery_runtime::{DropReason, Runtime};
+
+use crate::catch_up::{self, Session};
+use crate::pool::{Origin, Pool, PoolError};
+use crate::store::Store;
+use crate::wire::BulkMessage;
+use crate::worker::Work;
+
+/// Why a transaction was not taken.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SubmitError {
+    /// The newest executed state would not admit it.
+    #[error(transparent)]
+    NotAdmissible(#[from] DropReason),
+    /// It cannot wait here.
+    #[error(transparent)]
+    Pool(#[from] PoolError),
+}
+
+/// What a frame of the bulk lane leads to.
+#[derive(Debug)]
+pub enum Judged {
+    /// For the validator.
+    Event(Event),
+    /// For the executor.
+    Work(Work),
+    /// Back to the one it came from.
+    Answer(BulkMessage),
+    /// It brought a transaction that waits in the pool now: the validator is to be woken.
+    Pooled,
+    /// Nothing: it is known, nobody asked for it, or there is no answer.
+    Nothing,
+}
+
+/// What it takes to judge.
+#[derive(Debug, Clone)]
+pub struct Intake {
+    /// What messages are verified against.
+    pub context: Context,
+    /// The chain-wide limits.
+    pub limits: ChainLimits,
+    /// Decides what may be admitted.
+    pub runtime: Arc<Runtime>,
+    /// The newest state.
+    pub store: Arc<Store>,
+    /// Where transactions wait.
+    pub pool: Arc<Pool>,
+    /// Whose blocks are wanted.
+    pub catch_up: Arc<Session>,
+}
+
+impl Intake {
+    /// Judges a frame of the votes lane. `final_height` is the newest one that is certified here.
+    ///
+    /// # Errors
+    /// Why it is refused.
+    pub fn vote(
+        &self,
+        final_height: Height,
+        from: ValidatorIndex,
+        frame: &[u8],
+    ) -> Result<VerifiedMessage, String> {
+        let message = SignedMessage::decode(frame).map_err(|e| e.to_string())?;
+        // Votes may be passed on; a status is only worth something fresh, from its author.
+        if matches!(message.body, Body::Status(_)) && message.from != from {
+            return Err(format!("a status of validator {}", message.from));
+        }
+        // Refused before it costs a quorum of signature checks.
+        if let Body::Certificate(certificate) = &message.body
+            && certificate.statement.height <= final_height
+        {
+            return Err("a certificate of what is final here".to_owned());
+        }
+        message.verify(&self.context).map_err(|e| e.to_string())
+    }
+
+    /// Judges a frame of the bulk lane at monotonic time `now`. `newest` is the newest
+    /// certificate, which the store gets only with a later block.
+    ///
+    /// # Errors
+    /// Why it is refused.
+    pub fn bulk(
+        &self,
+        now: Millis,
+        newest: Option<&CheckpointCertificate>,
+        from: ValidatorIndex,
+        frame: &[u8],
+    ) -> Result<Judged, String> {
+        let message = BulkMessage::from_frame(frame, &self.limits).map_err(|e| e.to_string())?;
+        Ok(match message {
+            BulkMessage::Batch(batch) => {
+                let verified = batch.verify(self.context.chain, &self.limits);
+                let batch = verified.map_err(|e| e.to_string())?;
+                Judged::Event(Event::Batch(Arc::new(batch)))
+            }
+            BulkMessage::Transaction(signed) => self.relayed(now, signed)?,
+            BulkMessage::BlocksRequest { after, through } => catch_up::serve(
+                &self.store.read(),
+                newest.cloned(),
+                &self.limits,
+                after,
+                through,
+            )
+            .map_or(Judged::Nothing, |range| {
+                Judged::Answer(BulkMessage::Blocks(range))
+            }),
+            // Only of the one who was asked.
+            BulkMessage::Blocks(range) if self.catch_up.accepts_answer(from) => {
+                Judged::Work(Work::CatchUp { from, range })
+            }
+            BulkMessage::Blocks(_) => Judged::Nothing,
+        })
+    }
+
+    fn relayed(&self, now: Millis, signed: SignedTransaction) -> Result<Judged, String> {
+        if self.pool.contains(&signed.id()) {
+            return Ok(Judged::Nothing);
+        }
+        let verified = signed
+            .verify(self.context.chain, &self.limits)
+            .map_err(|e| e.to_string())?;
+        self.take(now, Origin::Peer, verified)
+            .map_err(|e| e.to_string())?;
+        Ok(Judged::Pooled)
+    }
+
+    /// Takes a transaction into the pool if the newest state would admit it; `now` is monotonic.
+    ///
+    /// # Errors
+    /// Why it was not taken; nothing of it is kept then.
+    pub fn take(
+        &self,
+        now: Millis,
+        origin: Origin,
+        signed: Verified<SignedTransaction>,
+    ) -> Result<(), SubmitError> {
+        let snapshot = self.store.read();
+        let block_time = snapshot.tip().header.time;
+        self.runtime.admissible(&snapshot, block_time, &signed)?;
+        self.pool.insert(now, origin, signed)?;
+        Ok(())
+    }
+}
