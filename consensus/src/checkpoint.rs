@@ -4,7 +4,7 @@
 use chancery_ledger::checkpoint::{CheckpointCertificate, CheckpointStatement, Cosignature};
 use chancery_ledger::{Height, Millis, Signature, Slot, ValidatorIndex};
 
-use crate::event::{Action, Divergence, Record};
+use crate::event::{Action, Divergence, Halted, Record};
 use crate::message::SignedMessage;
 use crate::overview::Refusal;
 use crate::replica::Replica;
@@ -227,12 +227,12 @@ impl Replica {
         if own.height != certified.height || own == certified || self.halted.is_some() {
             return;
         }
-        let divergence = Divergence {
+        let halted = Halted::Diverged(Divergence {
             own: own.clone(),
             certificate: certificate.clone(),
-        };
-        self.halted = Some(divergence.clone());
-        out.push(Action::Halt(divergence));
+        });
+        self.halted = Some(halted.clone());
+        out.push(Action::Halt(halted));
     }
 
     /// Asks for certified blocks that votes will not bring, or have not brought for a while: R16.

@@ -10,11 +10,12 @@ use std::sync::Arc;
 use chancery_ledger::checkpoint::{CheckpointCertificate, CheckpointStatement};
 use chancery_ledger::{
     Batch, ChainId, ChainLimits, CodecError, Millis, Slot, ValidatorIndex, ValidatorSet, Verified,
-    decode_canonical,
+    View, decode_canonical,
 };
 use parity_scale_codec::{Decode, DecodeWithMemTracking, Encode};
 
-use crate::message::{PreparedCertificate, SignedMessage};
+use crate::evidence::Evidence;
+use crate::message::{PreparedCertificate, SignedMessage, message_bytes_max};
 use crate::verify::{Context, VerifiedMessage};
 
 /// The two times that a replica is told.
@@ -47,6 +48,11 @@ pub struct Config {
     pub catch_up_interval: Millis,
     /// How many batches are kept that no proposal names yet.
     pub loose_batches_max: usize,
+    /// How long a view may bring nothing that is waited for before it is left. Doubled for each
+    /// view change since the last progress.
+    pub view_timeout: Millis,
+    /// What that grows to at most.
+    pub view_timeout_max: Millis,
 }
 
 impl Config {
@@ -67,6 +73,8 @@ impl Config {
             catch_up_after: Millis(2_000),
             catch_up_interval: Millis(5_000),
             loose_batches_max: 32,
+            view_timeout: Millis(1_000),
+            view_timeout_max: Millis(32_000),
         }
     }
 
@@ -76,6 +84,7 @@ impl Config {
         Context {
             chain: self.chain,
             validators: self.validators.clone(),
+            window_slots: self.limits.window_slots,
         }
     }
 }
@@ -89,13 +98,37 @@ pub struct Recovered {
     pub executed: CheckpointStatement,
     /// The newest checkpoint certificate that is durable.
     pub stable: Option<CheckpointCertificate>,
+    /// A number for this run: random, not 0.
+    pub incarnation: u64,
+    /// Whether there was no vote log where one must have been: what was promised is forgotten.
+    pub vote_log_missing: bool,
+}
+
+/// What the node waits for the primary to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Demand {
+    /// Nothing.
+    Nothing,
+    /// Transactions wait here that the newest executed state would admit.
+    Waiting,
+    /// Blocks come, but the primary does not do what it should.
+    Neglected(Neglect),
+}
+
+/// What a primary does that orders something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Neglect {
+    /// Leaves out transactions that it has and that could be executed.
+    Censored,
+    /// Orders far less than others in its place did.
+    Slow,
 }
 
 /// What happens to a replica.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
-    /// Time passes. Expected every 50 ms or so.
-    Tick,
+    /// Time passes. Expected every 50 ms or so, with what is waited for.
+    Tick(Demand),
     /// A message came, from whomever.
     Message(VerifiedMessage),
     /// A whole batch came, from whomever.
@@ -164,9 +197,28 @@ pub enum Action {
         /// What they can be checked against.
         certificate: CheckpointCertificate,
     },
-    /// A quorum certifies another ledger than the one executed here: stop, keep the evidence. The
-    /// replica answers nothing from now on.
-    Halt(Divergence),
+    /// Somebody signed two things of which it may sign one: keep it, show it. Once for each
+    /// validator and place, while the process lives.
+    Evidence(Box<Evidence>),
+    /// Stop, keep the reason. The replica answers nothing from now on.
+    Halt(Halted),
+}
+
+/// Why a replica stopped for good.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Halted {
+    /// A quorum certifies another ledger than the one executed here.
+    Diverged(Divergence),
+    /// Another process votes with this validator's key.
+    KeyUsedTwice {
+        /// Another incarnation that enough others have heard of, again and again.
+        incarnation: u64,
+    },
+    /// This validator signed something that its vote log does not have.
+    Forgot {
+        /// What.
+        message: Box<SignedMessage>,
+    },
 }
 
 /// Proof that this validator executed something else than a quorum did.
@@ -192,23 +244,67 @@ pub enum Record {
     Vote(SignedMessage),
     /// What entitles it to its COMMIT.
     Prepared(PreparedCertificate),
-    /// What allows it to vote further ahead than a window above what it has executed.
+    /// Its low water mark, which allows it to vote further ahead than a window above what it has
+    /// executed.
     Certificate(CheckpointCertificate),
+    /// Its newest VIEW-CHANGE: it votes in no view below.
+    ViewChange(SignedMessage),
+    /// The NEW-VIEW of the view it votes in; in its own one are its PRE-PREPAREs.
+    NewView(SignedMessage),
+    /// The newest checkpoint that is certified and executed here.
+    Final(CheckpointCertificate),
+    /// It has forgotten what it promised, and votes again only where that cannot hurt.
+    Quarantine {
+        /// Once its low water mark is above this slot,
+        slots_through: Slot,
+        /// and in views from this one on.
+        view_least: View,
+    },
+}
+
+/// The kinds of records of which only the newest one is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum SingleRecord {
+    /// [`Record::Certificate`]
+    Certificate,
+    /// [`Record::ViewChange`]
+    ViewChange,
+    /// [`Record::NewView`]
+    NewView,
+    /// [`Record::Final`]
+    Final,
+    /// [`Record::Quarantine`]
+    Quarantine,
 }
 
 impl Record {
-    /// The slot it is about: [`Action::Truncate`] goes by it.
+    /// The slot it is about, which [`Action::Truncate`] goes by; none if it is not about one. Of
+    /// those, the newest of its kind is kept.
     #[must_use]
-    pub fn slot(&self) -> Slot {
+    pub fn slot(&self) -> Option<Slot> {
         match self {
-            Self::Batch { slot, .. } => *slot,
-            // Only votes are put into records; anything else would be kept for ever.
-            Self::Vote(message) => message
-                .body
-                .vote()
-                .map_or(Slot(u64::MAX), |(_, ballot)| ballot.slot),
-            Self::Prepared(certificate) => certificate.ballot.slot,
-            Self::Certificate(certificate) => certificate.statement.height.into(),
+            Self::Batch { slot, .. } => Some(*slot),
+            // Only votes are put into such records.
+            Self::Vote(message) => message.body.vote().map(|(_, ballot)| ballot.slot),
+            Self::Prepared(certificate) => Some(certificate.ballot.slot),
+            Self::Certificate(_)
+            | Self::ViewChange(_)
+            | Self::NewView(_)
+            | Self::Final(_)
+            | Self::Quarantine { .. } => None,
+        }
+    }
+
+    /// Its kind, if only the newest record of that kind is kept: the one written last.
+    #[must_use]
+    pub fn single(&self) -> Option<SingleRecord> {
+        match self {
+            Self::Batch { .. } | Self::Vote(_) | Self::Prepared(_) => None,
+            Self::Certificate(_) => Some(SingleRecord::Certificate),
+            Self::ViewChange(_) => Some(SingleRecord::ViewChange),
+            Self::NewView(_) => Some(SingleRecord::NewView),
+            Self::Final(_) => Some(SingleRecord::Final),
+            Self::Quarantine { .. } => Some(SingleRecord::Quarantine),
         }
     }
 
@@ -217,9 +313,14 @@ impl Record {
     /// # Errors
     /// If they are not the canonical encoding of a record.
     pub fn decode(bytes: &[u8], limits: &ChainLimits) -> Result<Self, CodecError> {
-        // The largest record is a batch with its slot and index.
-        let len_max = (limits.batch_bytes_max as usize).saturating_add(64);
-        decode_canonical(bytes, len_max.max(crate::message::MESSAGE_BYTES_MAX))
+        // The largest record is a batch with its slot and index, or a NEW-VIEW.
+        let batch = (limits.batch_bytes_max as usize).saturating_add(64);
+        let new_view = message_bytes_max(
+            chancery_ledger::validators::VALIDATORS_MAX,
+            limits.window_slots,
+        )
+        .saturating_add(1);
+        decode_canonical(bytes, batch.max(new_view))
     }
 }
 
@@ -232,7 +333,4 @@ pub enum Wish {
     IfFull,
     /// Yes, whatever waits: nothing is in flight, or a slot was just ordered.
     Now,
-    /// Yes, even an empty one and at once: an older proposal missed its time and is accepted only
-    /// together with a new one.
-    EvenEmpty,
 }

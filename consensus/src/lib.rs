@@ -92,6 +92,7 @@
 mod batches;
 mod checkpoint;
 mod event;
+mod evidence;
 mod message;
 mod normal;
 mod overview;
@@ -104,12 +105,20 @@ mod tally;
 mod timing;
 mod verify;
 
-pub use event::{Action, Config, Divergence, Event, Now, Record, Recovered, Wish};
-pub use message::{
-    Ballot, Body, MESSAGE_BYTES_MAX, PreparedCertificate, STATUS_SLOTS_MAX, SignedMessage,
-    SlotStatus, Status, VoteKind, VoteSignature,
+pub use event::{
+    Action, Config, Demand, Divergence, Event, Halted, Neglect, Now, Record, Recovered,
+    SingleRecord, Wish,
 };
-pub use overview::{Overview, PeerOverview, PeerStatus, Phase, Refusal, SlotOverview};
+pub use evidence::{Evidence, EvidenceError, Guilt, Place};
+pub use message::{
+    Ballot, Body, CarriedProposal, Heard, NewView, PreparedCertificate, STATUS_SLOTS_MAX,
+    SignedMessage, SignedViewChange, SlotStatus, Status, ViewChange, VoteKind, VoteSignature,
+    message_bytes_max,
+};
+pub use overview::{
+    Awaited, Cause, Leaving, Mode, Overview, PeerOverview, PeerStatus, Phase, Refusal,
+    SlotOverview, Timer,
+};
 pub use replica::Replica;
 pub use restore::RestoreError;
 pub use verify::{Context, MessageError, PreparedError, VerifiedMessage};

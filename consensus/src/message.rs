@@ -16,11 +16,35 @@ use chancery_ledger::{
 };
 use parity_scale_codec::{Decode, DecodeWithMemTracking, Encode};
 
-/// An encoded message is never longer; the largest is a STATUS with [`STATUS_SLOTS_MAX`] slots.
-pub const MESSAGE_BYTES_MAX: usize = 65_536;
+/// A STATUS never lists more slots: three windows of the largest size, and some to spare.
+pub const STATUS_SLOTS_MAX: usize = 512;
 
-/// A STATUS never lists more slots.
-pub const STATUS_SLOTS_MAX: usize = 2_048;
+/// No message about a ledger with so many validators and such a window is longer, in bytes. The
+/// largest is a NEW-VIEW: a quorum of VIEW-CHANGEs, each with a checkpoint certificate and a
+/// prepared certificate for every slot of the window.
+#[must_use]
+pub fn message_bytes_max(validators: usize, window_slots: u32) -> usize {
+    // Indices, numbers, digests and lengths that stand around signatures, rounded up.
+    const AROUND: usize = 192;
+    const SIGNED_BY: usize = 66;
+    let window = window_slots as usize;
+    let of_signatures = |count: usize| SIGNED_BY.saturating_mul(count).saturating_add(AROUND);
+    let quorum = quorum_of(validators);
+    let view_change = of_signatures(quorum)
+        .saturating_mul(window)
+        .saturating_add(of_signatures(validators));
+    let proposals = AROUND.saturating_mul(window);
+    view_change
+        .saturating_mul(quorum)
+        .saturating_add(proposals)
+        .max(65_536)
+}
+
+/// As [`chancery_ledger::ValidatorSet::quorum`] has it.
+fn quorum_of(validators: usize) -> usize {
+    let faulty = validators.saturating_sub(1) / 3;
+    validators.saturating_add(faulty).saturating_add(2) / 2
+}
 
 /// What the three ordering messages say: in this view, this batch is in this slot.
 #[derive(
@@ -66,14 +90,76 @@ pub struct SlotStatus {
 /// What a validator has, so that others send what it lacks. Slots that are not listed are empty.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking)]
 pub struct Status {
-    /// The sender's view.
+    /// The sender's view: the active one, or the one it wants to get to.
     pub view: View,
+    /// Whether `view` is not active yet: its NEW-VIEW is lacking.
+    pub changing: bool,
     /// The newest height that it holds a checkpoint certificate of; 0 for genesis.
     pub stable: Height,
     /// The newest height that it has executed.
     pub executed: Height,
+    /// Of this run of the sender: random, not 0, another one after each start.
+    pub incarnation: u64,
+    /// What it heard of each validator, itself included, in the order of the set.
+    pub heard: Vec<Heard>,
     /// In increasing order.
     pub slots: Vec<SlotStatus>,
+}
+
+/// What a validator heard of another one. By it, one who lost its memory learns that it did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Encode, Decode, DecodeWithMemTracking)]
+pub struct Heard {
+    /// Of its newest STATUS; 0 if there was none.
+    pub incarnation: u64,
+    /// The highest slot that it was seen to vote in.
+    pub voted: Slot,
+    /// The highest view that it was seen to sign a VIEW-CHANGE or NEW-VIEW for.
+    pub left: View,
+}
+
+/// The wish to leave all views below one, with all that the sender knows to be prepared.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking)]
+pub struct ViewChange {
+    /// The view that the sender wants to get to. From now on it votes in none below.
+    pub view: View,
+    /// Its low water mark; none if that is genesis.
+    pub stable: Option<CheckpointCertificate>,
+    /// For each slot above it, its prepared certificate of the highest view, if it has one: slots
+    /// strictly increasing and within the window above the low water mark, views below `view`.
+    pub prepared: Vec<PreparedCertificate>,
+}
+
+/// Somebody's VIEW-CHANGE inside a NEW-VIEW.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking)]
+pub struct SignedViewChange {
+    /// Whose.
+    pub from: ValidatorIndex,
+    /// What was said.
+    pub view_change: ViewChange,
+    /// That of the message with this body.
+    pub signature: Signature,
+}
+
+/// A PRE-PREPARE inside a NEW-VIEW: the new primary proposes what the view change selected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking)]
+pub struct CarriedProposal {
+    /// The slot.
+    pub slot: Slot,
+    /// What was selected for it.
+    pub digest: BatchDigest,
+    /// The new primary's, of the PRE-PREPARE with this slot and digest in the new view.
+    pub signature: Signature,
+}
+
+/// A view begins: the VIEW-CHANGEs of a quorum, and what follows from them.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking)]
+pub struct NewView {
+    /// The view.
+    pub view: View,
+    /// Exactly a quorum, in the order of their senders, all for `view`.
+    pub view_changes: Vec<SignedViewChange>,
+    /// What follows from them, in the order of slots, without a gap.
+    pub proposals: Vec<CarriedProposal>,
 }
 
 /// The content of a message.
@@ -91,6 +177,10 @@ pub enum Body {
     Status(Status),
     /// A stable checkpoint, for one who is behind.
     Certificate(CheckpointCertificate),
+    /// The sender leaves all views below one.
+    ViewChange(ViewChange),
+    /// The primary of a view begins it.
+    NewView(NewView),
 }
 
 impl Body {
@@ -104,6 +194,8 @@ impl Body {
             Self::Checkpoint(_) => "checkpoint",
             Self::Status(_) => "status",
             Self::Certificate(_) => "certificate",
+            Self::ViewChange(_) => "view-change",
+            Self::NewView(_) => "new-view",
         }
     }
 
@@ -127,6 +219,8 @@ impl Body {
             Self::Checkpoint(statement) => return statement.cosigned_bytes(),
             Self::Status(status) => status.encode_to(&mut bytes),
             Self::Certificate(certificate) => certificate.encode_to(&mut bytes),
+            Self::ViewChange(view_change) => view_change.encode_to(&mut bytes),
+            Self::NewView(new_view) => new_view.encode_to(&mut bytes),
         }
         bytes
     }
@@ -148,7 +242,11 @@ impl Body {
             Self::PrePrepare(ballot) => Some((VoteKind::PrePrepare, *ballot)),
             Self::Prepare(ballot) => Some((VoteKind::Prepare, *ballot)),
             Self::Commit(ballot) => Some((VoteKind::Commit, *ballot)),
-            Self::Checkpoint(_) | Self::Status(_) | Self::Certificate(_) => None,
+            Self::Checkpoint(_)
+            | Self::Status(_)
+            | Self::Certificate(_)
+            | Self::ViewChange(_)
+            | Self::NewView(_) => None,
         }
     }
 }
@@ -169,12 +267,12 @@ pub struct SignedMessage {
 }
 
 impl SignedMessage {
-    /// Decodes bytes from outside.
+    /// Decodes bytes from outside; `bytes_max` is of [`message_bytes_max`].
     ///
     /// # Errors
     /// If they are too long or not the canonical encoding of a message.
-    pub fn decode(bytes: &[u8]) -> Result<Self, CodecError> {
-        decode_canonical(bytes, MESSAGE_BYTES_MAX)
+    pub fn decode(bytes: &[u8], bytes_max: usize) -> Result<Self, CodecError> {
+        decode_canonical(bytes, bytes_max)
     }
 }
 

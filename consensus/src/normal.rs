@@ -13,7 +13,7 @@ use crate::overview::Refusal;
 use crate::replica::Replica;
 use crate::slot::{Proposal, Round, SlotLog};
 use crate::tally::Tally;
-use crate::timing::{Timeliness, is_late, judge};
+use crate::timing::{Timeliness, judge};
 
 impl Replica {
     /// Whether a batch is wanted to be proposed (R2).
@@ -27,14 +27,7 @@ impl Replica {
         if !self.votes_in(next) {
             return Wish::None;
         }
-        if self.needs_companion() {
-            return Wish::EvenEmpty;
-        }
-        // The window's last slot is kept for a companion, where there are slots to spare.
-        let last_is_kept = self.window() >= 4 && !self.votes_in(next.next());
-        if last_is_kept {
-            Wish::None
-        } else if next == self.delivered.next() || self.freed {
+        if next == self.delivered.next() || self.freed {
             Wish::Now
         } else {
             Wish::IfFull
@@ -43,20 +36,6 @@ impl Replica {
 
     fn next_proposal(&self) -> Slot {
         self.proposed.max(self.delivered).max(self.low()).next()
-    }
-
-    /// Whether what this primary proposed last is late by now, though a quorum is there (R5).
-    fn needs_companion(&self) -> bool {
-        let in_flight = self.proposed > self.delivered;
-        let late = self.slots.get(&self.proposed).is_some_and(|log| {
-            log.committed.is_none()
-                && log
-                    .round
-                    .accepted
-                    .and_then(|digest| self.batches.get(&digest))
-                    .is_some_and(|held| is_late(held.batch(), self.now.clock, self.drift_max()))
-        });
-        in_flight && late && self.heard_lately().saturating_add(1) >= self.quorum()
     }
 
     fn drift_max(&self) -> Millis {

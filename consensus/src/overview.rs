@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use chancery_ledger::{BatchDigest, Height, Millis, Slot, ValidatorIndex, View};
 
-use crate::event::Divergence;
+use crate::event::{Halted, Neglect};
 use crate::replica::Replica;
 use crate::tally::{Tally, bit};
 
@@ -68,6 +68,76 @@ pub struct PeerStatus {
     pub executed: Height,
 }
 
+/// What a replica does now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Mode {
+    /// It votes in the view.
+    Active,
+    /// It waits for the view to begin, and votes in none.
+    Changing,
+    /// Since its start: it signs nothing new until others have confirmed that its memory is whole.
+    Probation {
+        /// Who has.
+        confirmed: Vec<ValidatorIndex>,
+        /// How many it takes.
+        needed: usize,
+    },
+    /// It has forgotten what it promised, and is silent.
+    Quarantine {
+        /// Who has said how far its votes went.
+        answered: Vec<ValidatorIndex>,
+        /// How many it takes.
+        needed: usize,
+        /// It ends once the low water mark is above this slot; none while too few have answered.
+        slots_through: Option<Slot>,
+        /// Then it votes in views from this one on.
+        view_least: Option<View>,
+    },
+}
+
+/// Somebody's newest VIEW-CHANGE.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Leaving {
+    /// Whose.
+    pub validator: ValidatorIndex,
+    /// The view it wants to get to.
+    pub view: View,
+}
+
+/// A timer that runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timer {
+    /// What it waits for.
+    pub waits_for: Awaited,
+    /// When it fires, in [`crate::Now::since_start`], if this process is not paused meanwhile. A
+    /// VIEW-CHANGE for the next view follows.
+    pub at: Millis,
+}
+
+/// What a timer waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Awaited {
+    /// That a slot is ordered, or a checkpoint certified.
+    Progress,
+    /// The NEW-VIEW: a quorum wants it.
+    NewView,
+}
+
+/// Why a view is left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Cause {
+    /// Nothing came of what was waited for.
+    NoProgress,
+    /// A quorum wanted the view and its NEW-VIEW did not come.
+    NoNewView,
+    /// More validators than may be faulty wanted a later view.
+    Joined,
+    /// Its primary was seen to lie.
+    Evidence,
+    /// Its primary neglects its duties.
+    Neglect(Neglect),
+}
+
 /// Why a message, batch or event did not count. None of these is an error of this validator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Refusal {
@@ -98,9 +168,11 @@ pub enum Refusal {
 pub struct Overview {
     /// Which validator it is.
     pub own: ValidatorIndex,
-    /// The active view.
+    /// The active view, or the one that this validator wants to get to.
     pub view: View,
-    /// Its primary.
+    /// What it does now.
+    pub mode: Mode,
+    /// The primary of `view`.
     pub primary: ValidatorIndex,
     /// How many validators decide.
     pub quorum: usize,
@@ -117,7 +189,17 @@ pub struct Overview {
     /// Whether certified blocks are being asked for.
     pub catching_up: bool,
     /// Why it stopped, if it did.
-    pub halted: Option<Divergence>,
+    pub halted: Option<Halted>,
+    /// Whose VIEW-CHANGEs for views above the active one are here, and for which.
+    pub view_changes: Vec<Leaving>,
+    /// What happens next if nothing comes; none if nothing is waited for.
+    pub timer: Option<Timer>,
+    /// How many view changes this validator began since it started.
+    pub view_changes_begun: u64,
+    /// Why it began the newest of them.
+    pub left_because: Option<Cause>,
+    /// Contradictions found since it started.
+    pub evidence: u64,
     /// How often what was refused.
     pub refused: BTreeMap<Refusal, u64>,
     /// Batches held in memory.
@@ -156,6 +238,12 @@ impl Replica {
                 .collect(),
             catching_up: low > self.delivered,
             halted: self.halted.clone(),
+            mode: Mode::Active,
+            view_changes: Vec::new(),
+            timer: None,
+            view_changes_begun: 0,
+            left_because: None,
+            evidence: 0,
             refused: self.refused.clone(),
             batches: self.batches.len(),
         }

@@ -3,13 +3,14 @@
 //! [`crate::restore`].
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use chancery_ledger::checkpoint::{CheckpointCertificate, CheckpointStatement};
-use chancery_ledger::{Height, Millis, Slot, ValidatorIndex, ValidatorSet, View};
+use chancery_ledger::{Batch, Height, Millis, Slot, ValidatorIndex, ValidatorSet, Verified, View};
 
 use crate::batches::Batches;
 use crate::checkpoint::Behind;
-use crate::event::{Action, Config, Divergence, Event, Now};
+use crate::event::{Action, Config, Demand, Event, Halted, Now};
 use crate::message::{Body, SignedMessage, VoteKind};
 use crate::overview::Refusal;
 use crate::safety::Safety;
@@ -27,6 +28,10 @@ pub struct Replica {
     pub(crate) now: Now,
     /// The active view.
     pub(crate) view: View,
+    /// Of this run, for STATUS.
+    pub(crate) incarnation: u64,
+    /// What the node waits for.
+    pub(crate) demand: Demand,
     /// The low water mark's certificate; none while genesis is the newest stable height.
     pub(crate) stable: Option<CheckpointCertificate>,
     /// The newest certified height that a restart would find.
@@ -50,7 +55,7 @@ pub struct Replica {
     pub(crate) peers: BTreeMap<ValidatorIndex, Peer>,
     pub(crate) status_at: Millis,
     pub(crate) behind: Option<Behind>,
-    pub(crate) halted: Option<Divergence>,
+    pub(crate) halted: Option<Halted>,
     pub(crate) refused: BTreeMap<Refusal, u64>,
 }
 
@@ -66,7 +71,10 @@ impl Replica {
             clock: now.clock,
         };
         match event {
-            Event::Tick => self.on_tick(&mut out),
+            Event::Tick(demand) => {
+                self.demand = demand;
+                self.on_tick(&mut out);
+            }
             Event::Message(message) => self.on_message(message.into_inner(), &mut out),
             Event::Batch(batch) => self.on_batch(batch, &mut out),
             Event::Propose(batch) => self.on_propose(batch, &mut out),
@@ -80,6 +88,24 @@ impl Replica {
             self.invariants();
         }
         out
+    }
+
+    /// The active view, or the one that this validator wants to get to.
+    #[must_use]
+    pub fn view(&self) -> View {
+        self.view
+    }
+
+    /// The batches of slots that are not executed yet, as far as they are here and as far as known:
+    /// what is in them need not be proposed again.
+    #[must_use]
+    pub fn open_batches(&self) -> Vec<Arc<Verified<Batch>>> {
+        let weak = self.weak();
+        self.slots
+            .range(self.delivered.next()..)
+            .filter_map(|(_, log)| self.batches.get(&log.target(weak)?))
+            .map(|held| Arc::clone(held.batch()))
+            .collect()
     }
 
     fn on_tick(&mut self, out: &mut Vec<Action>) {
@@ -108,6 +134,7 @@ impl Replica {
             Body::Checkpoint(statement) => self.on_checkpoint(from, statement, signature, out),
             Body::Status(status) => self.on_status(from, &status, out),
             Body::Certificate(certificate) => self.on_certificate(certificate, out),
+            Body::ViewChange(_) | Body::NewView(_) => self.refuse(Refusal::OtherView),
         }
     }
 

@@ -8,7 +8,7 @@ use chancery_ledger::checkpoint::{CertificateError, CheckpointCertificate};
 use chancery_ledger::{BatchDigest, ChainId, Height, SecretKey, Slot, ValidatorIndex, View};
 
 use crate::batches::{Batches, HeldBatch};
-use crate::event::{Action, Config, Now, Record, Recovered};
+use crate::event::{Action, Config, Demand, Now, Record, Recovered};
 use crate::message::{Ballot, PreparedCertificate, SignedMessage, VoteKind};
 use crate::replica::Replica;
 use crate::safety::Safety;
@@ -109,6 +109,8 @@ impl Replica {
             records,
             executed,
             stable,
+            incarnation,
+            vote_log_missing: _,
         } = recovered;
         let context = config.context();
         let own = config.own;
@@ -145,6 +147,8 @@ impl Replica {
             safety,
             now,
             view: View(0),
+            incarnation,
+            demand: Demand::Nothing,
             stable,
             durable_low: low.into(),
             final_height,
@@ -172,10 +176,9 @@ impl Replica {
         let first = Slot(low.0.saturating_sub(self.window())).max(low.min(self.delivered));
         let mut batches = BTreeMap::new();
         for record in records {
-            let slot = record.slot();
-            if slot <= first {
+            let Some(slot) = record.slot().filter(|slot| *slot > first) else {
                 continue;
-            }
+            };
             if slot.0.saturating_sub(low.0) > self.window() {
                 return Err(RestoreError::OutsideWindow { slot, low });
             }
@@ -187,7 +190,11 @@ impl Replica {
                 }
                 Record::Vote(message) => self.restore_vote(&message, &batches)?,
                 Record::Prepared(certificate) => self.restore_prepared(certificate)?,
-                Record::Certificate(_) => {}
+                Record::Certificate(_)
+                | Record::ViewChange(_)
+                | Record::NewView(_)
+                | Record::Final(_)
+                | Record::Quarantine { .. } => {}
             }
         }
         Ok(())
@@ -300,8 +307,13 @@ fn newest_certificate(
     records: &[Record],
 ) -> Option<CheckpointCertificate> {
     let logged = records.iter().filter_map(|record| match record {
-        Record::Certificate(certificate) => Some(certificate),
-        Record::Batch { .. } | Record::Vote(_) | Record::Prepared(_) => None,
+        Record::Certificate(certificate) | Record::Final(certificate) => Some(certificate),
+        Record::Batch { .. }
+        | Record::Vote(_)
+        | Record::Prepared(_)
+        | Record::ViewChange(_)
+        | Record::NewView(_)
+        | Record::Quarantine { .. } => None,
     });
     stored
         .iter()

@@ -84,7 +84,13 @@ impl Safety {
         for record in records {
             match record {
                 Record::Vote(message) => safety.restore_vote(message)?,
-                Record::Batch { .. } | Record::Prepared(_) | Record::Certificate(_) => {}
+                Record::Batch { .. }
+                | Record::Prepared(_)
+                | Record::Certificate(_)
+                | Record::ViewChange(_)
+                | Record::NewView(_)
+                | Record::Final(_)
+                | Record::Quarantine { .. } => {}
             }
         }
         Ok(safety)
@@ -233,7 +239,9 @@ impl Safety {
     }
 
     fn sign(&self, body: Body) -> SignedMessage {
-        let Context { chain, validators } = &self.context;
+        let Context {
+            chain, validators, ..
+        } = &self.context;
         let bytes = body.signed_bytes(*chain, validators.epoch());
         self.context.message(self.own, body, self.key.sign(&bytes))
     }
@@ -262,6 +270,7 @@ mod tests {
         let context = Context {
             chain: ChainId([7; 32]),
             validators: ValidatorSet::new(Epoch(0), validators).expect("all differ"),
+            window_slots: 4,
         };
         Safety::new(key(1), ValidatorIndex(0), context, Slot(done), records).expect("own records")
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use chancery_ledger::{Millis, Slot, ValidatorIndex};
 
 use crate::event::Action;
-use crate::message::{Body, STATUS_SLOTS_MAX, SlotStatus, Status, VoteKind};
+use crate::message::{Body, Heard, STATUS_SLOTS_MAX, SlotStatus, Status, VoteKind};
 use crate::overview::{PeerStatus, Refusal};
 use crate::replica::Replica;
 use crate::slot::SlotLog;
@@ -17,8 +17,6 @@ const ANSWER_MESSAGES_MAX: usize = 512;
 /// Batches in one answer, and their bytes: at least one is sent however large it is.
 const ANSWER_BATCHES_MAX: usize = 8;
 const ANSWER_BATCH_BYTES_MAX: usize = 2 << 20;
-/// A validator is there if it was heard within so many status intervals.
-const HEARD_INTERVALS: u64 = 4;
 
 /// What is known of another validator.
 #[derive(Debug, Clone, Copy)]
@@ -88,25 +86,13 @@ impl Replica {
             .collect();
         Status {
             view: self.view,
+            changing: false,
+            incarnation: self.incarnation,
+            heard: vec![Heard::default(); self.validators().count()],
             stable: self.stable_height(),
             executed: self.executed.height,
             slots,
         }
-    }
-
-    /// How many others have sent a STATUS lately.
-    pub(crate) fn heard_lately(&self) -> usize {
-        let span = self
-            .config
-            .status_interval
-            .0
-            .saturating_mul(HEARD_INTERVALS);
-        let now = self.now.since_start;
-        self.peers
-            .values()
-            .filter_map(|peer| peer.heard)
-            .filter(|heard| now.since(heard.at).0 <= span)
-            .count()
     }
 
     /// R18.

@@ -15,6 +15,8 @@ pub struct Context {
     pub chain: ChainId,
     /// Its validators, with the epoch they serve in.
     pub validators: ValidatorSet,
+    /// Slots between its water marks, from genesis.
+    pub window_slots: u32,
 }
 
 /// Why a message is refused. Each is the sender's fault, or that of who passed it on.
@@ -81,6 +83,14 @@ pub enum MessageError {
         /// The first slot with such a bit.
         slot: Slot,
     },
+    /// A STATUS that does not say of each validator what was heard of it.
+    #[error("the status has heard of {count} validators, there are {validators}")]
+    StatusNotOfEverybody {
+        /// Of how many.
+        count: usize,
+        /// How many there are.
+        validators: usize,
+    },
     /// The signature is not the sender's, or not over this message.
     #[error("the signature is not one of validator {from} under this {kind}")]
     WrongSignature {
@@ -144,7 +154,9 @@ impl SignedMessage {
     /// # Errors
     /// The first rule that is broken.
     pub fn verify(self, context: &Context) -> Result<VerifiedMessage, MessageError> {
-        let Context { chain, validators } = context;
+        let Context {
+            chain, validators, ..
+        } = context;
         let from = self.from;
         if self.chain != *chain {
             return Err(MessageError::WrongChain {
@@ -179,7 +191,9 @@ impl SignedMessage {
     }
 
     fn verify_form(&self, context: &Context) -> Result<(), MessageError> {
-        let Context { chain, validators } = context;
+        let Context {
+            chain, validators, ..
+        } = context;
         let from = self.from;
         match &self.body {
             Body::PrePrepare(ballot) => {
@@ -214,6 +228,8 @@ impl SignedMessage {
             }
             Body::Status(status) => verify_status(status, validators.count())?,
             Body::Certificate(certificate) => verify_position(certificate.statement.height.0)?,
+            Body::ViewChange(view_change) => verify_position(view_change.view.0)?,
+            Body::NewView(new_view) => verify_position(new_view.view.0)?,
         }
         Ok(())
     }
@@ -233,6 +249,12 @@ fn verify_status(status: &Status, validators: usize) -> Result<(), MessageError>
     }
     verify_position(status.stable.0)?;
     verify_position(status.executed.0)?;
+    if status.heard.len() != validators {
+        return Err(MessageError::StatusNotOfEverybody {
+            count: status.heard.len(),
+            validators,
+        });
+    }
     let mut before = None;
     for here in &status.slots {
         let slot = here.slot;

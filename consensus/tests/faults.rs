@@ -466,6 +466,9 @@ fn a_damaged_log_is_refused_by_name() {
         view: chancery_ledger::View(0),
         stable: chancery_ledger::Height(0),
         executed: chancery_ledger::Height(0),
+        changing: false,
+        incarnation: 1,
+        heard: vec![chancery_consensus::Heard::default(); 4],
         slots: Vec::new(),
     };
     check_refused(all(of(Body::Status(status))), |error| {

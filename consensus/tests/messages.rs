@@ -7,8 +7,9 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use chancery_consensus::{
-    Ballot, Body, Context, MESSAGE_BYTES_MAX, MessageError, PreparedCertificate, PreparedError,
-    Record, STATUS_SLOTS_MAX, SignedMessage, SlotStatus, Status, VoteKind, VoteSignature,
+    Ballot, Body, Context, Heard, MessageError, PreparedCertificate, PreparedError, Record,
+    STATUS_SLOTS_MAX, SignedMessage, SlotStatus, Status, VoteKind, VoteSignature,
+    message_bytes_max,
 };
 use chancery_ledger::checkpoint::{
     CertificateError, CheckpointCertificate, CheckpointStatement, Cosignature,
@@ -19,6 +20,8 @@ use chancery_ledger::{
 };
 use common::{CHAIN, EPOCH_MS, consensus_key, context, signed, with_bits_flipped};
 use parity_scale_codec::Encode;
+
+const BYTES_MAX: usize = 1 << 20;
 
 fn a_ballot() -> Ballot {
     Ballot {
@@ -45,6 +48,9 @@ fn a_status() -> Status {
         view: View(4),
         stable: Height(7),
         executed: Height(8),
+        changing: false,
+        incarnation: 3,
+        heard: vec![Heard::default(); 4],
         slots: vec![here(9), here(11)],
     }
 }
@@ -140,7 +146,7 @@ fn the_bytes_of_every_kind_are_as_they_were() {
 #[test]
 fn every_kind_survives_its_encoding_and_verifies() {
     for message in messages() {
-        let decoded = SignedMessage::decode(&message.encode()).expect("canonical");
+        let decoded = SignedMessage::decode(&message.encode(), BYTES_MAX).expect("canonical");
         assert_eq!(decoded, message);
         let verified = decoded.verify(&context(4)).expect("signed by its sender");
         assert_eq!(verified.message(), &message);
@@ -169,7 +175,7 @@ fn the_prefixes_of_signed_bytes_all_differ() {
 // Bytes
 
 fn check_malformed(bytes: &[u8], expected: &str) {
-    let error = SignedMessage::decode(bytes).expect_err("it is refused");
+    let error = SignedMessage::decode(bytes, BYTES_MAX).expect_err("it is refused");
     let name = match error {
         CodecError::TooLong { .. } => "too long",
         CodecError::Malformed { .. } => "malformed",
@@ -182,7 +188,7 @@ fn check_malformed(bytes: &[u8], expected: &str) {
 #[test]
 fn bytes_that_are_no_message_are_refused() {
     check_malformed(&[], "malformed");
-    check_malformed(&vec![0; MESSAGE_BYTES_MAX + 1], "too long");
+    check_malformed(&vec![0; BYTES_MAX + 1], "too long");
     for message in messages() {
         let bytes = message.encode();
         for length in 0..bytes.len() {
@@ -193,7 +199,7 @@ fn bytes_that_are_no_message_are_refused() {
         check_malformed(&longer, "trailing bytes");
         let mut unknown = bytes;
         // Behind chain, epoch and sender stands the kind.
-        unknown[32 + 4 + 2] = 6;
+        unknown[32 + 4 + 2] = 8;
         check_malformed(&unknown, "malformed");
     }
     // A STATUS with a length in more bytes than it needs, or of 2^30 slots.
@@ -220,10 +226,12 @@ fn the_longest_status_fits() {
     let slots_max = u64::try_from(STATUS_SLOTS_MAX).expect("small");
     let status = Status {
         slots: (1..=slots_max).map(here).collect(),
+        heard: vec![Heard::default(); 31],
         ..a_status()
     };
     let bytes = signed(30, Body::Status(status)).encode();
-    let message = SignedMessage::decode(&bytes).expect("short enough");
+    let bytes_max = message_bytes_max(31, 1);
+    let message = SignedMessage::decode(&bytes, bytes_max).expect("short enough");
     message.verify(&context(31)).expect("well-formed");
 }
 
@@ -246,6 +254,7 @@ fn name(error: &MessageError) -> &'static str {
         MessageError::StatusTooLong { .. } => "status too long",
         MessageError::StatusNotSorted { .. } => "status not sorted",
         MessageError::StatusUnknownValidator { .. } => "status unknown validator",
+        MessageError::StatusNotOfEverybody { .. } => "status not of everybody",
         MessageError::WrongSignature { .. } => "wrong signature",
         MessageError::Certificate(_) => "certificate",
     }
@@ -344,6 +353,19 @@ fn every_way_of_being_wrong_has_its_own_refusal() {
         },
     );
     check(
+        signed(
+            1,
+            Body::Status(Status {
+                heard: vec![Heard::default(); 3],
+                ..a_status()
+            }),
+        ),
+        MessageError::StatusNotOfEverybody {
+            count: 3,
+            validators: 4,
+        },
+    );
+    check(
         slots(|slots| slots.reverse()),
         MessageError::StatusNotSorted { slot: Slot(9) },
     );
@@ -386,9 +408,9 @@ fn every_way_of_being_wrong_has_its_own_refusal() {
         signed_unchecked_position(),
         MessageError::PositionOutOfRange,
     );
-    let codec = MessageError::from(SignedMessage::decode(&[]).expect_err("empty"));
+    let codec = MessageError::from(SignedMessage::decode(&[], BYTES_MAX).expect_err("empty"));
     walked.insert(name(&codec));
-    assert_eq!(walked.len(), 12, "{walked:?}");
+    assert_eq!(walked.len(), 13, "{walked:?}");
 }
 
 fn signed_unchecked_position() -> SignedMessage {

@@ -2,7 +2,7 @@
 
 mod common;
 
-use chancery_consensus::{Ballot, Body, SlotStatus, Status};
+use chancery_consensus::{Ballot, Body, Heard, SlotStatus, Status};
 use chancery_ledger::checkpoint::{CheckpointCertificate, CheckpointStatement};
 use chancery_ledger::{BatchDigest, Hash, Height, Millis, Slot, View};
 use common::{CHAIN, Cluster, EPOCH_MS, Random, World, batch_at, signed};
@@ -77,6 +77,9 @@ fn body(
                 view: view(random),
                 stable: Height(number(random, near)),
                 executed: Height(number(random, near)),
+                changing: random.chance(50),
+                incarnation: random.next(),
+                heard: vec![Heard::default(); 4],
                 slots,
             })
         }

@@ -182,7 +182,7 @@ fn every_refusal_names_what_it_refuses() {
         (
             "window_slots = 16",
             "window_slots = 0",
-            &["window_slots = 0", "between 1 and 1024"],
+            &["window_slots = 0", "between 1 and 128"],
         ),
         (
             "protocol_version = 1",

@@ -87,10 +87,15 @@ pub fn genesis_block(genesis: &Genesis) -> GenesisBlock {
     GenesisBlock { header, state }
 }
 
-/// Puts a validator together; reads the whole state once.
+/// Puts a validator together; reads the whole state once. `incarnation` is a number for this run:
+/// random, not 0.
 ///
 /// # Errors
 /// If vote log and ledger do not fit together, or the vote log cannot be written.
+#[expect(
+    clippy::too_many_arguments,
+    reason = "the parts, each of another type; there is one caller"
+)]
 pub fn assemble(
     config: Config,
     key: SecretKey,
@@ -98,6 +103,7 @@ pub fn assemble(
     store: Arc<Store>,
     runtime: Arc<Runtime>,
     pool: Arc<Pool>,
+    incarnation: u64,
     now: Now,
 ) -> Result<Parts, AssembleError> {
     let context = config.context();
@@ -113,6 +119,8 @@ pub fn assemble(
         records: records.clone(),
         executed: executor.statement(),
         stable: stable.clone(),
+        incarnation,
+        vote_log_missing: false,
     };
     let restored = Replica::new(config, key, recovered, now)?;
     let (validator, first) = Validator::new(

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use chancery_consensus::{Event, Now, Overview};
+use chancery_consensus::{Demand, Event, Now, Overview};
 use chancery_genesis::Genesis;
 use chancery_ledger::checkpoint::CheckpointCertificate;
 use chancery_ledger::transaction::SignedTransaction;
@@ -136,7 +136,9 @@ impl NodeHandle {
     /// Tells the validator that there may be something to propose.
     pub(crate) fn wake(&self) {
         // A full channel means that it is awake anyway.
-        let _ = self.inputs.try_send(Input::Event(Event::Tick));
+        let _ = self
+            .inputs
+            .try_send(Input::Event(Event::Tick(Demand::Waiting)));
     }
 
     /// Whether the transaction waits in this node's pool.

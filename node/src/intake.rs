@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use chancery_consensus::{Body, Context, Event, SignedMessage, VerifiedMessage};
+use chancery_consensus::{Body, Context, Event, SignedMessage, VerifiedMessage, message_bytes_max};
 use chancery_ledger::checkpoint::CheckpointCertificate;
 use chancery_ledger::transaction::SignedTransaction;
 use chancery_ledger::{ChainLimits, Height, Millis, ValidatorIndex, Verified};
@@ -70,7 +70,13 @@ impl Intake {
         from: ValidatorIndex,
         frame: &[u8],
     ) -> Result<VerifiedMessage, String> {
-        let message = SignedMessage::decode(frame).map_err(|e| e.to_string())?;
+        let Context {
+            validators,
+            window_slots,
+            ..
+        } = &self.context;
+        let bytes_max = message_bytes_max(validators.count(), *window_slots);
+        let message = SignedMessage::decode(frame, bytes_max).map_err(|e| e.to_string())?;
         // Votes may be passed on; a status is only worth something fresh, from its author.
         if matches!(message.body, Body::Status(_)) && message.from != from {
             return Err(format!("a status of validator {}", message.from));

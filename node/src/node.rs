@@ -7,7 +7,7 @@ use std::sync::{Arc, mpsc as std_mpsc};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use chancery_consensus::{Config, Event, Record};
+use chancery_consensus::{Config, Demand, Event, Record, message_bytes_max};
 use chancery_genesis::Genesis;
 use chancery_ledger::Height;
 use chancery_runtime::{EngineError, Runtime};
@@ -159,6 +159,7 @@ impl Node {
             Arc::clone(&store),
             Arc::clone(&runtime),
             Arc::clone(&pool),
+            incarnation(),
             clock.now(),
         )?;
 
@@ -180,7 +181,7 @@ impl Node {
                 key: keys.network,
                 peers,
                 listen: config.p2p.listen,
-                votes_frame_bytes_max: chancery_consensus::MESSAGE_BYTES_MAX,
+                votes_frame_bytes_max: message_bytes_max(validators.count(), limits.window_slots),
                 bulk_frame_bytes_max: bulk_frame_bytes_max(&limits),
             },
             inboxes,
@@ -296,12 +297,23 @@ fn open_store(home: &Home, genesis: &Genesis, promised: &[Record]) -> Result<Sto
     Ok(Store::open(&path, genesis.chain_id())?)
 }
 
+/// A number for this run of the process. It only tells runs apart.
+fn incarnation() -> u64 {
+    getrandom::u64().map_or(1, |random| random.max(1))
+}
+
 async fn tick(handle: Arc<NodeHandle>) {
     let mut interval = tokio::time::interval(TICK);
     interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
     loop {
         interval.tick().await;
-        if handle.inputs.send(Input::Event(Event::Tick)).await.is_err() {
+        let demand = if handle.intake.pool.count() == 0 {
+            Demand::Nothing
+        } else {
+            Demand::Waiting
+        };
+        let tick = Input::Event(Event::Tick(demand));
+        if handle.inputs.send(tick).await.is_err() {
             return;
         }
     }

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, mpsc as std_mpsc};
 
-use chancery_consensus::{Divergence, Event, Overview, SignedMessage};
+use chancery_consensus::{Divergence, Event, Evidence, Halted, Overview, SignedMessage};
 use chancery_ledger::{Batch, Height, Millis, Verified};
 use parity_scale_codec::Encode as _;
 use tokio::sync::{mpsc, watch};
@@ -23,6 +23,23 @@ const EVENTS_PER_TURN_MAX: usize = 512;
 
 /// How often the overview for people is made.
 const OVERVIEW_INTERVAL: Millis = Millis(100);
+
+/// Why a validator stops taking part, in words.
+fn reason(halted: &Halted) -> String {
+    match halted {
+        Halted::Diverged(Divergence { own, certificate }) => format!(
+            "at height {} a quorum certified root {}, executed here was {}",
+            own.height, certificate.statement.root, own.root
+        ),
+        Halted::KeyUsedTwice { incarnation } => {
+            format!("another process, {incarnation:016x}, votes with this validator's key")
+        }
+        Halted::Forgot { message } => format!(
+            "this validator signed a {} that is not in its vote log",
+            message.body.kind()
+        ),
+    }
+}
 
 /// What the validator's thread receives.
 #[expect(
@@ -139,14 +156,17 @@ impl ValidatorThread {
                     let request = BulkMessage::BlocksRequest { after, through };
                     network.send(from, Lane::Bulk, request.to_frame());
                 }
-                Effect::Halt(divergence) => {
-                    let Divergence { own, certificate } = divergence;
-                    let certified = certificate.statement.root;
-                    let reason = format!(
-                        "at height {} a quorum certified root {certified}, executed here was {}",
-                        own.height, own.root
+                Effect::Evidence(evidence) => {
+                    let Evidence { first, second } = *evidence;
+                    warn!(
+                        validator = first.from.0,
+                        first = ?first.body,
+                        second = ?second.body,
+                        "a validator contradicts itself"
                     );
-                    halt(&self.progress, &reason);
+                }
+                Effect::Halt(halted) => {
+                    halt(&self.progress, &reason(&halted));
                     return true;
                 }
             }

@@ -4,11 +4,12 @@
 //! proposes what waits, writes every promise of the turn to the vote log with one sync, and only
 //! then hands out what is to be sent and executed. It reads no clock and knows no socket.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use chancery_consensus::{
-    Action, Divergence, Event, Now, Overview, Record, Replica, SignedMessage, Wish,
+    Action, Event, Evidence, Halted, Now, Overview, Record, Replica, SignedMessage, SingleRecord,
+    Wish,
 };
 use chancery_ledger::checkpoint::CheckpointCertificate;
 use chancery_ledger::transaction::SignedTransaction;
@@ -69,8 +70,10 @@ pub enum Effect {
         /// What certifies them.
         certificate: CheckpointCertificate,
     },
-    /// A quorum certified something else than this validator executed: stop.
-    Halt(Divergence),
+    /// Somebody said two things of which it may say one.
+    Evidence(Box<Evidence>),
+    /// This validator must not go on: stop.
+    Halt(Halted),
 }
 
 /// A replica with its vote log and the pool it proposes from.
@@ -160,11 +163,11 @@ impl Validator {
         let waiting = match wish {
             Wish::None => return None,
             Wish::IfFull => return self.full_batch(now),
-            Wish::Now | Wish::EvenEmpty => self.pool.take_batch(now.clock, &self.limits),
+            Wish::Now => self.pool.take_batch(now.clock, &self.limits),
         };
         let idle = now.since_start.since(self.last_work).0 >= self.limits.heartbeat_ms;
         waiting.or_else(|| {
-            (idle || wish == Wish::EvenEmpty).then(|| {
+            idle.then(|| {
                 Batch::of_verified(now.clock, Vec::new(), &self.limits)
                     .expect("no limit refuses a batch without transactions")
             })
@@ -204,7 +207,8 @@ impl Validator {
                 Action::SendBatch { to, batch } => Effect::SendBatch { to, batch },
                 Action::Execute { slot, batch } => Effect::Execute { slot, batch },
                 Action::CatchUp { from, certificate } => Effect::CatchUp { from, certificate },
-                Action::Halt(divergence) => Effect::Halt(divergence),
+                Action::Evidence(evidence) => Effect::Evidence(evidence),
+                Action::Halt(halted) => Effect::Halt(halted),
             });
         }
         if !promises.is_empty() {
@@ -235,26 +239,25 @@ impl Validator {
 /// The records that the vote log must keep.
 #[derive(Debug, Default)]
 struct LiveRecords {
-    /// The newest one: every other record that may go, may go because of it.
-    certificate: Option<Vec<u8>>,
+    /// Those of which only the newest of its kind counts.
+    single: BTreeMap<SingleRecord, Vec<u8>>,
     /// Oldest first.
     promises: VecDeque<(Slot, Vec<u8>)>,
 }
 
 impl LiveRecords {
     fn add(&mut self, record: &Record, bytes: Vec<u8>) {
-        match record {
-            Record::Certificate(_) => self.certificate = Some(bytes),
-            Record::Batch { .. } | Record::Vote(_) | Record::Prepared(_) => {
-                self.promises.push_back((record.slot(), bytes));
-            }
+        if let Some(kind) = record.single() {
+            self.single.insert(kind, bytes);
+        } else if let Some(slot) = record.slot() {
+            self.promises.push_back((slot, bytes));
         }
     }
 
     fn records(&self) -> Vec<&[u8]> {
         let promises = self.promises.iter().map(|(_, bytes)| bytes);
-        self.certificate
-            .iter()
+        self.single
+            .values()
             .chain(promises)
             .map(Vec::as_slice)
             .collect()

@@ -12,8 +12,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use chancery_consensus::{
-    Action, Ballot, Body, Config, Context, Event, Now, Record, Recovered, Refusal, Replica,
-    SignedMessage, VerifiedMessage, VoteKind, Wish,
+    Action, Ballot, Body, Config, Context, Demand, Event, Halted, Now, Record, Recovered, Refusal,
+    Replica, SignedMessage, VerifiedMessage, VoteKind, Wish, message_bytes_max,
 };
 use chancery_ledger::checkpoint::{CheckpointCertificate, CheckpointStatement};
 use chancery_ledger::hash::sha256_concat;
@@ -90,6 +90,7 @@ pub fn context(count: u16) -> Context {
     Context {
         chain: CHAIN,
         validators: validators(count),
+        window_slots: ChainLimits::default().window_slots,
     }
 }
 
@@ -185,6 +186,14 @@ impl Disk {
             .unwrap_or_default()
     }
 
+    /// Of some kinds only the newest record is kept.
+    pub fn write(&mut self, record: Record) {
+        if let Some(kind) = record.single() {
+            self.records.retain(|record| record.single() != Some(kind));
+        }
+        self.records.push(record);
+    }
+
     pub fn commit(&mut self, batch: Arc<Verified<Batch>>) {
         self.statements.push(execute(self.tip(), &batch));
         self.blocks.push(batch);
@@ -202,6 +211,8 @@ impl Disk {
             records,
             executed: self.tip().clone(),
             stable: self.stable.clone(),
+            incarnation: 1,
+            vote_log_missing: false,
         }
     }
 }
@@ -458,7 +469,7 @@ impl Cluster {
             Arrival::Tick => {
                 let incarnation = self.nodes[index].incarnation;
                 self.push(50, index, incarnation, Arrival::Tick);
-                self.step(index, Event::Tick);
+                self.step(index, Event::Tick(Demand::Nothing));
             }
             Arrival::Message(message) => self.step(index, Event::Message(message)),
             Arrival::Batch(batch) => self.step(index, Event::Batch(batch)),
@@ -512,7 +523,7 @@ impl Cluster {
             let wanted = match replica.proposal_wish() {
                 Wish::None => false,
                 Wish::IfFull => self.random.chance(self.world.full_percent),
-                Wish::Now | Wish::EvenEmpty => true,
+                Wish::Now => true,
             };
             if !wanted || self.proposals >= self.world.proposals_max {
                 return;
@@ -535,7 +546,7 @@ impl Cluster {
                 return;
             }
             match action {
-                Action::Persist(record) => self.nodes[index].disk.records.push(record),
+                Action::Persist(record) => self.nodes[index].disk.write(record),
                 Action::Broadcast(message) => {
                     self.check_sent(index, &message);
                     let message = self.through_bytes(message);
@@ -578,7 +589,9 @@ impl Cluster {
                 Action::Truncate { through } => {
                     let node = &mut self.nodes[index];
                     assert!(node.disk.certified() >= through.height());
-                    node.disk.records.retain(|record| record.slot() > through);
+                    node.disk
+                        .records
+                        .retain(|record| record.slot().is_none_or(|slot| slot > through));
                 }
                 Action::CatchUp { from, certificate } => {
                     assert_ne!(from, own);
@@ -589,10 +602,14 @@ impl Cluster {
                         self.push(30, index, incarnation, arrival);
                     }
                 }
-                Action::Halt(divergence) => {
+                Action::Evidence(evidence) => {
+                    evidence.verify(&self.context).expect("it convinces");
+                }
+                Action::Halt(Halted::Diverged(divergence)) => {
                     assert_ne!(divergence.own, divergence.certificate.statement);
                     self.nodes[index].halted = true;
                 }
+                Action::Halt(other) => panic!("{other:?}"),
             }
         }
         self.check_bounds(index);
@@ -601,7 +618,7 @@ impl Cluster {
     fn through_bytes(&mut self, message: SignedMessage) -> VerifiedMessage {
         let bytes = message.encode();
         self.trace = sha256_concat(&[&self.trace.0, &bytes]);
-        SignedMessage::decode(&bytes)
+        SignedMessage::decode(&bytes, message_bytes_max(31, 128))
             .expect("own bytes are canonical")
             .verify(&self.context)
             .expect("what a correct validator sends verifies")

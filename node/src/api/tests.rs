@@ -8,7 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use chancery_client::Client;
 use chancery_client::api::TransactionState;
-use chancery_consensus::{Context, Overview};
+use chancery_consensus::{Context, Mode, Overview};
 use chancery_genesis::{Genesis, GenesisAccount, MemberCard};
 use chancery_ledger::checkpoint::{CheckpointCertificate, Cosignature};
 use chancery_ledger::policy::Policy;
@@ -87,6 +87,12 @@ fn overview() -> Overview {
         halted: None,
         refused: BTreeMap::new(),
         batches: 0,
+        mode: Mode::Active,
+        view_changes: Vec::new(),
+        timer: None,
+        view_changes_begun: 0,
+        left_because: None,
+        evidence: 0,
     }
 }
 
@@ -123,6 +129,7 @@ impl Ledger {
             context: Context {
                 chain,
                 validators: validators.clone(),
+                window_slots: genesis.limits().window_slots,
             },
             limits: genesis.limits().clone(),
             runtime: Arc::clone(&runtime),

@@ -85,7 +85,7 @@ limits! {
     /// How far a fresh proposal's time may lie from a validator's clock, either way.
     clock_drift_ms_max: u64 = 10_000, at least 100, at most 600_000;
     /// Slots open at once (the paper's log size; its low and high water marks are this far apart).
-    window_slots: u32 = 16, at least 1, at most 1024;
+    window_slots: u32 = 16, at least 1, at most 128;
     /// An idle primary proposes an empty batch after this time.
     heartbeat_ms: u64 = 2_000, at least 50, at most 3_600_000;
     /// A contract's Wasm module.
