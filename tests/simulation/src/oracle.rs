@@ -1,0 +1,435 @@
+//! What must hold, stated anew: nothing here asks production code whether something is right.
+//!
+//! The oracle watches what processes do (blocks they execute, records they write, messages they
+//! send) and every message that is on the wire, those of liars too. It keeps the first violation.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use chancery_consensus::{Body, Record, SignedMessage, VoteKind};
+use chancery_ledger::checkpoint::CheckpointStatement;
+use chancery_ledger::{Batch, BatchDigest, Height, Slot, TransactionId};
+
+use crate::node::{Halt, Observation};
+
+/// The rules.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Rule {
+    /// No two batches in one slot, whoever executes them.
+    Agreement,
+    /// No two batches with a quorum of COMMITs in one slot, over all captured traffic.
+    TwoCommitQuorums,
+    /// No two statements with a quorum of CHECKPOINTs for one height.
+    TwoCheckpointQuorums,
+    /// Every executed batch was made by somebody, or fills a gap.
+    Validity,
+    /// Slots are executed in order, each once.
+    Order,
+    /// A transaction is executed at most once, and only if a client handed it in.
+    Transactions,
+    /// Equal heights have equal roots.
+    Roots,
+    /// An honest key never says two things in one place, restarts or not.
+    Monotonicity,
+    /// An honest key never votes in a view that it has left.
+    LeftView,
+    /// What is sent was durable before.
+    PersistFirst,
+    /// What was final is what the ledger has.
+    Durability,
+    /// What anybody keeps is bounded.
+    Bounds,
+    /// With a quorum healed, everything that waits is executed in time.
+    Liveness,
+    /// And within so many views.
+    ViewBound,
+    /// Nobody honest is accused.
+    FalseEvidence,
+    /// Nobody honest, with its disk whole, stops.
+    HonestHalt,
+    /// What an honest validator sends verifies.
+    Refused,
+    /// No process panics, whatever it hears.
+    Panic,
+    /// Twice the same seed, twice the same trace.
+    Determinism,
+}
+
+/// A rule that was broken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Violation {
+    /// Which.
+    pub rule: Rule,
+    /// When, in virtual ms.
+    pub at: u64,
+    /// How.
+    pub how: String,
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?} at {} ms: {}", self.rule, self.at, self.how)
+    }
+}
+
+/// One block as the first honest process made it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Block {
+    batch: BatchDigest,
+    statement: CheckpointStatement,
+    by: usize,
+}
+
+/// What one key said.
+#[derive(Debug, Default)]
+struct Said {
+    votes: BTreeMap<(u64, Slot, VoteKind), BatchDigest>,
+    cosigned: BTreeMap<Height, CheckpointStatement>,
+    /// The highest view it asked for.
+    left: u64,
+    /// Signatures of what was durable before it was sent.
+    durable: BTreeSet<[u8; 64]>,
+}
+
+/// See the module's page.
+#[derive(Debug)]
+pub struct Oracle {
+    quorum: usize,
+    /// By validator: may break rules.
+    guilty: Vec<bool>,
+    /// By process: which validator's key it has.
+    keys: Vec<usize>,
+    /// Whether processes report what is durable.
+    hears_records: bool,
+    gap: BatchDigest,
+    made: BTreeSet<BatchDigest>,
+    submitted: BTreeSet<TransactionId>,
+    executed_in: BTreeMap<TransactionId, Slot>,
+    chain: BTreeMap<Slot, Block>,
+    /// By process: its newest executed slot.
+    tips: Vec<Slot>,
+    said: Vec<Said>,
+    commits: BTreeMap<(Slot, u64, BatchDigest), u64>,
+    committed: BTreeMap<Slot, BatchDigest>,
+    cosigners: BTreeMap<CheckpointStatement, u64>,
+    certified: BTreeMap<Height, CheckpointStatement>,
+    /// The newest height that anybody honest called final.
+    final_height: Height,
+    violation: Option<Violation>,
+    now: u64,
+}
+
+impl Oracle {
+    /// For `guilty.len()` validators and processes with the keys of `keys`.
+    #[must_use]
+    pub fn new(guilty: Vec<bool>, keys: Vec<usize>, quorum: usize, hears_records: bool) -> Self {
+        Self {
+            quorum,
+            said: guilty.iter().map(|_| Said::default()).collect(),
+            guilty,
+            tips: vec![Slot(0); keys.len()],
+            keys,
+            hears_records,
+            gap: Batch::empty().digest(),
+            made: BTreeSet::new(),
+            submitted: BTreeSet::new(),
+            executed_in: BTreeMap::new(),
+            chain: BTreeMap::new(),
+            commits: BTreeMap::new(),
+            committed: BTreeMap::new(),
+            cosigners: BTreeMap::new(),
+            certified: BTreeMap::new(),
+            final_height: Height(0),
+            violation: None,
+            now: 0,
+        }
+    }
+
+    /// The first one.
+    #[must_use]
+    pub fn violation(&self) -> Option<&Violation> {
+        self.violation.as_ref()
+    }
+
+    /// The rule is broken.
+    pub fn violate(&mut self, rule: Rule, how: impl FnOnce() -> String) {
+        if self.violation.is_none() {
+            self.violation = Some(Violation {
+                rule,
+                at: self.now,
+                how: how(),
+            });
+        }
+    }
+
+    pub(crate) fn at(&mut self, now: u64) {
+        self.now = now;
+    }
+
+    /// The newest slot that anybody honest executed.
+    #[must_use]
+    pub fn height(&self) -> Height {
+        self.chain
+            .last_key_value()
+            .map_or(Height(0), |(slot, _)| slot.height())
+    }
+
+    /// The newest height that anybody honest called final.
+    #[must_use]
+    pub fn final_height(&self) -> Height {
+        self.final_height
+    }
+
+    /// Whether anybody honest executed it.
+    #[must_use]
+    pub fn has_executed(&self, transaction: TransactionId) -> bool {
+        self.executed_in.contains_key(&transaction)
+    }
+
+    /// In which slot, if anybody honest did.
+    #[must_use]
+    pub fn executed_in(&self, transaction: TransactionId) -> Option<Slot> {
+        self.executed_in.get(&transaction).copied()
+    }
+
+    /// The highest view that an honest key ever asked for.
+    #[must_use]
+    pub fn view_left_most(&self) -> u64 {
+        let honest = self.said.iter().zip(&self.guilty);
+        honest
+            .filter(|(_, guilty)| !**guilty)
+            .map(|(said, _)| said.left)
+            .max()
+            .unwrap_or(0)
+    }
+
+    /// A client handed it in.
+    pub fn on_submitted(&mut self, transaction: TransactionId) {
+        self.submitted.insert(transaction);
+    }
+
+    /// Somebody made the batch, a liar perhaps.
+    pub fn on_made(&mut self, batch: BatchDigest) {
+        self.made.insert(batch);
+    }
+
+    /// The process's disk was replaced by an empty or older one.
+    pub fn on_disk_replaced(&mut self, process: usize, executed: Height) {
+        self.tips[process] = executed.into();
+    }
+
+    /// A process tells about itself.
+    pub fn observe(&mut self, process: usize, observation: &Observation) {
+        let key = self.keys[process];
+        if self.guilty[key] {
+            if let Observation::Proposed(digest) = observation {
+                self.on_made(*digest);
+            }
+            return;
+        }
+        match observation {
+            Observation::Durable(record) => self.on_durable(key, record),
+            Observation::Executed {
+                slot,
+                batch,
+                transactions,
+                statement,
+            } => self.on_executed(process, *slot, *batch, transactions, statement),
+            Observation::Joined(statement) => self.on_joined(process, statement),
+            Observation::Final(certificate) => self.on_final(&certificate.statement),
+            Observation::Proposed(digest) => self.on_made(*digest),
+            Observation::Halted(Halt::Disk) | Observation::Count(_) => {}
+            Observation::Halted(why) => self.violate(Rule::HonestHalt, || {
+                format!("validator {key} stopped: {why:?}")
+            }),
+        }
+    }
+
+    fn on_executed(
+        &mut self,
+        process: usize,
+        slot: Slot,
+        batch: BatchDigest,
+        transactions: &[TransactionId],
+        statement: &CheckpointStatement,
+    ) {
+        let key = self.keys[process];
+        let tip = self.tips[process];
+        if slot != tip.next() || statement.height != slot.height() {
+            self.violate(Rule::Order, || {
+                format!("validator {key} executed slot {slot} after {tip}")
+            });
+        }
+        self.tips[process] = slot;
+        if batch != self.gap && !self.made.contains(&batch) {
+            self.violate(Rule::Validity, || {
+                format!("validator {key} executed {batch} in slot {slot}, which nobody made")
+            });
+        }
+        let Some(block) = self.chain.get(&slot).cloned() else {
+            self.check_committed(slot, batch, || format!("validator {key} executed"));
+            self.check_transactions(slot, transactions);
+            let block = Block {
+                batch,
+                statement: statement.clone(),
+                by: key,
+            };
+            self.chain.insert(slot, block);
+            return;
+        };
+        if block.batch != batch {
+            self.violate(Rule::Agreement, || {
+                let Block {
+                    batch: other, by, ..
+                } = &block;
+                format!("in slot {slot} validator {by} executed {other}, validator {key} {batch}")
+            });
+        } else if block.statement != *statement {
+            self.violate(Rule::Roots, || {
+                let by = block.by;
+                format!("validators {by} and {key} differ in what block {slot} is")
+            });
+        }
+    }
+
+    fn check_transactions(&mut self, slot: Slot, transactions: &[TransactionId]) {
+        for id in transactions {
+            if let Some(before) = self.executed_in.insert(*id, slot) {
+                self.violate(Rule::Transactions, || {
+                    format!("transaction {id} was executed in slots {before} and {slot}")
+                });
+            }
+            if !self.submitted.contains(id) {
+                self.violate(Rule::Transactions, || {
+                    format!("transaction {id} of slot {slot} was never handed in")
+                });
+            }
+        }
+    }
+
+    fn on_joined(&mut self, process: usize, statement: &CheckpointStatement) {
+        let slot = Slot::from(statement.height);
+        self.tips[process] = slot;
+        let key = self.keys[process];
+        if self.certified.get(&statement.height) != Some(statement) {
+            self.violate(Rule::Roots, || {
+                format!("validator {key} joined at block {slot}, which nobody certified so")
+            });
+        }
+    }
+
+    fn on_final(&mut self, statement: &CheckpointStatement) {
+        let slot = Slot::from(statement.height);
+        self.final_height = self.final_height.max(statement.height);
+        let block = self.chain.get(&slot).map(|block| &block.statement);
+        if block != Some(statement) {
+            self.violate(Rule::Durability, || {
+                format!("what is called final at height {slot} is not what was executed")
+            });
+        }
+    }
+
+    fn on_durable(&mut self, key: usize, record: &Record) {
+        // What matters here is what was signed.
+        if let Record::Vote(message) = record {
+            self.said[key].durable.insert(message.signature.0);
+            self.on_signed(key, message);
+        }
+    }
+
+    /// An honest process sends something of its own.
+    pub fn on_sent(&mut self, process: usize, message: &SignedMessage) {
+        let key = self.keys[process];
+        if self.guilty[key] || usize::from(message.from.0) != key {
+            return;
+        }
+        let promises = message.body.vote().is_some();
+        if promises && self.hears_records && !self.said[key].durable.contains(&message.signature.0)
+        {
+            self.violate(Rule::PersistFirst, || {
+                let kind = message.body.kind();
+                format!(
+                    "validator {key} sent a {kind} that was not durable: {:?}",
+                    message.body
+                )
+            });
+        }
+        self.on_signed(key, message);
+    }
+
+    /// An honest key signed it: durable or sent, whichever is seen first.
+    fn on_signed(&mut self, key: usize, message: &SignedMessage) {
+        let said = &mut self.said[key];
+        if let Some((kind, ballot)) = message.body.vote() {
+            let place = (ballot.view.0, ballot.slot, kind);
+            let left = said.left;
+            match said.votes.insert(place, ballot.digest) {
+                Some(before) if before != ballot.digest => {
+                    self.violate(Rule::Monotonicity, || {
+                        format!("validator {key} signed {kind:?} {ballot:?} after {before}")
+                    });
+                }
+                None if ballot.view.0 < left => self.violate(Rule::LeftView, || {
+                    format!("validator {key} signed {kind:?} {ballot:?} after asking for {left}")
+                }),
+                Some(_) | None => {}
+            }
+            return;
+        }
+        if let Body::Checkpoint(statement) = &message.body {
+            let height = statement.height;
+            let before = said.cosigned.insert(height, statement.clone());
+            if before.is_some_and(|before| before != *statement) {
+                self.violate(Rule::Monotonicity, || {
+                    format!("validator {key} cosigned two statements of height {height}")
+                });
+            }
+        }
+    }
+
+    /// Any message that verifies, on its way to anybody.
+    pub fn on_traffic(&mut self, message: &SignedMessage) {
+        let bit = 1_u64 << message.from.0;
+        match &message.body {
+            Body::Commit(ballot) => {
+                let place = (ballot.slot, ballot.view.0, ballot.digest);
+                let voters = self.commits.entry(place).or_insert(0);
+                *voters |= bit;
+                if voters.count_ones() as usize >= self.quorum {
+                    let view = ballot.view;
+                    self.check_committed(ballot.slot, ballot.digest, || {
+                        format!("in view {view} a quorum committed")
+                    });
+                    self.committed.insert(ballot.slot, ballot.digest);
+                }
+            }
+            Body::Checkpoint(statement) => {
+                let signers = self.cosigners.entry(statement.clone()).or_insert(0);
+                *signers |= bit;
+                if signers.count_ones() as usize >= self.quorum {
+                    let height = statement.height;
+                    let before = self.certified.insert(height, statement.clone());
+                    if before.is_some_and(|before| before != *statement) {
+                        self.violate(Rule::TwoCheckpointQuorums, || {
+                            format!("two statements of height {height} are certified")
+                        });
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn check_committed(&mut self, slot: Slot, batch: BatchDigest, who: impl FnOnce() -> String) {
+        let committed = self.committed.get(&slot).copied();
+        let executed = self.chain.get(&slot).map(|block| block.batch);
+        if let Some(before) = committed.or(executed).filter(|before| *before != batch) {
+            self.violate(Rule::TwoCommitQuorums, || {
+                format!(
+                    "{} {batch} in slot {slot}, a quorum or an execution has {before}",
+                    who()
+                )
+            });
+        }
+    }
+}
