@@ -25,6 +25,8 @@ pub(crate) struct CoreDisk {
     /// Of slots 1, 2, …
     blocks: Vec<Arc<Verified<Batch>>>,
     executed: BTreeSet<TransactionId>,
+    /// Whether the vote log that must be there is not.
+    missing: bool,
     stable: Option<CheckpointCertificate>,
 }
 
@@ -36,7 +38,16 @@ impl CoreDisk {
             statements: vec![fixture::genesis()],
             blocks: Vec::new(),
             executed: BTreeSet::new(),
+            missing: false,
             stable: None,
+        }
+    }
+
+    /// One that was set up anew, after another was lost.
+    pub(crate) fn wiped() -> Self {
+        Self {
+            missing: true,
+            ..Self::new()
         }
     }
 
@@ -46,21 +57,39 @@ impl CoreDisk {
 
     /// Everything that was written is durable from now on.
     pub(crate) fn sync<J>(&mut self, out: &mut Outbox<J>) {
-        for record in self.unsynced.drain(..) {
+        for record in std::mem::take(&mut self.unsynced) {
             out.observe(Observation::Durable(record.clone()));
-            self.durable.push(record);
+            self.keep(record);
         }
     }
 
+    /// Of some kinds only the newest record matters; the log is compacted at once.
+    fn keep(&mut self, record: Record) {
+        // A log that was made anew stands for the lost one only once it says how far that one went.
+        if matches!(record, Record::Quarantine { .. }) {
+            self.missing = false;
+        }
+        if let Some(kind) = record.single() {
+            self.durable.retain(|before| before.single() != Some(kind));
+        }
+        self.durable.push(record);
+    }
+
     /// A log is appended to: some first part of what was not synced may be there.
-    pub(crate) fn crash(&mut self, random: &mut Random) {
+    /// Says whether that was neither nothing nor all.
+    pub(crate) fn crash(&mut self, random: &mut Random) -> bool {
         let kept = random.index(self.unsynced.len() + 1);
-        self.durable.extend(self.unsynced.drain(..).take(kept));
-        self.unsynced.clear();
+        let unsynced = std::mem::take(&mut self.unsynced);
+        let is_torn = kept > 0 && kept < unsynced.len();
+        for record in unsynced.into_iter().take(kept) {
+            self.keep(record);
+        }
+        is_torn
     }
 
     pub(crate) fn truncate(&mut self, through: Slot) {
-        self.durable.retain(|record| record.slot() > through);
+        self.durable
+            .retain(|record| record.slot().is_none_or(|slot| slot > through));
     }
 
     pub(crate) fn finish(&mut self, certificate: CheckpointCertificate) {
@@ -113,7 +142,7 @@ impl CoreDisk {
     }
 
     /// What a restart finds, through the bytes of the vote log.
-    pub(crate) fn recovered(&self, limits: &ChainLimits) -> Recovered {
+    pub(crate) fn recovered(&self, limits: &ChainLimits, incarnation: u64) -> Recovered {
         let records = self.durable.iter();
         let records = records
             .map(|record| Record::decode(&record.encode(), limits).expect("own bytes decode"))
@@ -122,6 +151,8 @@ impl CoreDisk {
             records,
             executed: self.tip().clone(),
             stable: self.stable.clone(),
+            incarnation,
+            vote_log_missing: self.missing,
         }
     }
 }

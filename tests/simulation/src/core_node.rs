@@ -4,7 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use chancery_consensus::{Action, Config, Event, Now, Overview, Replica, Wish};
+use chancery_consensus::{
+    Action, Config, Demand, Event, Halted, Neglect, Now, Overview, Replica, Wish,
+};
 use chancery_ledger::checkpoint::{CheckpointCertificate, CheckpointStatement};
 use chancery_ledger::transaction::SignedTransaction;
 use chancery_ledger::{
@@ -37,6 +39,8 @@ struct Settings {
     heartbeat_ms: u64,
     execution_ms_max: u64,
     group_commit: bool,
+    /// A transaction that waits longer is left out on purpose.
+    patience_ms: u64,
 }
 
 /// What is lost when the process dies.
@@ -83,6 +87,7 @@ impl CoreNode {
                 heartbeat_ms: schedule.heartbeat_ms,
                 execution_ms_max: schedule.execution_ms_max,
                 group_commit: schedule.group_commit,
+                patience_ms: 3 * schedule.view_timeout_ms + 2 * RELAY_MS,
             },
             disk: CoreDisk::new(),
             backup: None,
@@ -134,8 +139,13 @@ impl CoreNode {
             }
             Action::Truncate { through } => self.disk.truncate(through),
             Action::CatchUp { from, certificate } => self.begin_fetching(from, certificate, out),
-            Action::Halt(_) => {
-                out.observe(Observation::Halted(Halt::Diverged));
+            Action::Evidence(evidence) => out.observe(Observation::Evidence(evidence)),
+            Action::Halt(halted) => {
+                out.observe(Observation::Halted(match halted {
+                    Halted::Diverged(_) => Halt::Diverged,
+                    Halted::KeyUsedTwice { .. } => Halt::KeyUsedTwice,
+                    Halted::Forgot { .. } => Halt::Forgot,
+                }));
                 self.memory = None;
             }
         }
@@ -312,7 +322,8 @@ impl CoreNode {
     }
 
     fn tick(&mut self, now: Now, out: &mut Outbox<Job>) {
-        self.step(now, Event::Tick, out);
+        let demand = self.demand(now);
+        self.step(now, Event::Tick(demand), out);
         let Some(memory) = &mut self.memory else {
             return;
         };
@@ -324,6 +335,22 @@ impl CoreNode {
             for (_, signed) in oldest.into_iter().take(4) {
                 out.broadcast(Frame::Transaction(Arc::clone(signed)));
             }
+        }
+    }
+
+    /// What this node thinks of the primary.
+    fn demand(&self, now: Now) -> Demand {
+        let Some(memory) = &self.memory else {
+            return Demand::Nothing;
+        };
+        let since = memory.pool.values().map(|(came, _)| *came).min();
+        let Some(since) = since else {
+            return Demand::Nothing;
+        };
+        if now.since_start.0.saturating_sub(since) > self.settings.patience_ms {
+            Demand::Neglected(Neglect::Censored)
+        } else {
+            Demand::Waiting
         }
     }
 
@@ -357,7 +384,6 @@ impl CoreNode {
             Wish::None => false,
             Wish::IfFull => waiting.len() == count_max,
             Wish::Now => idle || !waiting.is_empty(),
-            Wish::EvenEmpty => true,
         };
         if !is_due {
             return None;
@@ -374,7 +400,7 @@ impl Node for CoreNode {
     type Job = Job;
 
     fn start(&mut self, now: Now, incarnation: u64, out: &mut Outbox<Job>) {
-        let recovered = self.disk.recovered(&self.config.limits);
+        let recovered = self.disk.recovered(&self.config.limits, incarnation);
         for record in &recovered.records {
             out.observe(Observation::Durable(record.clone()));
         }
@@ -429,15 +455,15 @@ impl Node for CoreNode {
         self.maybe_propose(now, out);
     }
 
-    fn died(&mut self, random: &mut Random) {
+    fn died(&mut self, random: &mut Random) -> bool {
         self.memory = None;
-        self.disk.crash(random);
+        self.disk.crash(random)
     }
 
     fn damage_disk(&mut self, fault: DiskFault) {
         self.disk = match (fault, self.backup.take()) {
             (DiskFault::RolledBack, Some(backup)) => backup,
-            (DiskFault::RolledBack | DiskFault::Wiped, _) => CoreDisk::new(),
+            (DiskFault::RolledBack | DiskFault::Wiped, _) => CoreDisk::wiped(),
         };
     }
 

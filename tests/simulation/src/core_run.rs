@@ -48,5 +48,9 @@ pub fn config(schedule: &Schedule, own: ValidatorIndex) -> Config {
     let limits = fixture::limits(schedule.window);
     let mut config = Config::new(CHAIN, validators, own, limits);
     config.status_interval = Millis(schedule.status_interval_ms);
+    config.view_timeout = Millis(schedule.view_timeout_ms);
+    config.view_timeout_max = Millis(schedule.view_timeout_ms_max);
+    config.catch_up_after = Millis(3 * schedule.view_timeout_ms);
+    config.catch_up_interval = Millis(1_500);
     config
 }

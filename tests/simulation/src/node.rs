@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use chancery_consensus::{Now, Overview, Record, SignedMessage};
+use chancery_consensus::{Evidence, Now, Overview, Record, SignedMessage};
 use chancery_ledger::checkpoint::{CheckpointCertificate, CheckpointStatement};
 use chancery_ledger::transaction::SignedTransaction;
 use chancery_ledger::{Batch, BatchDigest, Height, Slot, TransactionId, ValidatorIndex, Verified};
@@ -91,6 +91,8 @@ pub enum Observation {
     Final(CheckpointCertificate),
     /// A batch that this node makes as a primary.
     Proposed(BatchDigest),
+    /// It holds proof against a validator.
+    Evidence(Box<Evidence>),
     /// It stops for good.
     Halted(Halt),
     /// Something worth counting happened.
@@ -206,8 +208,9 @@ pub trait Node {
     /// Something happens to the running process.
     fn handle(&mut self, now: Now, input: Input<Self::Job>, out: &mut Outbox<Self::Job>);
 
-    /// The process is dead: memory is lost, and what was written without a sync may be.
-    fn died(&mut self, random: &mut Random);
+    /// The process is dead: memory is lost, and what was written without a sync may be. Says whether
+    /// a part of that was: the log is torn.
+    fn died(&mut self, random: &mut Random) -> bool;
 
     /// The disk of the process, which does not run, is damaged.
     fn damage_disk(&mut self, fault: DiskFault);

@@ -35,6 +35,13 @@ pub(crate) fn observation<N: Node>(world: &mut World<N>, process: usize, what: &
             world.trace.note(now, process, || format!("HALT {why:?}"));
         }
         Observation::Count(what) => world.counters.count(what),
+        Observation::Evidence(evidence) => {
+            let accused = evidence.first.from;
+            world.counters.count("evidence made");
+            world
+                .trace
+                .note(now, process, || format!("EVIDENCE against {accused}"));
+        }
         Observation::Durable(_) | Observation::Proposed(_) => {}
     }
 }
@@ -57,6 +64,10 @@ pub(crate) fn sent<N: Node>(world: &mut World<N>, process: usize, message: &Sign
         }
         None => match &message.body {
             Body::Checkpoint(statement) => format!("CHECKPOINT {}", statement.height),
+            Body::ViewChange(change) => {
+                format!("VIEW-CHANGE {} ({})", change.view, change.prepared.len())
+            }
+            Body::NewView(begun) => format!("NEW-VIEW {} ({})", begun.view, begun.proposals.len()),
             _ => return,
         },
     };

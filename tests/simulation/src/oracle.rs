@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use chancery_consensus::{Body, Record, SignedMessage, VoteKind};
+use chancery_consensus::{Body, Evidence, Record, SignedMessage, VoteKind};
 use chancery_ledger::checkpoint::CheckpointStatement;
 use chancery_ledger::{Batch, BatchDigest, Height, Slot, TransactionId};
 
@@ -85,6 +85,8 @@ struct Block {
 struct Said {
     votes: BTreeMap<(u64, Slot, VoteKind), BatchDigest>,
     cosigned: BTreeMap<Height, CheckpointStatement>,
+    /// Its VIEW-CHANGEs and NEW-VIEWs, by view: the signature tells contents apart.
+    changes: BTreeMap<(u64, &'static str), [u8; 64]>,
     /// The highest view it asked for.
     left: u64,
     /// Signatures of what was durable before it was sent.
@@ -238,6 +240,7 @@ impl Oracle {
             Observation::Joined(statement) => self.on_joined(process, statement),
             Observation::Final(certificate) => self.on_final(&certificate.statement),
             Observation::Proposed(digest) => self.on_made(*digest),
+            Observation::Evidence(evidence) => self.on_evidence(key, evidence),
             Observation::Halted(Halt::Disk) | Observation::Count(_) => {}
             Observation::Halted(why) => self.violate(Rule::HonestHalt, || {
                 format!("validator {key} stopped: {why:?}")
@@ -329,9 +332,26 @@ impl Oracle {
         }
     }
 
+    fn on_evidence(&mut self, key: usize, evidence: &Evidence) {
+        let accused = usize::from(evidence.first.from.0);
+        let is_guilty = self.guilty.get(accused).copied().unwrap_or(false);
+        if !is_guilty || evidence.second.from != evidence.first.from {
+            self.violate(Rule::FalseEvidence, || {
+                let Evidence { first, second } = evidence;
+                format!(
+                    "validator {key} accuses {accused}: {:?} / {:?}",
+                    first.body, second.body
+                )
+            });
+        }
+    }
+
     fn on_durable(&mut self, key: usize, record: &Record) {
         // What matters here is what was signed.
-        if let Record::Vote(message) = record {
+        if let Record::Vote(message) | Record::ViewChange(message) | Record::NewView(message) =
+            record
+            && usize::from(message.from.0) == key
+        {
             self.said[key].durable.insert(message.signature.0);
             self.on_signed(key, message);
         }
@@ -343,7 +363,14 @@ impl Oracle {
         if self.guilty[key] || usize::from(message.from.0) != key {
             return;
         }
-        let promises = message.body.vote().is_some();
+        let promises = matches!(
+            message.body,
+            Body::PrePrepare(_)
+                | Body::Prepare(_)
+                | Body::Commit(_)
+                | Body::ViewChange(_)
+                | Body::NewView(_)
+        );
         if promises && self.hears_records && !self.said[key].durable.contains(&message.signature.0)
         {
             self.violate(Rule::PersistFirst, || {
@@ -373,6 +400,25 @@ impl Oracle {
                     format!("validator {key} signed {kind:?} {ballot:?} after asking for {left}")
                 }),
                 Some(_) | None => {}
+            }
+            return;
+        }
+        let change = match &message.body {
+            Body::ViewChange(view_change) => Some(view_change.view.0),
+            Body::NewView(new_view) => Some(new_view.view.0),
+            _ => None,
+        };
+        if let Some(view) = change {
+            let kind = message.body.kind();
+            if kind == "view-change" {
+                said.left = said.left.max(view);
+            }
+            let signature = message.signature.0;
+            let before = said.changes.insert((view, kind), signature);
+            if before.is_some_and(|before| before != signature) {
+                self.violate(Rule::Monotonicity, || {
+                    format!("validator {key} signed two {kind} messages for view {view}")
+                });
             }
             return;
         }

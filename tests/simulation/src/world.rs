@@ -4,7 +4,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use chancery_consensus::{Context, Now, Overview, SignedMessage, VerifiedMessage};
+use chancery_consensus::{
+    Context, Now, Overview, SignedMessage, VerifiedMessage, message_bytes_max,
+};
 use chancery_ledger::transaction::SignedTransaction;
 use chancery_ledger::{Height, Millis, TransactionId, ValidatorIndex, Verified};
 use parity_scale_codec::Encode as _;
@@ -40,6 +42,7 @@ pub struct World<N: Node> {
     pub(crate) random: Random,
     pub(crate) now_ms: u64,
     context: Context,
+    message_bytes_max: usize,
     queue: BTreeMap<(u64, u64), Happening<N::Job>>,
     queued: u64,
     /// Messages that verify, by signature: each is verified once, however often it is sent.
@@ -167,6 +170,7 @@ impl<N: Node> World<N> {
             network,
             random,
             now_ms: 0,
+            message_bytes_max: message_bytes_max(usize::from(schedule.validators), schedule.window),
             context,
             queue: BTreeMap::new(),
             queued: 0,
@@ -461,7 +465,9 @@ impl<N: Node> World<N> {
         process.paused_until = None;
         process.waiting.clear();
         let after = process.down_ms;
-        process.node.died(&mut self.random);
+        if process.node.died(&mut self.random) {
+            self.counters.count("torn vote log recovered");
+        }
         self.counters.count("crash");
         self.trace.note(self.now_ms, index, || "DEAD".to_owned());
         self.push(after, Happening::Start(index));
@@ -571,7 +577,7 @@ impl<N: Node> World<N> {
             return Some(Arc::clone(known));
         }
         let bytes = message.encode();
-        let verified = SignedMessage::decode(&bytes)
+        let verified = SignedMessage::decode(&bytes, self.message_bytes_max)
             .map_err(|error| error.to_string())
             .and_then(|decoded| {
                 let verified = decoded.verify(&self.context);
