@@ -19,6 +19,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("chancery-genesis", &["chancery-ledger"]),
     ("chancery-client", &["chancery-ledger"]),
     ("data-access", &["chancery-contract"]),
+    ("chancery-model", &[]),
 ];
 
 /// Packages that a crate must not reach, even through others.
