@@ -126,7 +126,7 @@ pub(crate) enum Deed<J> {
     Send { to: ValidatorIndex, frame: Frame },
     Broadcast(Frame),
     After { ms: u64, job: J },
-    Observe(Observation),
+    Observe(Box<Observation>),
 }
 
 impl<J> Outbox<J> {
@@ -183,7 +183,7 @@ impl<J> Outbox<J> {
 
     /// Tells the oracle.
     pub fn observe(&mut self, observation: Observation) {
-        self.deeds.push(Deed::Observe(observation));
+        self.deeds.push(Deed::Observe(Box::new(observation)));
     }
 }
 

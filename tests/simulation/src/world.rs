@@ -142,10 +142,9 @@ impl<N: Node> World<N> {
             .iter()
             .map(|key| Process::new(make(&schedule, *key), *key))
             .collect();
-        let limits = crate::fixture::limits(schedule.window);
         for (index, kind) in &schedule.liars {
             let liar = kind.make(&mut random);
-            let mouth = Mouth::new(*index, schedule.validators, limits.clone(), random.fork());
+            let mouth = Mouth::new(*index, &schedule, random.fork());
             processes[index.as_usize()].liar = Some((liar, mouth));
         }
         if schedule.faults.clock_rates {
@@ -432,7 +431,7 @@ impl<N: Node> World<N> {
                         input: Input::Job(job),
                     },
                 ),
-                Deed::Observe(observation) => self.observe(index, observation),
+                Deed::Observe(observation) => self.observe(index, *observation),
             }
         }
         if is_dead {

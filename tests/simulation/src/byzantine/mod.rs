@@ -10,6 +10,7 @@ use chancery_ledger::{Batch, Epoch, SecretKey, ValidatorIndex, Verified};
 use crate::fixture;
 use crate::node::Frame;
 use crate::random::Random;
+use crate::schedule::Schedule;
 
 /// What a liar has besides its process.
 #[derive(Debug)]
@@ -20,6 +21,8 @@ pub struct Mouth {
     pub validators: u16,
     /// Virtual time.
     pub now_ms: u64,
+    /// The base of the view timers.
+    pub view_timeout_ms: u64,
     /// The chain's limits.
     pub limits: chancery_ledger::ChainLimits,
     /// Its own source of chance.
@@ -77,6 +80,21 @@ macro_rules! kinds {
 
 kinds! {
     equivocating_primary: EquivocatingPrimary,
+    conflicting_votes: ConflictingVotes,
+    withheld_batch: WithheldBatch,
+    stale_replay: StaleReplay,
+    forged_view_change: ForgedViewChange,
+    two_new_views: TwoNewViews,
+    huge_views: HugeViews,
+    view_change_spam: ViewChangeSpam,
+    lying_server: LyingServer,
+    lying_status: LyingStatus,
+    slow_primary: SlowPrimary,
+    censoring_primary: CensoringPrimary,
+    wrong_checkpoint: WrongCheckpoint,
+    impersonation: Impersonation,
+    mutator: Mutator,
+    silent: Silent,
 }
 
 impl LieKind {
@@ -86,16 +104,13 @@ impl LieKind {
 }
 
 impl Mouth {
-    pub(crate) fn new(
-        own: ValidatorIndex,
-        validators: u16,
-        limits: chancery_ledger::ChainLimits,
-        random: Random,
-    ) -> Self {
+    pub(crate) fn new(own: ValidatorIndex, schedule: &Schedule, random: Random) -> Self {
+        let limits = fixture::limits(schedule.window);
         Self {
             own,
-            validators,
+            validators: schedule.validators,
             now_ms: 0,
+            view_timeout_ms: schedule.view_timeout_ms,
             limits,
             random,
             key: fixture::consensus_key(own.0),
@@ -119,6 +134,12 @@ impl Mouth {
         for to in self.others() {
             self.say(to, frame.clone());
         }
+    }
+
+    /// Whether it proposes in that view.
+    #[must_use]
+    pub fn is_primary(&self, view: chancery_ledger::View) -> bool {
+        view.0 % u64::from(self.validators) == u64::from(self.own.0)
     }
 
     /// Every other validator.
