@@ -10,6 +10,7 @@ use clap::Parser;
 use crate::campaign::{Outcome, RunSeed, Summary, run, run_seed};
 use crate::core_run;
 use crate::schedule::Wanted;
+use crate::twins;
 
 /// Runs validators through a faulty world, seed by seed, and checks what must hold.
 #[derive(Debug, Parser)]
@@ -30,6 +31,10 @@ struct Arguments {
     /// Replicas with a fake executor and no store: a hundred times as many seeds in the same time.
     #[arg(long)]
     core: bool,
+    /// Two processes with one key (core nodes): for n = 4 and the seeds 0 to 16383 every course of
+    /// three partitions, whichever key it is; above that, drawn ones for n = 7.
+    #[arg(long)]
+    twins: bool,
     /// Prints the table of replicas by time, failed or not (with one seed).
     #[arg(long)]
     trace: bool,
@@ -66,7 +71,11 @@ fn parse_seeds(text: &str) -> Result<Range<u64>, String> {
 #[must_use]
 pub fn main(whole: Option<RunSeed>) -> ExitCode {
     let arguments = Arguments::parse();
-    let run_one = whole.filter(|_| !arguments.core).unwrap_or(core_run::run);
+    let run_one = if arguments.twins {
+        twins::run
+    } else {
+        whole.filter(|_| !arguments.core).unwrap_or(core_run::run)
+    };
     let wanted = Wanted {
         validators: arguments.validators,
         chaos_ms: arguments.minutes.map(|minutes| minutes * 60_000),

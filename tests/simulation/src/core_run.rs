@@ -13,7 +13,12 @@ use crate::world::World;
 /// Runs it.
 #[must_use]
 pub fn run(seed: u64, wanted: Wanted, keep_table: bool) -> Outcome {
-    let schedule = Schedule::draw(seed, wanted);
+    run_schedule(seed, Schedule::draw(seed, wanted), keep_table)
+}
+
+/// Runs a schedule, drawn or not.
+#[must_use]
+pub fn run_schedule(seed: u64, schedule: Schedule, keep_table: bool) -> Outcome {
     let text = schedule.to_string();
     let context = config(&schedule, ValidatorIndex(0)).context();
     let load = fixture::transactions().to_vec();

@@ -217,6 +217,10 @@ impl<N: Node> World<N> {
     pub(crate) fn watch(&mut self) {
         for process in 0..self.processes.len() {
             self.check_bounds(process);
+            // Now and then somebody copies a disk, to put the copy back later.
+            if self.schedule.faults.roll_back.is_some() && self.random.percent(15) {
+                self.processes[process].node.back_up_disk();
+            }
         }
         let Some(healing) = &self.healing else {
             return;

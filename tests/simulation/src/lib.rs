@@ -24,4 +24,5 @@ pub mod oracle;
 pub mod random;
 pub mod schedule;
 pub mod trace;
+pub mod twins;
 pub mod world;

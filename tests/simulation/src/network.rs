@@ -1,7 +1,7 @@
 //! Links between processes: delay, loss, duplication, reordering, and partitions of several shapes.
 
 use crate::random::Random;
-use crate::schedule::NetworkPlan;
+use crate::schedule::{NetworkPlan, Round};
 
 /// The shape of a partition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -136,8 +136,8 @@ impl Network {
         self.cuts.iter().any(|cut| {
             let flaps_open = cut
                 .period_ms
-                .is_some_and(|period| ((now - cut.since) / period) % 2 == 1);
-            now < cut.until && !flaps_open && cut.blocked[from][to]
+                .is_some_and(|period| (now.saturating_sub(cut.since) / period) % 2 == 1);
+            cut.since <= now && now < cut.until && !flaps_open && cut.blocked[from][to]
         })
     }
 
@@ -173,6 +173,7 @@ impl Network {
             .map(|from| (0..count).map(|to| is_blocked(from, to)).collect())
             .collect();
         let period_ms = (shape == Shape::Flapping).then(|| self.random.between(50, 500));
+        self.cuts.retain(|cut| cut.until > now);
         self.cut(now, now + for_ms, blocked, period_ms);
         shape
     }
@@ -185,13 +186,22 @@ impl Network {
         blocked: Vec<Vec<bool>>,
         period_ms: Option<u64>,
     ) {
-        self.cuts.retain(|cut| cut.until > since);
         self.cuts.push(Cut {
             blocked,
             since,
             until,
             period_ms,
         });
+    }
+
+    /// Cuts all links between groups, round after round.
+    pub(crate) fn cut_rounds(&mut self, rounds: &[Round]) {
+        let mut since = 0;
+        for Round { ms, group } in rounds {
+            let row = |from: &u8| group.iter().map(|to| from != to).collect();
+            self.cut(since, since + ms, group.iter().map(row).collect(), None);
+            since += ms;
+        }
     }
 
     /// From now on those hear each other soon and always, and nobody else is heard.

@@ -52,7 +52,9 @@ pub struct Schedule {
     /// Who lies, and how.
     pub liars: Vec<(ValidatorIndex, LieKind)>,
     /// Whose key is used by two processes, and whether these hide it.
-    pub twin: Option<TwinPlan>,
+    pub twins: Vec<TwinPlan>,
+    /// Partitions that are not drawn but given, one after the other.
+    pub rounds: Vec<Round>,
     /// Of two phases, in the second only a quorum is healed; the others stay away.
     pub heal_only_a_quorum: bool,
     /// Lets the world take another course than the schedule alone would.
@@ -113,7 +115,53 @@ pub struct TwinPlan {
     pub hidden: bool,
 }
 
+/// For a while, processes hear those of their own group only.
+#[derive(Debug, Clone)]
+pub struct Round {
+    /// How long, in ms.
+    pub ms: u64,
+    /// By process.
+    pub group: Vec<u8>,
+}
+
 impl Schedule {
+    /// A world in which nothing goes wrong by itself.
+    #[must_use]
+    pub fn calm(seed: u64, validators: u16) -> Self {
+        let mut schedule = Self::draw(
+            seed,
+            Wanted {
+                validators: Some(validators),
+                chaos_ms: None,
+            },
+        );
+        schedule.liars.clear();
+        schedule.twins.clear();
+        schedule.heal_only_a_quorum = false;
+        schedule.network = NetworkPlan {
+            delay_ms_min: 1,
+            delay_ms_max: 5,
+            stragglers_percent: 0,
+            loss_percent: 0,
+            duplicate_percent: 0,
+            in_order: false,
+            slow_links_percent: 0,
+        };
+        schedule.faults = FaultPlan {
+            partition: None,
+            crash: None,
+            crash_all: None,
+            crash_primary: None,
+            pause: None,
+            clock_jump: None,
+            clock_rates: false,
+            wipe: None,
+            roll_back: None,
+            down_ms_max: 100,
+        };
+        schedule
+    }
+
     /// Draws the schedule of a seed.
     #[must_use]
     pub fn draw(seed: u64, wanted: Wanted) -> Self {
@@ -144,7 +192,8 @@ impl Schedule {
             network: NetworkPlan::draw(&mut random),
             faults: FaultPlan::draw(&mut random),
             liars: Vec::new(),
-            twin: None,
+            twins: Vec::new(),
+            rounds: Vec::new(),
             heal_only_a_quorum: random.percent(50),
             world: random.fork(),
         };
@@ -177,9 +226,9 @@ impl Schedule {
         let count = 1 + random.index(faulty_max);
         for index in everybody.into_iter().take(count) {
             let index = ValidatorIndex(index);
-            if self.twin.is_none() && random.percent(15) {
+            if random.percent(15) {
                 let hidden = random.percent(70);
-                self.twin = Some(TwinPlan { of: index, hidden });
+                self.twins.push(TwinPlan { of: index, hidden });
             } else {
                 self.liars.push((index, LieKind::draw(random)));
             }
@@ -191,7 +240,7 @@ impl Schedule {
     #[must_use]
     pub fn is_guilty(&self, index: ValidatorIndex) -> bool {
         self.liars.iter().any(|(liar, _)| *liar == index)
-            || self.twin.is_some_and(|twin| twin.of == index)
+            || self.twins.iter().any(|twin| twin.of == index)
     }
 }
 
@@ -295,9 +344,12 @@ impl fmt::Display for Schedule {
         for (index, kind) in &self.liars {
             write!(f, "\n  validator {index}: {}", kind.name())?;
         }
-        if let Some(twin) = self.twin {
+        for twin in &self.twins {
             let how = if twin.hidden { "hidden" } else { "open" };
             write!(f, "\n  validator {}: two processes, {how}", twin.of)?;
+        }
+        for Round { ms, group } in &self.rounds {
+            write!(f, "\n  for {ms}ms, groups {group:?}")?;
         }
         Ok(())
     }

@@ -137,7 +137,7 @@ impl<N: Node> World<N> {
     ) -> Self {
         let mut random = schedule.world.clone();
         let mut keys: Vec<ValidatorIndex> = (0..schedule.validators).map(ValidatorIndex).collect();
-        keys.extend(schedule.twin.map(|twin| twin.of));
+        keys.extend(schedule.twins.iter().map(|twin| twin.of));
         let mut processes: Vec<Process<N>> = keys
             .iter()
             .map(|key| Process::new(make(&schedule, *key), *key))
@@ -161,7 +161,8 @@ impl<N: Node> World<N> {
             schedule.quorum(),
             hears_records,
         );
-        let network = Network::new(processes.len(), schedule.network, random.fork());
+        let mut network = Network::new(processes.len(), schedule.network, random.fork());
+        network.cut_rounds(&schedule.rounds);
         Self {
             oracle,
             trace: Trace::new(processes.len(), keep_trace),
@@ -326,10 +327,7 @@ impl<N: Node> World<N> {
         process.incarnation += 1;
         process.waiting.clear();
         let incarnation = process.incarnation;
-        let hidden = self
-            .schedule
-            .twin
-            .is_some_and(|twin| twin.hidden && twin.of == self.processes[index].key);
+        let hidden = self.is_hidden_twin(index);
         let shown = if hidden { 1 } else { self.random.draw() | 1 };
         self.trace.add(&[self.now_ms, index as u64, 1, incarnation]);
         self.trace.note(self.now_ms, index, || "START".to_owned());
@@ -396,13 +394,16 @@ impl<N: Node> World<N> {
         self.do_deeds(index, out);
     }
 
+    fn is_hidden_twin(&self, index: usize) -> bool {
+        let key = self.processes[index].key;
+        let mut twins = self.schedule.twins.iter();
+        twins.any(|twin| twin.hidden && twin.of == key)
+    }
+
     /// Hidden twins do not listen to what is said under their own name.
     fn is_deaf_to(&self, index: usize, input: &Input<N::Job>) -> bool {
         let key = self.processes[index].key;
-        let hidden = self
-            .schedule
-            .twin
-            .is_some_and(|twin| twin.hidden && twin.of == key);
+        let hidden = self.is_hidden_twin(index);
         let own = matches!(input, Input::Message { message, .. } if message.message().from == key);
         hidden && own
     }
