@@ -1,122 +1,37 @@
-//! A devnet in a temporary directory: real processes, stopped and removed when dropped.
+//! A network of real processes in a temporary directory, stopped and removed when dropped.
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
-use serde_json::Value;
+use serde_json::{Value, json};
 
-/// The repository.
-#[must_use]
-pub fn repository() -> PathBuf {
-    let tests = Path::new(env!("CARGO_MANIFEST_DIR"));
-    tests
-        .parent()
-        .expect("the crate is a folder of the repository")
-        .to_owned()
-}
+use crate::command::{self, Ran, chancery, contract, eventually};
+use crate::founding::Founding;
+use crate::process::{Launch, Process, is_running};
+use crate::proxy::Proxy;
 
-/// The `chancery` binary of this build.
-///
-/// # Panics
-/// If it is not built: `scripts/test` builds it first.
-#[must_use]
-pub fn binary() -> PathBuf {
-    let exe = std::env::current_exe().expect("a test knows its own path");
-    let found = exe
-        .ancestors()
-        .map(|dir| dir.join("chancery"))
-        .find(|path| path.is_file());
-    found.expect("the chancery binary is built before the suite runs (scripts/test does both)")
-}
-
-/// A contract built by `scripts/build-contracts`.
-///
-/// # Panics
-/// If it is not built: `scripts/test` builds it first.
-#[must_use]
-pub fn contract(name: &str) -> PathBuf {
-    let path = repository()
-        .join("target/contracts")
-        .join(format!("{name}.wasm"));
-    assert!(
-        path.is_file(),
-        "{} is missing: run scripts/build-contracts",
-        path.display()
-    );
-    path
-}
-
-/// What one command line gave.
-#[derive(Debug)]
-pub struct Ran {
-    /// The exit code.
-    pub code: i32,
-    /// The object on stdout (`--json`), null where there is none.
-    pub out: Value,
-    /// Stderr as text.
-    pub err: String,
-}
-
-impl Ran {
-    fn of(output: &Output) -> Self {
-        let code = output.status.code().unwrap_or(-1);
-        let out = serde_json::from_slice(&output.stdout).unwrap_or(Value::Null);
-        Self {
-            code,
-            out,
-            err: String::from_utf8_lossy(&output.stderr).into_owned(),
-        }
-    }
-
-    /// The error object on stderr.
-    #[must_use]
-    pub fn error(&self) -> Value {
-        serde_json::from_str::<Value>(self.err.trim()).map_or(Value::Null, |v| v["error"].clone())
-    }
-
-    /// The error's code.
-    #[must_use]
-    pub fn error_code(&self) -> String {
-        self.error()["code"].as_str().unwrap_or_default().to_owned()
-    }
-
-    /// The text of one field of the object.
-    ///
-    /// # Panics
-    /// If it is not there.
-    #[must_use]
-    pub fn text(&self, field: &str) -> String {
-        self.out[field]
-            .as_str()
-            .unwrap_or_else(|| panic!("no {field} in {self:?}"))
-            .to_owned()
-    }
-}
-
-/// Runs the binary with `--json`.
-///
-/// # Panics
-/// If it cannot be started.
-#[must_use]
-pub fn chancery(args: &[&str]) -> Ran {
-    let output = Command::new(binary())
-        .args(args)
-        .arg("--json")
-        .stdin(Stdio::null())
-        .output();
-    Ran::of(&output.expect("the binary starts"))
-}
+/// How long one answer may take.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(3);
+/// How much of each log is shown when a test fails.
+const LOG_LINES_SHOWN: usize = 15;
 
 /// Clusters run one after the other: several at once on a small machine would only time out.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
-/// A devnet of real processes.
+/// A network of real processes. Whoever runs where stands in its `devnet.json`, whether the
+/// command line or this harness started it.
 #[derive(Debug)]
 pub struct Cluster {
     directory: tempfile::TempDir,
+    /// Those that the harness started itself.
+    processes: RefCell<BTreeMap<usize, Process>>,
+    proxy: Option<Proxy>,
+    runtime: tokio::runtime::Runtime,
+    http: reqwest::Client,
     _turn: MutexGuard<'static, ()>,
 }
 
@@ -132,6 +47,20 @@ impl Cluster {
         cluster
     }
 
+    /// The same with a proxy between them.
+    ///
+    /// # Panics
+    /// If they do not start.
+    #[must_use]
+    pub fn start_proxied(validators: usize) -> Self {
+        let cluster = Self::found(&Founding {
+            proxied: true,
+            ..Founding::of(validators)
+        });
+        cluster.up(validators);
+        cluster
+    }
+
     /// A place for a cluster, with nothing in it.
     ///
     /// # Panics
@@ -140,13 +69,35 @@ impl Cluster {
     pub fn prepare() -> Self {
         // A test that failed while it held its turn has no effect on the next one.
         let turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build();
+        let http = reqwest::Client::builder()
+            .no_proxy()
+            .timeout(ANSWER_TIMEOUT)
+            .build();
         Self {
             directory: tempfile::tempdir().expect("a temporary directory"),
+            processes: RefCell::default(),
+            proxy: None,
+            runtime: runtime.expect("a runtime"),
+            http: http.expect("a client"),
             _turn: turn,
         }
     }
 
-    /// Starts the processes again on what is on disk.
+    /// A network that was founded, with nobody running.
+    ///
+    /// # Panics
+    /// If it cannot be founded.
+    #[must_use]
+    pub fn found(founding: &Founding) -> Self {
+        let mut cluster = Self::prepare();
+        cluster.proxy = founding.fill(Path::new(&cluster.dir()));
+        cluster
+    }
+
+    /// Starts all processes, again on what is on disk, and waits until all are ready.
     ///
     /// # Panics
     /// If they do not start.
@@ -176,21 +127,49 @@ impl Cluster {
         self.directory.path()
     }
 
+    /// What stands between the validators.
+    ///
+    /// # Panics
+    /// If nothing does.
+    #[must_use]
+    pub fn proxy(&self) -> &Proxy {
+        self.proxy.as_ref().expect("founded with a proxy")
+    }
+
+    fn description_path(&self) -> PathBuf {
+        Path::new(&self.dir()).join("devnet.json")
+    }
+
     /// `devnet.json`.
     ///
     /// # Panics
     /// If it is not there.
     #[must_use]
     pub fn description(&self) -> Value {
-        let path = Path::new(&self.dir()).join("devnet.json");
-        let text = std::fs::read_to_string(path).expect("a running devnet has its description");
-        serde_json::from_str(&text).expect("it is JSON")
+        let text = std::fs::read_to_string(self.description_path());
+        serde_json::from_str(&text.expect("a devnet has its description")).expect("it is JSON")
     }
 
     /// One field of one validator in `devnet.json`.
     #[must_use]
     pub fn validator(&self, index: usize, field: &str) -> Value {
         self.description()["validators"][index][field].clone()
+    }
+
+    /// How many validators there are.
+    ///
+    /// # Panics
+    /// If `devnet.json` does not say.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        let description = self.description();
+        description["validators"].as_array().expect("a list").len()
+    }
+
+    /// The indices of all validators.
+    #[must_use]
+    pub fn all(&self) -> Vec<usize> {
+        (0..self.count()).collect()
     }
 
     /// Runs the binary on this devnet.
@@ -206,44 +185,6 @@ impl Cluster {
         chancery(&[args, &["--api", &self.api(index)]].concat())
     }
 
-    /// The URL of one validator's API.
-    ///
-    /// # Panics
-    /// If `devnet.json` has none.
-    #[must_use]
-    pub fn api(&self, index: usize) -> String {
-        let api = self.validator(index, "api");
-        let api = api.as_str().expect("an address");
-        if api.starts_with("http") {
-            api.to_owned()
-        } else {
-            format!("http://{api}")
-        }
-    }
-
-    /// Posts JSON to one validator's API: the HTTP status and the answer.
-    ///
-    /// # Panics
-    /// If there is no answer.
-    #[must_use]
-    pub fn post(&self, index: usize, path: &str, body: &str) -> (u16, Value) {
-        let url = format!("{}{path}", self.api(index));
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build();
-        runtime.expect("a runtime").block_on(async {
-            let request = reqwest::Client::new().post(url).body(body.to_owned());
-            let request = request.header("content-type", "application/json");
-            let answer = request.send().await.expect("an answer");
-            let status = answer.status().as_u16();
-            let text = answer.text().await.expect("a body");
-            (
-                status,
-                serde_json::from_str(&text).unwrap_or(Value::String(text)),
-            )
-        })
-    }
-
     /// Runs the binary on this devnet and expects success.
     ///
     /// # Panics
@@ -255,16 +196,144 @@ impl Cluster {
         ran
     }
 
+    /// Grants `recipient` access as `hospital`, for two days.
+    ///
+    /// # Panics
+    /// If it does not become final.
+    #[must_use]
+    pub fn grant(&self, contract: &str, recipient: &str) -> Ran {
+        self.ok(&command::grant(contract, "hospital", recipient))
+    }
+
+    /// The URL of one validator's API.
+    ///
+    /// # Panics
+    /// If `devnet.json` has none.
+    #[must_use]
+    pub fn api(&self, index: usize) -> String {
+        let api = self.validator(index, "api");
+        api.as_str().expect("an address").to_owned()
+    }
+
+    /// Runs something asynchronous to its end.
+    pub fn block_on<T>(&self, future: impl Future<Output = T>) -> T {
+        self.runtime.block_on(future)
+    }
+
+    /// Posts JSON to one validator's API: the HTTP status and the answer.
+    ///
+    /// # Panics
+    /// If there is no answer.
+    #[must_use]
+    pub fn post(&self, index: usize, path: &str, body: &str) -> (u16, Value) {
+        let url = format!("{}{path}", self.api(index));
+        self.block_on(async {
+            let request = self.http.post(url).body(body.to_owned());
+            let request = request.header("content-type", "application/json");
+            let answer = request.send().await.expect("an answer");
+            let status = answer.status().as_u16();
+            let text = answer.text().await.expect("a body");
+            (
+                status,
+                serde_json::from_str(&text).unwrap_or(Value::String(text)),
+            )
+        })
+    }
+
+    /// Gets JSON from one validator's API, whatever the HTTP status; null where nobody answers.
+    #[must_use]
+    pub fn get(&self, index: usize, path: &str) -> Value {
+        let url = format!("{}{path}", self.api(index));
+        self.block_on(async {
+            let answer = self.http.get(url).send().await.ok()?;
+            serde_json::from_slice(&answer.bytes().await.ok()?).ok()
+        })
+        .unwrap_or_default()
+    }
+
+    /// How one validator sees the network; null where it does not answer.
+    #[must_use]
+    pub fn status(&self, index: usize) -> Value {
+        self.get(index, "/v1/status")
+    }
+
+    /// The newest executed height of one validator; 0 where it does not answer.
+    #[must_use]
+    pub fn height(&self, index: usize) -> u64 {
+        self.status(index)["height"].as_u64().unwrap_or(0)
+    }
+
+    /// The newest final height of one validator; 0 where it does not answer.
+    #[must_use]
+    pub fn final_height(&self, index: usize) -> u64 {
+        self.status(index)["final_height"].as_u64().unwrap_or(0)
+    }
+
+    /// The view of one validator, if it answers.
+    #[must_use]
+    pub fn view(&self, index: usize) -> Option<u64> {
+        self.status(index)["view"].as_u64()
+    }
+
+    /// The primary of the highest view that anybody who answers is in.
+    ///
+    /// # Panics
+    /// If nobody answers.
+    #[must_use]
+    pub fn primary(&self) -> usize {
+        let views = self.all().into_iter().filter_map(|index| self.view(index));
+        let view = views.max().expect("somebody answers");
+        usize::try_from(view).expect("a small number") % self.count()
+    }
+
+    /// Waits until these validators call themselves ready.
+    ///
+    /// # Panics
+    /// If they do not.
+    pub fn ready(&self, who: &[usize]) {
+        for index in who {
+            let ready = || self.get(*index, "/health/ready")["ready"] == Value::Bool(true);
+            eventually(&format!("validator {index} is ready"), 60, ready);
+        }
+    }
+
+    /// Waits until these validators have what any of them has now.
+    ///
+    /// # Panics
+    /// If they do not get it.
+    pub fn level(&self, who: &[usize]) {
+        let heights = who.iter().map(|index| self.final_height(*index));
+        let highest = heights.max().unwrap_or(0);
+        for index in who {
+            let there = || self.final_height(*index) >= highest;
+            eventually(&format!("validator {index} has all blocks"), 60, there);
+        }
+    }
+
+    /// The home of one validator.
+    ///
+    /// # Panics
+    /// If `devnet.json` has none.
+    #[must_use]
+    pub fn home(&self, index: usize) -> PathBuf {
+        let home = self.validator(index, "home");
+        PathBuf::from(home.as_str().expect("a path"))
+    }
+
+    /// What one validator has said so far.
+    #[must_use]
+    pub fn log(&self, index: usize) -> String {
+        std::fs::read_to_string(self.home(index).join("node.log")).unwrap_or_default()
+    }
+
     /// The process of one validator.
     ///
     /// # Panics
     /// If it has none.
     #[must_use]
     pub fn pid(&self, index: usize) -> Pid {
-        let pid = self
-            .validator(index, "pid")
-            .as_i64()
-            .and_then(|pid| i32::try_from(pid).ok());
+        let pid = self.validator(index, "pid").as_i64();
+        let pid = pid.and_then(|pid| i32::try_from(pid).ok());
         Pid::from_raw(pid.expect("a running validator has a pid")).expect("a pid is not zero")
     }
 
@@ -274,6 +343,69 @@ impl Cluster {
     /// If it is gone.
     pub fn signal(&self, index: usize, signal: Signal) {
         kill_process(self.pid(index), signal).expect("the validator runs");
+    }
+
+    /// Kills one validator, and returns when it is gone.
+    ///
+    /// # Panics
+    /// If it is gone already.
+    pub fn kill(&self, index: usize) {
+        self.signal(index, Signal::KILL);
+        self.gone(index);
+    }
+
+    /// Asks one validator to end, and returns when it is gone.
+    ///
+    /// # Panics
+    /// If it is gone already.
+    pub fn stop(&self, index: usize) {
+        self.signal(index, Signal::TERM);
+        self.gone(index);
+    }
+
+    /// Waits until one validator's process is gone.
+    ///
+    /// # Panics
+    /// If it stays.
+    pub fn gone(&self, index: usize) {
+        let pid = self.pid(index);
+        eventually("the process is gone", 20, || !is_running(pid));
+        if let Some(mut process) = self.processes.borrow_mut().remove(&index) {
+            // It is reaped.
+            process.kill();
+        }
+    }
+
+    /// Starts one validator that does not run.
+    pub fn restart(&self, index: usize) {
+        self.launch(index, &Launch::plain());
+    }
+
+    /// The same, in some special way.
+    ///
+    /// # Panics
+    /// If it cannot be started.
+    pub fn launch(&self, index: usize, how: &Launch) {
+        let process = how.spawn(&self.home(index));
+        let mut description = self.description();
+        let pid = process.pid().as_raw_nonzero().get();
+        description["validators"][index]["pid"] = json!(pid);
+        std::fs::write(self.description_path(), description.to_string()).expect("a file");
+        self.processes.borrow_mut().insert(index, process);
+    }
+
+    /// Waits until one validator, started by [`Cluster::launch`], ends by itself: its exit code,
+    /// if it was no signal that ended it.
+    ///
+    /// # Panics
+    /// If it does not end within `seconds`.
+    #[must_use]
+    pub fn ends(&self, index: usize, seconds: u64) -> Option<i32> {
+        let process = self.processes.borrow_mut().remove(&index);
+        process
+            .expect("started by the harness")
+            .ends(seconds)
+            .code()
     }
 
     /// Deploys the data-access contract as `owner` (made and admitted here) for a record.
@@ -298,35 +430,37 @@ impl Cluster {
         ];
         self.ok(&deploy).text("contract")
     }
+
+    /// The policy that `chancery verify` trusts.
+    ///
+    /// # Panics
+    /// If `devnet.json` has none.
+    #[must_use]
+    pub fn policy(&self) -> String {
+        let policy = self.description()["policy"].clone();
+        policy.as_str().expect("a path").to_owned()
+    }
 }
 
 impl Drop for Cluster {
     fn drop(&mut self) {
-        let description = Path::new(&self.dir()).join("devnet.json").is_file();
-        if description {
-            // A stopped process does not hear the signal to end.
-            for index in 0..self.description()["validators"]
-                .as_array()
-                .map_or(0, Vec::len)
-            {
-                if let Some(pid) = self.validator(index, "pid").as_i64() {
-                    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
-                    let _ = pid.map(|pid| kill_process(pid, Signal::CONT));
+        if self.description_path().is_file() {
+            for index in self.all() {
+                // A stopped process does not hear the signal to end.
+                let pid = self.validator(index, "pid").as_i64();
+                let pid = pid.and_then(|pid| i32::try_from(pid).ok());
+                let _ = pid
+                    .and_then(Pid::from_raw)
+                    .map(|pid| kill_process(pid, Signal::CONT));
+                if std::thread::panicking() {
+                    let log = self.log(index);
+                    let lines: Vec<&str> = log.lines().collect();
+                    let from = lines.len().saturating_sub(LOG_LINES_SHOWN);
+                    eprintln!("the end of validator {index}'s log:");
+                    lines[from..].iter().for_each(|line| eprintln!("  {line}"));
                 }
             }
         }
         let _ = chancery(&["devnet", "stop", "--dir", &self.dir()]);
-    }
-}
-
-/// Asks until `condition` holds.
-///
-/// # Panics
-/// If it does not within `seconds`.
-pub fn eventually(what: &str, seconds: u64, mut condition: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(seconds);
-    while !condition() {
-        assert!(Instant::now() < deadline, "within {seconds} s: {what}");
-        std::thread::sleep(Duration::from_millis(100));
     }
 }

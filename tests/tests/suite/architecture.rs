@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use chancery_tests::cluster::repository;
+use chancery_tests::command::repository;
 use serde_json::Value;
 
 /// Our crates that each of our crates may depend on, outside of its tests.

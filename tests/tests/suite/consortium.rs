@@ -1,9 +1,10 @@
 //! A consortium that makes its own homes and exchanges cards, with no devnet anywhere.
 
-use std::net::{TcpListener, UdpSocket};
 use std::process::{Child, Command, Stdio};
 
-use chancery_tests::cluster::{Cluster, binary, chancery, contract, eventually};
+use chancery_tests::cluster::Cluster;
+use chancery_tests::command::{binary, chancery, contract, eventually};
+use chancery_tests::founding::{free_tcp, free_udp};
 
 struct Nodes(Vec<Child>);
 
@@ -16,14 +17,14 @@ impl Drop for Nodes {
     }
 }
 
-fn free_udp() -> String {
-    let socket = UdpSocket::bind("127.0.0.1:0").expect("a free port");
-    socket.local_addr().expect("an address").to_string()
+fn free_p2p() -> String {
+    let address = free_udp().local_addr();
+    address.expect("an address").to_string()
 }
 
-fn free_tcp() -> String {
-    let socket = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    socket.local_addr().expect("an address").to_string()
+fn free_api() -> String {
+    let address = free_tcp().local_addr();
+    address.expect("an address").to_string()
 }
 
 #[test]
@@ -45,10 +46,10 @@ fn four_homes_and_their_cards_make_a_ledger() {
 
     // Each member makes its own home and publishes its card.
     let members = ["north-bank", "st-mary", "harbour", "auditors"];
-    let apis: Vec<String> = members.iter().map(|_| free_tcp()).collect();
+    let apis: Vec<String> = members.iter().map(|_| free_api()).collect();
     let mut genesis_args = vec!["genesis".to_owned(), "new".to_owned()];
     for (member, api) in members.iter().zip(&apis) {
-        let (home, address) = (path(member), free_udp());
+        let (home, address) = (path(member), free_p2p());
         let _ = run(&[
             "node",
             "init",

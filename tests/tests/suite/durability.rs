@@ -2,9 +2,11 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
-use std::process::{Command, Stdio};
 
-use chancery_tests::cluster::{Cluster, eventually};
+use chancery_tests::cluster::Cluster;
+use chancery_tests::command::eventually;
+use chancery_tests::process::Launch;
+use rustix::process::Signal;
 
 /// One line of a trace, as far as it matters here.
 #[derive(Debug, PartialEq, Eq)]
@@ -50,69 +52,22 @@ impl Reader {
 
 #[test]
 fn every_promise_is_synced_before_a_vote_leaves() {
-    let strace = Command::new("strace")
-        .arg("--version")
-        .stdout(Stdio::null())
-        .status();
-    assert!(
-        strace.is_ok(),
-        "this test needs strace (.ci/run installs it)"
-    );
     let cluster = Cluster::start(4);
     let contract = cluster.deploy_data_access("hospital");
     let _ = cluster.ok(&["keys", "new", "specialist"]);
 
     // One validator again, under strace, with the log line that names each vote handed out.
-    cluster.signal(3, rustix::process::Signal::KILL);
+    cluster.kill(3);
     let trace = cluster.path().join("trace");
-    let home = cluster
-        .validator(3, "home")
-        .as_str()
-        .expect("a path")
-        .to_owned();
-    let mut traced = Command::new("strace")
-        .args([
-            "-f",
-            "-y",
-            "-s",
-            "200",
-            "-e",
-            "trace=pwrite64,fdatasync,write",
-            "-o",
-        ])
-        .arg(&trace)
-        .arg(chancery_tests::cluster::binary())
-        .args(["node", "--home", &home])
-        .env("CHANCERY_LOG", "info,chancery_node::threads=trace")
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("strace starts");
-    // The node is strace's only child; its pid is in the first line of the trace.
+    let calls = ["-y", "-s", "200", "-e", "trace=pwrite64,fdatasync,write"];
+    let traced = Launch::traced(&calls, &trace).with_log("info,chancery_node::threads=trace");
+    cluster.launch(3, &traced);
     eventually("the traced validator takes part", 30, || {
-        let grant = [
-            "call",
-            &contract,
-            "grant_access",
-            "--from",
-            "hospital",
-            "--recipient",
-            "specialist",
-            "--expires-at",
-            "+48h",
-        ];
-        let _ = cluster.ok(&grant);
+        let _ = cluster.grant(&contract, "specialist");
         count(&trace, &Seen::Spoken) >= 10
     });
-    let pid = std::fs::read_to_string(&trace).expect("a trace");
-    let pid: i32 = pid
-        .split_whitespace()
-        .next()
-        .and_then(|p| p.parse().ok())
-        .expect("a pid");
-    let pid = rustix::process::Pid::from_raw(pid).expect("not zero");
-    let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
-    let _ = traced.wait();
+    cluster.signal(3, Signal::TERM);
+    let _ = cluster.ends(3, 30);
 
     let text = std::fs::read_to_string(&trace).expect("a trace");
     let mut unsynced = 0;

@@ -1,8 +1,12 @@
-//! Everything that is true of the whole: the walls between the crates, and four real processes.
+//! Everything that is true of the whole: the walls between the crates, and real processes that are
+//! killed, paused, cut off and given bad disks.
 
 mod architecture;
 mod consortium;
+mod crashes;
+mod disks;
 mod durability;
-mod faults;
+mod measures;
+mod partitions;
 mod refusals;
 mod story;

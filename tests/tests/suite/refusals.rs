@@ -8,6 +8,7 @@ use chancery_client::KeyStore;
 use chancery_ledger::transaction::SignedTransaction;
 use chancery_ledger::{Call, ChainId, ContractId, Fuel, Millis, SecretKey, Transaction};
 use chancery_tests::cluster::Cluster;
+use chancery_tests::command::{chancery, eventually, grant_until};
 use parity_scale_codec::Encode as _;
 use serde_json::json;
 
@@ -118,7 +119,7 @@ fn every_bad_transaction_is_refused_by_its_own_name() {
     let bytes = sign(good(&hospital, 9));
     assert_eq!(submit(&cluster, &bytes).0, 202);
     let id = good(&hospital, 9).id().to_string();
-    chancery_tests::cluster::eventually("it is final", 10, || {
+    eventually("it is final", 10, || {
         cluster.run(&["tx", "show", &id]).out["state"] == "final"
     });
     assert_eq!(
@@ -133,18 +134,7 @@ fn what_a_contract_or_its_caller_does_wrong_is_a_receipt_or_a_named_refusal() {
     let contract = cluster.deploy_data_access("hospital");
     let _ = cluster.ok(&["keys", "new", "specialist"]);
     let grant = |from: &'static str, expires: &'static str| {
-        let args = [
-            "call",
-            &contract,
-            "grant_access",
-            "--from",
-            from,
-            "--recipient",
-            "specialist",
-            "--expires-at",
-            expires,
-        ];
-        cluster.run(&args)
+        cluster.run(&grant_until(&contract, from, "specialist", expires))
     };
     let reverted = grant("specialist", "+1h");
     assert_eq!(
@@ -214,10 +204,7 @@ fn what_a_contract_or_its_caller_does_wrong_is_a_receipt_or_a_named_refusal() {
         let refused = cluster.run(&["contract", "deploy", &file, "--from", "hospital"]);
         assert_eq!(refused.error_code(), "module_refused", "{refused:?}");
         assert!(refused.err.to_lowercase().contains(rule), "{refused:?}");
-        assert_eq!(
-            chancery_tests::cluster::chancery(&["contract", "check", &file]).code,
-            2
-        );
+        assert_eq!(chancery(&["contract", "check", &file]).code, 2);
     }
 
     // An endless loop costs its sender all its fuel and nobody anything else.

@@ -1,9 +1,9 @@
 //! The main job: deploy, grant, check, expire, revoke, prove.
 
-use std::path::Path;
 use std::time::Duration;
 
-use chancery_tests::cluster::{Cluster, chancery, eventually};
+use chancery_tests::cluster::Cluster;
+use chancery_tests::command::{chancery, eventually, grant_until};
 use serde_json::Value;
 
 fn can_read(cluster: &Cluster, index: usize, contract: &str, who: &str) -> Value {
@@ -36,17 +36,7 @@ fn a_grant_holds_until_it_expires_on_every_node_and_in_an_ordered_call() {
         );
     }
     let (specialist, stranger) = (did(&cluster, "specialist"), did(&cluster, "stranger"));
-    let grant = cluster.ok(&[
-        "call",
-        &contract,
-        "grant_access",
-        "--from",
-        "hospital",
-        "--recipient",
-        &specialist,
-        "--expires-at",
-        "+8s",
-    ]);
+    let grant = cluster.ok(&grant_until(&contract, "hospital", &specialist, "+8s"));
     assert_eq!(grant.text("status"), "applied");
     let event = &grant.out["events"][0];
     assert!(
@@ -88,17 +78,7 @@ fn a_revocation_ends_access_and_a_grant_is_proven_with_the_network_gone() {
     let cluster = Cluster::start(4);
     let contract = cluster.deploy_data_access("hospital");
     let _ = cluster.ok(&["keys", "new", "specialist"]);
-    let grant = cluster.ok(&[
-        "call",
-        &contract,
-        "grant_access",
-        "--from",
-        "hospital",
-        "--recipient",
-        "specialist",
-        "--expires-at",
-        "+48h",
-    ]);
+    let grant = cluster.grant(&contract, "specialist");
     let check = ["query", &contract, "can_read", "--who", "specialist"];
     assert_eq!(cluster.ok(&check).out["value"], Value::Bool(true));
     let revoke = [
@@ -115,11 +95,7 @@ fn a_revocation_ends_access_and_a_grant_is_proven_with_the_network_gone() {
 
     let proof = cluster.path().join("grant.proof").display().to_string();
     let _ = cluster.ok(&["proof", "tx", &grant.text("id"), "--out", &proof]);
-    let policy = cluster.description()["policy"]
-        .as_str()
-        .expect("a path")
-        .to_owned();
-    let policy = Path::new(&cluster.dir()).join(policy).display().to_string();
+    let policy = cluster.policy();
     assert_eq!(
         chancery(&["devnet", "stop", "--dir", &cluster.dir()]).code,
         0
