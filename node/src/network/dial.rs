@@ -15,8 +15,6 @@ use super::reason::{CloseCode, describe};
 use super::session::{self, Ended, Lanes, OPENING_MAX};
 use super::tls::{Handshake, SERVER_NAME};
 
-/// A session that is silent for so long is doubted. Keep-alive is heard every second.
-const SILENCE_MAX: Duration = Duration::from_secs(3);
 const CHECK_INTERVAL: Duration = Duration::from_millis(250);
 /// Pauses between attempts. An attempt in vain takes time by itself, and repeats its first packet.
 const PAUSE_MIN: Duration = Duration::from_millis(100);
@@ -57,7 +55,7 @@ pub(super) async fn run(
 
 /// Waits until the peer has no session, or one that is silent.
 async fn until_needed(peer: &Peer, sessions: &mut JoinSet<()>) {
-    while peer.is_well(SILENCE_MAX) {
+    while peer.is_well() {
         tokio::select! {
             _ = sessions.join_next(), if !sessions.is_empty() => {}
             () = tokio::time::sleep(CHECK_INTERVAL) => {}

@@ -19,6 +19,9 @@ const PENALTY_MIN: Duration = Duration::from_secs(1);
 const PENALTY_MAX: Duration = Duration::from_secs(30);
 /// A session of this length without a violation makes good for earlier ones.
 const GOOD_SESSION: Duration = Duration::from_secs(60);
+/// A session that is silent for so long is doubted, long before QUIC gives it up. Keep-alive is
+/// heard every second.
+const SILENCE_MAX: Duration = Duration::from_secs(3);
 /// A peer may replace its connection no more often than this.
 const REPLACE_INTERVAL: Duration = Duration::from_millis(200);
 
@@ -29,7 +32,7 @@ pub struct PeerStatus {
     pub index: ValidatorIndex,
     /// Its member's name.
     pub name: String,
-    /// Whether both lanes are open in both directions.
+    /// Whether both lanes are open in both directions and the peer was heard in the last seconds.
     pub connected: bool,
     /// For how long it has been connected. `None` while it is not.
     pub connected_for: Option<Duration>,
@@ -233,9 +236,13 @@ impl Peer {
         self.frames_out.fetch_add(frames, Ordering::Relaxed);
     }
 
-    /// Whether it is connected and was heard of less than `silence_max` ago.
-    pub(super) fn is_well(&self, silence_max: Duration) -> bool {
-        lock(&self.state).live.is_some() && self.last_heard().is_some_and(|age| age < silence_max)
+    /// Whether it is connected and was heard of lately.
+    pub(super) fn is_well(&self) -> bool {
+        lock(&self.state).live.is_some() && !self.is_silent()
+    }
+
+    fn is_silent(&self) -> bool {
+        self.last_heard().is_none_or(|age| age >= SILENCE_MAX)
     }
 
     /// How long it is to be left alone.
@@ -257,7 +264,7 @@ impl Peer {
 
     pub(super) fn status(&self) -> PeerStatus {
         let state = lock(&self.state);
-        let live = state.live.as_ref();
+        let live = state.live.as_ref().filter(|_| !self.is_silent());
         PeerStatus {
             index: self.config.index,
             name: self.config.name.clone(),

@@ -189,8 +189,8 @@ async fn a_cut_wire_is_noticed_and_a_mended_one_used_again() {
             silent_for > Duration::from_secs(seconds - 2),
             "{silent_for:?}"
         );
-        assert_eq!(zero.is_connected(1), seconds == 5, "idle for 10 s is lost");
-        assert_eq!(one.is_connected(0), seconds == 5);
+        assert!(!zero.is_connected(1), "silent for more than 3 s");
+        assert!(!one.is_connected(0));
         cut.store(false, std::sync::atomic::Ordering::Relaxed);
         let took = until("heard again", || {
             let well = |status: PeerStatus| {
