@@ -18,7 +18,8 @@
 //!    the last group are written and synced once more before anybody may rely on them.
 //!
 //! Opening never creates a log: a validator without its promises must not vote as if it had made
-//! none.
+//! none. Whoever puts a new one in the place of a lost one ([`VoteLog::replace_lost`]) writes into
+//! it, from its first moment on, that it is one.
 //!
 //! A log of its own rather than a second redb: its files are filled with zeroes ahead, so that an
 //! append changes data only. Durable appends of 300 bytes, 2,000 of each kind in turn, on a disk
@@ -76,19 +77,40 @@ impl VoteLog {
     /// # Errors
     /// If there is a log already, or the system refuses.
     pub fn create(directory: &Path, owner: PublicKey) -> Result<(), VoteLogError> {
-        let paths = FILE_NAMES.map(|name| directory.join(name));
-        for path in &paths {
+        for path in FILE_NAMES.map(|name| directory.join(name)) {
             if path.exists() {
-                return Err(VoteLogError::AlreadyExists { path: path.clone() });
+                return Err(VoteLogError::AlreadyExists { path });
             }
         }
+        Self::make(directory, owner, &[])
+    }
+
+    /// Makes a log that begins with `first` in the place of one that is gone. A crash in between
+    /// leaves no log.
+    ///
+    /// # Errors
+    /// If one of the two files is still there with anything in it, or the system refuses.
+    pub fn replace_lost(
+        directory: &Path,
+        owner: PublicKey,
+        first: &[&[u8]],
+    ) -> Result<(), VoteLogError> {
+        for path in FILE_NAMES.map(|name| directory.join(name)) {
+            // An empty file is what a crash in here, or a compaction, leaves of the second one.
+            if std::fs::metadata(&path).is_ok_and(|file| file.len() > 0) {
+                return Err(VoteLogError::AlreadyExists { path });
+            }
+        }
+        Self::make(directory, owner, first)
+    }
+
+    fn make(directory: &Path, owner: PublicKey, first: &[&[u8]]) -> Result<(), VoteLogError> {
+        let paths = FILE_NAMES.map(|name| directory.join(name));
         let new = paths.clone().map(|path| path.with_added_extension("new"));
         let [a, b] = &new;
         let lock = |path: &Path| LockedFile::create(path).map_err(|e| cannot_open(path, e));
-        drop(Self::create_on(
-            [Box::new(lock(a)?), Box::new(lock(b)?)],
-            owner,
-        )?);
+        let files: [Box<dyn StorageBackend>; 2] = [Box::new(lock(a)?), Box::new(lock(b)?)];
+        Self::create_on(files, owner)?.append_all(first)?;
         // The live file appears last.
         for (new, path) in new.iter().zip(&paths).rev() {
             std::fs::rename(new, path).map_err(io_error("naming a new vote log"))?;

@@ -460,6 +460,28 @@ fn files_are_made_once_and_never_by_opening() {
     std::fs::remove_file(path.join("votes.a")).expect("is there");
     let error = VoteLog::open(path, owner()).expect_err("half of it is gone");
     assert!(matches!(error, VoteLogError::Missing { .. }), "{error}");
+    let error = VoteLog::replace_lost(path, owner(), &[b"lost"]).expect_err("half of it is there");
+    assert!(
+        matches!(error, VoteLogError::AlreadyExists { .. }),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_log_in_the_place_of_a_lost_one_says_so_from_its_first_moment_on() {
+    for left_over in [None, Some("votes.a"), Some("votes.b")] {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let path = directory.path();
+        if let Some(name) = left_over {
+            std::fs::write(path.join(name), b"").expect("writable");
+        }
+        VoteLog::replace_lost(path, owner(), &[b"lost"]).expect("nothing there");
+        let (log, records) = VoteLog::open(path, owner()).expect("just made");
+        assert_eq!(records, [b"lost"]);
+        drop(log);
+        let again = VoteLog::replace_lost(path, owner(), &[b"lost"]);
+        assert!(matches!(again, Err(VoteLogError::AlreadyExists { .. })));
+    }
 }
 
 const CHILD_DIRECTORY: &str = "CHANCERY_TEST_VOTE_LOG_OF_PARENT";
