@@ -102,10 +102,17 @@ impl Replica {
     pub fn open_batches(&self) -> Vec<Arc<Verified<Batch>>> {
         let weak = self.weak();
         self.slots
-            .range(self.delivered.next()..)
+            .range(Slot::from(self.executed.height).next()..)
             .filter_map(|(_, log)| self.batches.get(&log.target(weak)?))
             .map(|held| Arc::clone(held.batch()))
             .collect()
+    }
+
+    /// Whether blocks are certified that this validator has not even ordered: what it sees of the
+    /// primary is old.
+    #[must_use]
+    pub fn is_behind(&self) -> bool {
+        self.delivered < self.low()
     }
 
     fn on_tick(&mut self, out: &mut Vec<Action>) {
@@ -170,8 +177,9 @@ impl Replica {
         self.validators().faulty_max().saturating_add(1)
     }
 
-    /// The primary of the active view.
-    pub(crate) fn primary(&self) -> ValidatorIndex {
+    /// The primary of [`Replica::view`].
+    #[must_use]
+    pub fn primary(&self) -> ValidatorIndex {
         self.validators().primary(self.view)
     }
 

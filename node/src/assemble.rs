@@ -4,11 +4,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use chancery_consensus::{Config, Now, Record, Recovered, Replica, RestoreError};
+use chancery_consensus::{Config, Now, Record, Recovered, Replica, RestoreError, SingleRecord};
 use chancery_genesis::Genesis;
 use chancery_ledger::checkpoint::CheckpointCertificate;
 use chancery_ledger::state_tree::{StateTree, key_hash, value_hash};
-use chancery_ledger::{ChainId, ChainLimits, CodecError, SecretKey};
+use chancery_ledger::{ChainId, ChainLimits, CodecError, SecretKey, Slot, View};
 use chancery_runtime::Runtime;
 
 use crate::catch_up::Session;
@@ -18,6 +18,13 @@ use crate::pool::Pool;
 use crate::store::{GenesisBlock, Store, VoteLog, VoteLogError};
 use crate::validator::{Effect, Validator};
 use crate::worker::Worker;
+
+/// What a vote log begins with that was put in the place of a lost one: a quarantine without end,
+/// until the replica has found out which end is safe and has written that.
+pub const FORGOTTEN: Record = Record::Quarantine {
+    slots_through: Slot(u64::MAX),
+    view_least: View(u64::MAX),
+};
 
 /// Why what is on disk makes no validator.
 #[derive(Debug, thiserror::Error)]
@@ -47,8 +54,8 @@ pub struct Parts {
     pub worker: Worker,
     /// Judges what comes in.
     pub intake: Intake,
-    /// The newest checkpoint certificate that is stored.
-    pub stable: Option<CheckpointCertificate>,
+    /// The newest checkpoint that was final here, by the store or by the vote log.
+    pub newest_final: Option<CheckpointCertificate>,
 }
 
 /// The records of a vote log as its file has them, if they are all of this version and chain.
@@ -115,21 +122,39 @@ pub fn assemble(
         Arc::clone(&store),
     );
     let stable = store.read().newest_certificate();
+    let executed = executor.statement();
+    let quarantine = |record: &&Record| record.single() == Some(SingleRecord::Quarantine);
+    let vote_log_missing = records.iter().rfind(quarantine) == Some(&FORGOTTEN);
+    let remembered = records.iter().filter(|record| **record != FORGOTTEN);
     let recovered = Recovered {
-        records: records.clone(),
-        executed: executor.statement(),
+        records: remembered.cloned().collect(),
+        executed: executed.clone(),
         stable: stable.clone(),
         incarnation,
-        vote_log_missing: false,
+        vote_log_missing,
     };
-    let restored = Replica::new(config, key, recovered, now)?;
+    let restored = Replica::new(config.clone(), key, recovered, now)?;
+    let logged = records.iter().filter_map(|record| match record {
+        Record::Final(certificate) => Some(certificate.clone()),
+        _ => None,
+    });
+    let stored = stable.into_iter().chain(logged);
     let (validator, first) = Validator::new(
         restored,
-        (vote_log, records),
+        (vote_log, records.clone()),
         Arc::clone(&pool),
-        limits.clone(),
+        &config,
         now,
     )?;
+    let said = first.iter().filter_map(|effect| match effect {
+        Effect::Final(certificate) => Some(certificate.clone()),
+        _ => None,
+    });
+    // What was reported as final stays so, from the first answer on.
+    let newest_final = stored
+        .chain(said)
+        .filter(|certificate| certificate.statement.height <= executed.height)
+        .max_by_key(|certificate| certificate.statement.height);
     let catch_up = Arc::new(Session::default());
     let worker = Worker::new(executor, Arc::clone(&pool), Arc::clone(&catch_up));
     let intake = Intake {
@@ -145,6 +170,6 @@ pub fn assemble(
         first,
         worker,
         intake,
-        stable,
+        newest_final,
     })
 }

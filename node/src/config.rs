@@ -4,12 +4,16 @@
 use std::net::{Ipv4Addr, SocketAddr};
 
 use chancery_genesis::TomlError;
+use chancery_ledger::Millis;
 use serde::{Deserialize, Serialize};
 
 use crate::pool::PoolLimits;
 
 /// The longest file that is read, in bytes.
 pub const CONFIG_BYTES_MAX: usize = 65_536;
+
+/// The view timeout doubles up to so many times the configured one.
+const VIEW_TIMEOUT_GROWTH_MAX: u64 = 32;
 
 /// Why a text is no configuration.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -68,6 +72,9 @@ pub struct NodeConfig {
     /// What may wait to be ordered.
     #[serde(default)]
     pub pool: PoolConfig,
+    /// When the primary is doubted.
+    #[serde(default)]
+    pub consensus: ConsensusConfig,
 }
 
 /// `[p2p]`.
@@ -155,6 +162,48 @@ impl Default for PoolConfig {
     }
 }
 
+/// `[consensus]`. It should be about the same everywhere: a primary is replaced as soon as more
+/// validators than may be faulty ask for it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ConsensusConfig {
+    /// How long nothing may be ordered while something waits, until another primary is asked for.
+    /// It doubles with each view that brings nothing either. A multiple of the round trip between
+    /// the validators.
+    pub view_timeout_ms: u64,
+    /// How long the primary alone hears of a transaction, until it is relayed to everybody.
+    pub relay_ms: u64,
+}
+
+impl Default for ConsensusConfig {
+    fn default() -> Self {
+        Self {
+            view_timeout_ms: 1_000,
+            relay_ms: 250,
+        }
+    }
+}
+
+impl ConsensusConfig {
+    /// As the replica takes it.
+    #[must_use]
+    pub fn view_timeout(&self) -> Millis {
+        Millis(self.view_timeout_ms)
+    }
+
+    /// What it grows to.
+    #[must_use]
+    pub fn view_timeout_max(&self) -> Millis {
+        Millis(self.view_timeout_ms.saturating_mul(VIEW_TIMEOUT_GROWTH_MAX))
+    }
+
+    /// As the pool takes it.
+    #[must_use]
+    pub fn relay_after(&self) -> Millis {
+        Millis(self.relay_ms)
+    }
+}
+
 impl PoolConfig {
     /// As the pool takes them.
     #[must_use]
@@ -180,6 +229,7 @@ impl NodeConfig {
             },
             log: LogConfig::default(),
             pool: PoolConfig::default(),
+            consensus: ConsensusConfig::default(),
         }
     }
 
@@ -210,7 +260,7 @@ impl NodeConfig {
         if !public && !listen.ip().is_loopback() {
             return Err(ConfigError::ApiNotLoopback { listen });
         }
-        let pool = &self.pool;
+        let (pool, consensus) = (&self.pool, &self.consensus);
         for (name, value, least, most) in [
             ("api.connections_max", connections_max, 8, 65_536),
             // Some connections always stay free for everything else.
@@ -227,6 +277,19 @@ impl NodeConfig {
                 pool.per_sender_max,
                 1,
                 pool.transactions_max,
+            ),
+            (
+                "consensus.view_timeout_ms",
+                usize::try_from(consensus.view_timeout_ms).unwrap_or(usize::MAX),
+                100,
+                600_000,
+            ),
+            // A transaction that nobody else hears of in time has one timer only.
+            (
+                "consensus.relay_ms",
+                usize::try_from(consensus.relay_ms).unwrap_or(usize::MAX),
+                10,
+                usize::try_from(consensus.view_timeout_ms).unwrap_or(usize::MAX),
             ),
         ] {
             if value < least || value > most {
@@ -302,6 +365,14 @@ mod tests {
                 vec!["pool.per_sender_max = 30000", "20000"],
             ),
             ("[pool]\nbytes_max = -1", vec!["line 4", "bytes_max = -1"]),
+            (
+                "[consensus]\nview_timeout_ms = 50",
+                vec!["consensus.view_timeout_ms = 50", "between 100"],
+            ),
+            (
+                "[consensus]\nview_timeout_ms = 200",
+                vec!["consensus.relay_ms = 250", "200"],
+            ),
             ("[log]\nfilter = \"a=b=c\"", vec!["log.filter", "a=b=c"]),
             ("[log]\nformat = \"xml\"", vec!["line 4", "xml", "json"]),
             ("[tls]", vec!["line 3", "tls"]),

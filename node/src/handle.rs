@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use chancery_consensus::{Demand, Event, Now, Overview};
+use chancery_consensus::{Now, Overview};
 use chancery_genesis::Genesis;
 use chancery_ledger::checkpoint::CheckpointCertificate;
 use chancery_ledger::transaction::SignedTransaction;
@@ -15,6 +15,7 @@ use chancery_ledger::{
 use chancery_runtime::Runtime;
 use tokio::sync::{mpsc, watch};
 
+use crate::evidence::EvidenceStore;
 use crate::intake::{Intake, SubmitError};
 use crate::metrics::Metrics;
 use crate::network::{Lane, Network};
@@ -106,6 +107,8 @@ pub struct NodeHandle {
     pub(crate) inputs: mpsc::Sender<Input>,
     /// Judges what comes in.
     pub intake: Intake,
+    /// Proofs that validators lied.
+    pub evidence: Arc<EvidenceStore>,
 }
 
 impl NodeHandle {
@@ -127,7 +130,7 @@ impl NodeHandle {
         self.intake.take(now, Origin::Client, signed)?;
         self.wake();
         if let Some(relayed) = relayed {
-            let frame = BulkMessage::Transaction(relayed).to_frame();
+            let frame = BulkMessage::Transactions(vec![relayed]).to_frame();
             self.network.send(primary, Lane::Bulk, frame);
         }
         Ok(())
@@ -136,9 +139,7 @@ impl NodeHandle {
     /// Tells the validator that there may be something to propose.
     pub(crate) fn wake(&self) {
         // A full channel means that it is awake anyway.
-        let _ = self
-            .inputs
-            .try_send(Input::Event(Event::Tick(Demand::Waiting)));
+        let _ = self.inputs.try_send(Input::Wake);
     }
 
     /// Whether the transaction waits in this node's pool.

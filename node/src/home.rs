@@ -7,6 +7,7 @@
 //! HOME/keys/{consensus,network,log}.key      secret keys, mode 0600
 //! HOME/ledger.redb                           blocks and state
 //! HOME/votes.a, votes.b                      vote log
+//! HOME/evidence/*.scale                      proofs that validators lied
 //! ```
 //! A home is made once, by [`Home::init`]; nothing that stands in it is ever replaced. The card
 //! says which key is which, so keys that were swapped are noticed at the start.
@@ -194,6 +195,12 @@ impl Home {
     #[must_use]
     pub fn ledger_path(&self) -> PathBuf {
         self.root.join("ledger.redb")
+    }
+
+    /// Where proofs that validators lied are kept.
+    #[must_use]
+    pub fn evidence_path(&self) -> PathBuf {
+        self.root.join("evidence")
     }
 
     /// The secret keys.

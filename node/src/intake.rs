@@ -4,13 +4,14 @@
 
 use std::sync::Arc;
 
-use chancery_consensus::{Body, Context, Event, SignedMessage, VerifiedMessage, message_bytes_max};
+use chancery_consensus::{Context, Event, SignedMessage, VerifiedMessage, message_bytes_max};
 use chancery_ledger::checkpoint::CheckpointCertificate;
 use chancery_ledger::transaction::SignedTransaction;
-use chancery_ledger::{ChainLimits, Height, Millis, ValidatorIndex, Verified};
+use chancery_ledger::{ChainLimits, Millis, ValidatorIndex, Verified};
 use chancery_runtime::{DropReason, Runtime};
 
 use crate::catch_up::{self, Session};
+use crate::gate::{Gate, Here};
 use crate::pool::{Origin, Pool, PoolError};
 use crate::store::Store;
 use crate::wire::BulkMessage;
@@ -36,7 +37,7 @@ pub enum Judged {
     Work(Work),
     /// Back to the one it came from.
     Answer(BulkMessage),
-    /// It brought a transaction that waits in the pool now: the validator is to be woken.
+    /// It brought transactions that wait in the pool now: the validator is to be woken.
     Pooled,
     /// Nothing: it is known, nobody asked for it, or there is no answer.
     Nothing,
@@ -60,16 +61,34 @@ pub struct Intake {
 }
 
 impl Intake {
-    /// Judges a frame of the votes lane. `final_height` is the newest one that is certified here.
+    /// Judges a frame of the votes lane at monotonic time `now`; `gate` is the peer's.
     ///
     /// # Errors
     /// Why it is refused.
     pub fn vote(
         &self,
-        final_height: Height,
+        gate: &mut Gate,
+        now: Millis,
+        here: &Here,
         from: ValidatorIndex,
         frame: &[u8],
     ) -> Result<VerifiedMessage, String> {
+        let message = self.admit_vote(gate, now, here, from, frame)?;
+        self.verify_vote(message)
+    }
+
+    /// The first part of [`Intake::vote`], which costs little: is it worth verifying?
+    ///
+    /// # Errors
+    /// Why it is refused.
+    pub fn admit_vote(
+        &self,
+        gate: &mut Gate,
+        now: Millis,
+        here: &Here,
+        from: ValidatorIndex,
+        frame: &[u8],
+    ) -> Result<SignedMessage, String> {
         let Context {
             validators,
             window_slots,
@@ -77,16 +96,16 @@ impl Intake {
         } = &self.context;
         let bytes_max = message_bytes_max(validators.count(), *window_slots);
         let message = SignedMessage::decode(frame, bytes_max).map_err(|e| e.to_string())?;
-        // Votes may be passed on; a status is only worth something fresh, from its author.
-        if matches!(message.body, Body::Status(_)) && message.from != from {
-            return Err(format!("a status of validator {}", message.from));
-        }
-        // Refused before it costs a quorum of signature checks.
-        if let Body::Certificate(certificate) = &message.body
-            && certificate.statement.height <= final_height
-        {
-            return Err("a certificate of what is final here".to_owned());
-        }
+        gate.admits(now, here, validators, from, &message)
+            .map_err(|e| e.to_string())?;
+        Ok(message)
+    }
+
+    /// The second part of [`Intake::vote`]: its signatures.
+    ///
+    /// # Errors
+    /// Why it is refused.
+    pub fn verify_vote(&self, message: SignedMessage) -> Result<VerifiedMessage, String> {
         message.verify(&self.context).map_err(|e| e.to_string())
     }
 
@@ -109,7 +128,7 @@ impl Intake {
                 let batch = verified.map_err(|e| e.to_string())?;
                 Judged::Event(Event::Batch(Arc::new(batch)))
             }
-            BulkMessage::Transaction(signed) => self.relayed(now, signed)?,
+            BulkMessage::Transactions(relayed) => self.relayed(now, relayed)?,
             BulkMessage::BlocksRequest { after, through } => catch_up::serve(
                 &self.store.read(),
                 newest.cloned(),
@@ -128,16 +147,24 @@ impl Intake {
         })
     }
 
-    fn relayed(&self, now: Millis, signed: SignedTransaction) -> Result<Judged, String> {
-        if self.pool.contains(&signed.id()) {
-            return Ok(Judged::Nothing);
+    /// One that does not verify is the sender's fault. One that this state would not admit, or that
+    /// there is no room for, is not: it may be relayed again.
+    /// One that does not verify is the sender's fault. One that this state would not admit, or that
+    /// there is no room for, is not: it may be relayed again.
+    fn relayed(&self, now: Millis, relayed: Vec<SignedTransaction>) -> Result<Judged, String> {
+        let mut judged = Judged::Nothing;
+        for signed in relayed {
+            if self.pool.contains(&signed.id()) {
+                continue;
+            }
+            let verified = signed
+                .verify(self.context.chain, &self.limits)
+                .map_err(|e| e.to_string())?;
+            if self.take(now, Origin::Peer, verified).is_ok() {
+                judged = Judged::Pooled;
+            }
         }
-        let verified = signed
-            .verify(self.context.chain, &self.limits)
-            .map_err(|e| e.to_string())?;
-        self.take(now, Origin::Peer, verified)
-            .map_err(|e| e.to_string())?;
-        Ok(Judged::Pooled)
+        Ok(judged)
     }
 
     /// Takes a transaction into the pool if the newest state would admit it; `now` is monotonic.

@@ -23,6 +23,15 @@ struct StatusLabel {
     status: &'static str,
 }
 
+/// What the replica does.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ModeLabel {
+    mode: &'static str,
+}
+
+/// The modes there are: the one that is on has the value 1.
+const MODES: [&str; 4] = ["active", "changing", "probation", "quarantine"];
+
 /// One other validator.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct PeerLabel {
@@ -45,8 +54,12 @@ pub struct PeerGauge {
 pub struct Gauges {
     /// The newest certified block.
     pub final_height: Height,
-    /// The active view.
+    /// The active view, or the one that this validator wants to get to.
     pub view: u64,
+    /// Whether it is active: one of `active`, `changing`, `probation` and `quarantine`.
+    pub mode: &'static str,
+    /// Proofs that validators lied.
+    pub evidence: usize,
     /// Transactions that wait.
     pub pool: usize,
     /// The other validators.
@@ -60,6 +73,9 @@ pub struct Metrics {
     height: Gauge,
     final_height: Gauge,
     view: Gauge,
+    mode: Family<ModeLabel, Gauge>,
+    view_changes: Counter,
+    evidence: Counter,
     pool: Gauge,
     connected_peers: Gauge,
     peer_connected: Family<PeerLabel, Gauge>,
@@ -85,6 +101,9 @@ impl Metrics {
             height: Gauge::default(),
             final_height: Gauge::default(),
             view: Gauge::default(),
+            mode: Family::default(),
+            view_changes: Counter::default(),
+            evidence: Counter::default(),
             pool: Gauge::default(),
             connected_peers: Gauge::default(),
             peer_connected: Family::default(),
@@ -105,7 +124,26 @@ impl Metrics {
             "Newest block under a certificate",
             metrics.final_height.clone(),
         );
-        registry.register("view", "Active PBFT view", metrics.view.clone());
+        registry.register(
+            "view",
+            "PBFT view: the active one, or the one being changed to",
+            metrics.view.clone(),
+        );
+        registry.register(
+            "mode",
+            "What the replica does: the mode that is on is 1",
+            metrics.mode.clone(),
+        );
+        registry.register(
+            "view_changes",
+            "Views that became active since the start",
+            metrics.view_changes.clone(),
+        );
+        registry.register(
+            "evidence",
+            "Proofs kept that validators contradicted themselves",
+            metrics.evidence.clone(),
+        );
         registry.register(
             "pool_transactions",
             "Transactions that wait to be ordered",
@@ -157,6 +195,11 @@ impl Metrics {
         self.refused_frames.inc();
     }
 
+    /// Another view became active.
+    pub fn view_entered(&self) {
+        self.view_changes.inc();
+    }
+
     /// A block was executed.
     pub fn block_executed(&self, height: Height, receipts: &[Receipt]) {
         self.height.set(gauge(height.0));
@@ -185,6 +228,12 @@ impl Metrics {
         self.height.set(gauge(height.0));
         self.final_height.set(gauge(now.final_height.0));
         self.view.set(gauge(now.view));
+        for mode in MODES {
+            let is_on = i64::from(mode == now.mode);
+            self.mode.get_or_create(&ModeLabel { mode }).set(is_on);
+        }
+        let evidence = u64::try_from(now.evidence).unwrap_or(u64::MAX);
+        self.evidence.inner().store(evidence, Ordering::Relaxed);
         self.pool.set(i64::try_from(now.pool).unwrap_or(i64::MAX));
         let connected = now.peers.iter().filter(|peer| peer.connected).count();
         self.connected_peers
@@ -237,6 +286,7 @@ mod tests {
         metrics.block_executed(Height(7), &[applied.clone(), trapped, applied]);
         metrics.transaction_final(Millis(120));
         metrics.frame_refused();
+        metrics.view_entered();
         let peer = |name: &str, connected| PeerGauge {
             name: name.to_owned(),
             connected,
@@ -245,6 +295,8 @@ mod tests {
         let gauges = Gauges {
             final_height: Height(6),
             view: 2,
+            mode: "changing",
+            evidence: 3,
             pool: 9,
             peers: vec![peer("bank-b", true), peer("bank-c", false)],
         };
@@ -253,6 +305,10 @@ mod tests {
             "chancery_height 7",
             "chancery_final_height 6",
             "chancery_view 2",
+            "chancery_mode{mode=\"active\"} 0",
+            "chancery_mode{mode=\"changing\"} 1",
+            "chancery_view_changes_total 1",
+            "chancery_evidence_total 3",
             "chancery_pool_transactions 9",
             "chancery_connected_peers 1",
             "chancery_peer_connected{peer=\"bank-c\"} 0",

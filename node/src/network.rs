@@ -45,7 +45,7 @@ use chancery_ledger::{ChainId, PublicKey, SecretKey, ValidatorIndex};
 use quinn::{AsyncUdpSocket, Endpoint};
 use tokio::task::JoinSet;
 
-pub use lane::{FRAME_BYTES_MAX, InboxReceivers, Inboxes, Incoming, Lane};
+pub use lane::{FRAME_BYTES_MAX, InboxReceivers, Inboxes, Incoming, Lane, Place};
 pub use peer::PeerStatus;
 
 use peer::Peer;

@@ -7,15 +7,17 @@ use std::sync::{Arc, mpsc as std_mpsc};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use chancery_consensus::{Config, Demand, Event, Record, message_bytes_max};
+use chancery_consensus::{Config, Record, message_bytes_max};
 use chancery_genesis::Genesis;
-use chancery_ledger::Height;
+use chancery_ledger::{Height, PublicKey};
 use chancery_runtime::{EngineError, Runtime};
-use tokio::sync::{mpsc, watch};
-use tracing::info;
+use parity_scale_codec::Encode as _;
+use tokio::sync::{mpsc, oneshot, watch};
+use tracing::{info, warn};
 
 use crate::api;
-use crate::assemble::{AssembleError, Parts, assemble, genesis_block, read_records};
+use crate::assemble::{AssembleError, FORGOTTEN, Parts, assemble, genesis_block, read_records};
+use crate::evidence::EvidenceStore;
 use crate::handle::{Clock, NodeHandle, Progress};
 use crate::home::{Home, HomeError, Start};
 use crate::ingress;
@@ -47,14 +49,33 @@ pub enum NodeError {
     /// They make no validator.
     #[error(transparent)]
     Assemble(#[from] AssembleError),
-    /// The vote log remembers promises, the ledger they were made about is gone.
+    /// One of the vote log's two files is gone, and the other one is not empty.
     #[error(
-        "{path} is missing, and the vote log is not empty: a validator that forgot what it executed must not vote (bring the file back, or join under a new key)"
+        "{missing} is missing and {present} is there: bring the missing file back; if it is lost for good, move the other one away, and the validator starts in quarantine"
     )]
-    LedgerLost {
-        /// Where it should be.
-        path: PathBuf,
+    HalfAVoteLog {
+        /// The one that is gone.
+        missing: PathBuf,
+        /// The other one.
+        present: PathBuf,
     },
+    /// The validator found out that its key must not be used here.
+    #[error("{reason}")]
+    UnsafeKey {
+        /// How.
+        reason: String,
+    },
+    /// The kept evidence cannot be read.
+    #[error("{path}: {source}")]
+    Evidence {
+        /// The directory.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The system has no random numbers.
+    #[error("the system gives no random numbers: {0}")]
+    NoRandomness(#[from] getrandom::Error),
     /// The Wasm engine does not start.
     #[error(transparent)]
     Engine(#[from] EngineError),
@@ -88,11 +109,15 @@ pub fn run(home: &Path) -> Result<(), NodeError> {
         .build()
         .map_err(NodeError::Threads)?;
     runtime.block_on(async {
-        let node = Node::start(&home, start).await?;
-        stop_signal().await;
+        let mut node = Node::start(&home, start).await?;
+        let ended = tokio::select! {
+            () = stop_signal() => Ok(()),
+            // The sender is dropped only when its thread ends, which takes a stop.
+            Ok(reason) = &mut node.unsafe_key => Err(NodeError::UnsafeKey { reason }),
+        };
         info!("stopping");
         node.stop().await;
-        Ok(())
+        ended
     })
 }
 
@@ -121,6 +146,7 @@ struct Node {
     handle: Arc<NodeHandle>,
     api: api::Server,
     threads: Vec<JoinHandle<()>>,
+    unsafe_key: oneshot::Receiver<String>,
 }
 
 impl Node {
@@ -138,28 +164,38 @@ impl Node {
         let clock = Clock::start();
 
         let key = keys.consensus.public();
-        let (vote_log, records) = VoteLog::open(home.root(), key)?;
+        let (vote_log, records) = open_vote_log(home, key)?;
         let records = read_records(&records, chain, &limits)?;
         let store = Arc::new(open_store(home, &genesis, &records)?);
         // Opening a damaged ledger may panic and be caught; from here on nothing may.
         end_the_process_on_panic();
         let runtime = Arc::new(Runtime::new(limits.clone())?);
-        let pool = Arc::new(Pool::new(config.pool.limits()));
+        let consensus = Config {
+            view_timeout: config.consensus.view_timeout(),
+            view_timeout_max: config.consensus.view_timeout_max(),
+            ..Config::new(chain, validators.clone(), own, limits.clone())
+        };
+        let path = home.evidence_path();
+        let evidence = EvidenceStore::open(&path, &consensus.context())
+            .map_err(|source| NodeError::Evidence { path, source })?;
+        let relay_after = config.consensus.relay_after();
+        let pool = Arc::new(Pool::new(config.pool.limits(), relay_after));
         let log_key = keys.log;
         let Parts {
             validator,
             first,
             worker,
             intake,
-            stable,
+            newest_final,
         } = assemble(
-            Config::new(chain, validators.clone(), own, limits.clone()),
+            consensus,
             keys.consensus,
             (vote_log, records),
             Arc::clone(&store),
             Arc::clone(&runtime),
             Arc::clone(&pool),
-            incarnation(),
+            // Zero stands for nobody.
+            getrandom::u64()?.max(1),
             clock.now(),
         )?;
 
@@ -188,13 +224,13 @@ impl Node {
         )?);
 
         let height = worker.height();
-        let final_height = stable
+        let final_height = newest_final
             .as_ref()
-            .map_or(Height(0), |c| c.statement.height.min(height));
+            .map_or(Height(0), |certificate| certificate.statement.height);
         let (progress_in, progress) = watch::channel(Progress {
             height,
             final_height,
-            certificate: stable,
+            certificate: newest_final,
             halted: None,
         });
         let progress_in = Arc::new(progress_in);
@@ -217,6 +253,7 @@ impl Node {
             clock,
             inputs: inputs_in,
             intake,
+            evidence: Arc::new(evidence),
         });
 
         let api = api::Server::start(Arc::clone(&handle), &config.api)
@@ -241,6 +278,7 @@ impl Node {
             progress: Arc::clone(&progress_in),
             arrivals: BTreeMap::new(),
         };
+        let (unsafe_key_in, unsafe_key) = oneshot::channel();
         let validator = ValidatorThread {
             validator,
             handle: Arc::clone(&handle),
@@ -248,6 +286,7 @@ impl Node {
             work: work_in,
             overview: overview_in,
             progress: progress_in,
+            unsafe_key: Some(unsafe_key_in),
         };
         let thread = |name: &str| std::thread::Builder::new().name(name.to_owned());
         let threads = vec![
@@ -270,6 +309,7 @@ impl Node {
             handle,
             api,
             threads,
+            unsafe_key,
         })
     }
 
@@ -285,35 +325,51 @@ impl Node {
     }
 }
 
-/// The ledger on disk; made from genesis at the very first start.
+/// The vote log. Where it is gone, one that says so takes its place: the validator then votes only
+/// where nothing that it may have promised can be contradicted.
+fn open_vote_log(home: &Home, owner: PublicKey) -> Result<(VoteLog, Vec<Vec<u8>>), NodeError> {
+    let missing = match VoteLog::open(home.root(), owner) {
+        Err(VoteLogError::Missing { path }) => path,
+        opened => return Ok(opened?),
+    };
+    match VoteLog::replace_lost(home.root(), owner, &[&FORGOTTEN.encode()]) {
+        Err(VoteLogError::AlreadyExists { path: present }) => {
+            return Err(NodeError::HalfAVoteLog { missing, present });
+        }
+        made => made?,
+    }
+    warn!(
+        missing = %missing.display(),
+        "the vote log is gone, and with it what this validator has promised: it starts in \
+         quarantine, follows the ledger and votes on nothing until others have said how far its \
+         votes went and the ledger is well past that; until then it counts among the faulty. If \
+         the log still exists somewhere, stop this node, bring it back, and start again"
+    );
+    Ok(VoteLog::open(home.root(), owner)?)
+}
+
+/// The ledger on disk; made from genesis where there is none. Blocks that were lost are fetched.
 fn open_store(home: &Home, genesis: &Genesis, promised: &[Record]) -> Result<Store, NodeError> {
     let path = home.ledger_path();
     if !path.exists() {
         if !promised.is_empty() {
-            return Err(NodeError::LedgerLost { path });
+            warn!(
+                missing = %path.display(),
+                "the ledger is gone; this validator has voted before and fetches its blocks again"
+            );
         }
         Store::create(&path, &genesis_block(genesis))?;
     }
     Ok(Store::open(&path, genesis.chain_id())?)
 }
 
-/// A number for this run of the process. It only tells runs apart.
-fn incarnation() -> u64 {
-    getrandom::u64().map_or(1, |random| random.max(1))
-}
-
+/// Lets the validator's thread take a turn now and then, whatever happens.
 async fn tick(handle: Arc<NodeHandle>) {
     let mut interval = tokio::time::interval(TICK);
     interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
     loop {
         interval.tick().await;
-        let demand = if handle.intake.pool.count() == 0 {
-            Demand::Nothing
-        } else {
-            Demand::Waiting
-        };
-        let tick = Input::Event(Event::Tick(demand));
-        if handle.inputs.send(tick).await.is_err() {
+        if handle.inputs.send(Input::Wake).await.is_err() {
             return;
         }
     }

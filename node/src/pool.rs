@@ -2,16 +2,25 @@
 //!
 //! Bounded in number, bytes and per sender; the oldest go first. An entry leaves when its block is
 //! executed or when it has expired, never because another arrived.
+//!
+//! The pool also knows what it takes to see to it that a transaction is ordered whoever the primary
+//! is: which ones a primary has been told of, which ones are in batches that are being ordered, and
+//! for how long they have waited.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Mutex;
 
 use chancery_ledger::transaction::SignedTransaction;
 use chancery_ledger::{AccountId, Batch, ChainLimits, Millis, TransactionId, Verified};
 use parity_scale_codec::Encode as _;
 
+use crate::neglect::Ordered;
+
 /// Bytes of a batch that are not transactions: its time and their count.
 const BATCH_OVERHEAD_BYTES: usize = 16;
+
+/// Everybody hears of a transaction again after so many times the first wait.
+const RELAY_AGAIN_FACTOR: u64 = 4;
 
 /// How much may wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,10 +68,19 @@ struct Entry {
     signed: Verified<SignedTransaction>,
     bytes: usize,
     arrived: Millis,
-    /// Already in a batch of ours that is being ordered.
+    /// Already in a batch that is being ordered.
     proposed: bool,
-    /// When it was last sent to others; `None` for one that came from a peer, who will see to it.
-    relayed: Option<Millis>,
+    /// What has been done to get it ordered; `None` for one that came from a peer, who sees to it.
+    relayed: Option<Relayed>,
+}
+
+/// To whom a transaction of our client was handed on.
+#[derive(Debug, Clone, Copy)]
+struct Relayed {
+    /// Which primary has been told, as a number that grows with each change.
+    term: u64,
+    /// When it goes to everybody.
+    to_all_at: Millis,
 }
 
 #[derive(Debug, Default)]
@@ -74,6 +92,10 @@ struct Inner {
     arrivals: u64,
     unproposed: usize,
     unproposed_bytes: usize,
+    /// How many primaries there have been.
+    term: u64,
+    /// Executed since [`Pool::take_ordered`].
+    ordered: Ordered,
 }
 
 /// Who handed a transaction in, and so who sees to it that the primary hears of it.
@@ -85,19 +107,44 @@ pub enum Origin {
     Peer,
 }
 
+/// How a block came here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    /// PBFT ordered its batch.
+    Ordered,
+    /// It was fetched, because this validator was behind.
+    Fetched,
+}
+
+/// What waits and could be ordered now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Backlog {
+    /// When the oldest one arrived, in monotonic time.
+    pub oldest: Option<Millis>,
+    /// Everything in the pool, also what is in a batch already.
+    pub transactions: usize,
+    /// Bytes of their encodings.
+    pub bytes: usize,
+}
+
 /// The pool, shared by the API, the network and the validator.
 #[derive(Debug)]
 pub struct Pool {
     limits: PoolLimits,
+    /// How long a transaction waits for the primary alone before everybody hears of it; each
+    /// further time takes [`RELAY_AGAIN_FACTOR`] times as long.
+    relay_after: Millis,
     inner: Mutex<Inner>,
 }
 
 impl Pool {
-    /// An empty pool.
+    /// An empty pool. What our clients hand in goes to everybody once it has waited for
+    /// `relay_after`.
     #[must_use]
-    pub fn new(limits: PoolLimits) -> Self {
+    pub fn new(limits: PoolLimits, relay_after: Millis) -> Self {
         Self {
             limits,
+            relay_after,
             inner: Mutex::default(),
         }
     }
@@ -152,7 +199,10 @@ impl Pool {
         inner.bytes += bytes;
         inner.unproposed += 1;
         inner.unproposed_bytes += bytes;
-        let relayed = (origin == Origin::Client).then_some(now);
+        let relayed = (origin == Origin::Client).then_some(Relayed {
+            term: inner.term,
+            to_all_at: now.saturating_add(self.relay_after),
+        });
         inner.by_arrival.insert(
             place,
             Entry {
@@ -178,13 +228,24 @@ impl Pool {
         self.lock().places.len()
     }
 
-    /// Since when the oldest one waits, in monotonic time.
+    /// What waits and could be ordered by a primary whose clock is within `margin` of `clock`: a
+    /// validity that a correct primary may find over, or too long, accuses nobody.
     #[must_use]
-    pub fn oldest(&self) -> Option<Millis> {
-        self.lock()
-            .by_arrival
-            .first_key_value()
-            .map(|(_, entry)| entry.arrived)
+    pub fn backlog(&self, clock: Millis, margin: Millis, limits: &ChainLimits) -> Backlog {
+        let earliest = clock.saturating_add(margin);
+        let latest = clock.0.saturating_add(limits.valid_for_ms_max);
+        let could_be_ordered = |entry: &&Entry| {
+            let valid_until = entry.signed.transaction.valid_until;
+            let fits = BATCH_OVERHEAD_BYTES + entry.bytes <= limits.batch_bytes_max as usize;
+            fits && valid_until > earliest && valid_until.saturating_add(margin).0 <= latest
+        };
+        let inner = self.lock();
+        let oldest = inner.by_arrival.values().find(could_be_ordered);
+        Backlog {
+            oldest: oldest.map(|entry| entry.arrived),
+            transactions: inner.places.len(),
+            bytes: inner.bytes,
+        }
     }
 
     /// Whether those not yet proposed would fill a batch.
@@ -244,17 +305,37 @@ impl Pool {
         Some(batch)
     }
 
-    /// Forgets transactions that were executed. Returns when those of our clients had arrived.
-    pub fn remove(&self, ids: impl IntoIterator<Item = TransactionId>) -> Vec<Millis> {
+    /// Forgets the transactions of a block's batch: those that were executed and those that were
+    /// dropped. Returns when the executed ones of our clients had arrived.
+    pub fn remove(
+        &self,
+        source: Source,
+        executed: impl IntoIterator<Item = TransactionId>,
+        dropped: impl IntoIterator<Item = TransactionId>,
+    ) -> Vec<Millis> {
         let mut inner = self.lock();
         let mut arrivals = Vec::new();
-        for id in ids {
-            let place = inner.places.get(&id).copied();
-            if let Some(entry) = place.and_then(|place| inner.forget(place)) {
-                arrivals.extend(entry.relayed.is_some().then_some(entry.arrived));
+        for id in executed {
+            let entry = inner.forget_id(&id);
+            if source == Source::Ordered {
+                inner.ordered.transactions += 1;
+                let arrived = entry.as_ref().map(|entry| entry.arrived);
+                let oldest = &mut inner.ordered.oldest;
+                *oldest = [*oldest, arrived].into_iter().flatten().min();
             }
+            let of_client = entry.filter(|entry| entry.relayed.is_some());
+            arrivals.extend(of_client.map(|entry| entry.arrived));
+        }
+        for id in dropped {
+            inner.forget_id(&id);
         }
         arrivals
+    }
+
+    /// What was executed since this was asked last.
+    #[must_use]
+    pub fn take_ordered(&self) -> Ordered {
+        std::mem::take(&mut self.lock().ordered)
     }
 
     /// Forgets what can no longer be admitted after a block of time `block_time`.
@@ -271,34 +352,84 @@ impl Pool {
         }
     }
 
-    /// Transactions of our clients that were not executed within `after` of the last time they
-    /// were relayed: at most `count_max` of them, to be relayed again.
-    #[must_use]
-    pub fn due_for_relay(
-        &self,
-        now: Millis,
-        after: Millis,
-        count_max: usize,
-    ) -> Vec<Verified<SignedTransaction>> {
+    /// Another validator is the primary: none of our clients' transactions counts as known to it,
+    /// and only what is in `open`, the batches still being ordered, counts as proposed.
+    pub fn on_new_primary<'a>(&self, open: impl IntoIterator<Item = &'a Batch>) {
         let mut inner = self.lock();
-        inner
-            .by_arrival
-            .values_mut()
-            .filter(|entry| {
-                entry
-                    .relayed
-                    .is_some_and(|relayed| now.since(relayed) >= after)
-            })
-            .take(count_max)
-            .map(|entry| {
-                entry.relayed = Some(now);
-                entry.signed.clone()
-            })
-            .collect()
+        let inner = &mut *inner;
+        inner.term += 1;
+        let in_batches = open.into_iter().flat_map(|batch| &batch.transactions);
+        let places = in_batches.filter_map(|signed| inner.places.get(&signed.id()));
+        let proposed: BTreeSet<u64> = places.copied().collect();
+        (inner.unproposed, inner.unproposed_bytes) = (0, 0);
+        for (place, entry) in &mut inner.by_arrival {
+            entry.proposed = proposed.contains(place);
+            if !entry.proposed {
+                inner.unproposed += 1;
+                inner.unproposed_bytes += entry.bytes;
+            }
+        }
+    }
+
+    /// Transactions of our clients that the present primary has not been told of, the oldest first,
+    /// at most `bytes_max` bytes of them (or one); from now on they count as told.
+    #[must_use]
+    pub fn due_for_primary(&self, bytes_max: usize) -> Vec<Verified<SignedTransaction>> {
+        let mut inner = self.lock();
+        let term = inner.term;
+        let is_due = move |entry: &mut Entry| {
+            let due = !entry.proposed && entry.relayed.is_some_and(|it| it.term < term);
+            if due && let Some(relayed) = &mut entry.relayed {
+                relayed.term = term;
+            }
+            due
+        };
+        take_within(&mut inner, bytes_max, is_due)
+    }
+
+    /// Transactions of our clients that have not been proposed, as far as known here, although it
+    /// is time that everybody hears of them: the oldest first, at most `bytes_max` bytes of them
+    /// (or one).
+    #[must_use]
+    pub fn due_for_all(&self, now: Millis, bytes_max: usize) -> Vec<Verified<SignedTransaction>> {
+        let again = Millis(self.relay_after.0.saturating_mul(RELAY_AGAIN_FACTOR));
+        let is_due = |entry: &mut Entry| {
+            let due = !entry.proposed && entry.relayed.is_some_and(|it| it.to_all_at <= now);
+            if due && let Some(relayed) = &mut entry.relayed {
+                relayed.to_all_at = now.saturating_add(again);
+            }
+            due
+        };
+        take_within(&mut self.lock(), bytes_max, is_due)
     }
 }
 
+/// The oldest entries that `is_due` marks, as many as fit into `bytes_max`; at least one.
+fn take_within(
+    inner: &mut Inner,
+    bytes_max: usize,
+    is_due: impl Fn(&mut Entry) -> bool,
+) -> Vec<Verified<SignedTransaction>> {
+    let mut bytes = 0;
+    let mut taken = Vec::new();
+    for entry in inner.by_arrival.values_mut() {
+        if !taken.is_empty() && bytes + entry.bytes > bytes_max {
+            break;
+        }
+        if is_due(entry) {
+            bytes += entry.bytes;
+            taken.push(entry.signed.clone());
+        }
+    }
+    taken
+}
+
 impl Inner {
+    fn forget_id(&mut self, id: &TransactionId) -> Option<Entry> {
+        let place = *self.places.get(id)?;
+        self.forget(place)
+    }
+
     fn forget(&mut self, place: u64) -> Option<Entry> {
         let entry = self.by_arrival.remove(&place)?;
         self.places.remove(&entry.signed.id());
@@ -330,6 +461,15 @@ mod tests {
         per_sender_max: 2,
     };
 
+    fn pool() -> Pool {
+        Pool::new(LIMITS, Millis(10))
+    }
+
+    fn insert(pool: &Pool, origin: Origin, signed: &Verified<SignedTransaction>) {
+        pool.insert(Millis(0), origin, signed.clone())
+            .expect("fits");
+    }
+
     fn transaction(seed: u8, salt: u64, valid_until: u64) -> Verified<SignedTransaction> {
         let key = SecretKey::from_seed(&[seed; 32]);
         let call = Call::Admit {
@@ -351,7 +491,7 @@ mod tests {
 
     #[test]
     fn each_limit_refuses_by_its_own_name() {
-        let pool = Pool::new(LIMITS);
+        let pool = pool();
         let insert =
             |seed, salt| pool.insert(Millis(0), Origin::Client, transaction(seed, salt, 9));
         assert_eq!(insert(1, 1), Ok(()));
@@ -376,7 +516,7 @@ mod tests {
 
     #[test]
     fn a_batch_takes_the_oldest_first_and_each_only_once() {
-        let pool = Pool::new(LIMITS);
+        let pool = pool();
         let limits = ChainLimits {
             batch_transactions_max: 2,
             ..ChainLimits::default()
@@ -405,7 +545,7 @@ mod tests {
             3,
             "proposed ones stay until they are executed"
         );
-        pool.remove(all.iter().map(|signed| signed.id()));
+        pool.remove(Source::Ordered, all.iter().map(|signed| signed.id()), []);
         assert_eq!(pool.count(), 0);
         let inner = pool.lock();
         assert_eq!((inner.bytes, inner.per_sender.len()), (0, 0));
@@ -413,7 +553,7 @@ mod tests {
 
     #[test]
     fn what_expired_is_neither_proposed_nor_kept() {
-        let pool = Pool::new(LIMITS);
+        let pool = pool();
         pool.insert(Millis(0), Origin::Client, transaction(1, 1, 10))
             .expect("fits");
         assert!(
@@ -427,14 +567,86 @@ mod tests {
     }
 
     #[test]
-    fn only_what_clients_handed_in_is_relayed_again() {
-        let pool = Pool::new(LIMITS);
-        pool.insert(Millis(0), Origin::Client, transaction(1, 1, 50))
+    fn what_our_clients_handed_in_goes_to_all_after_a_while_and_again_later() {
+        let pool = pool();
+        insert(&pool, Origin::Client, &transaction(1, 1, 50));
+        insert(&pool, Origin::Peer, &transaction(2, 1, 50));
+        for (now, count) in [(9, 0), (10, 1), (11, 0), (49, 0), (50, 1), (51, 0)] {
+            assert_eq!(pool.due_for_all(Millis(now), 9_999).len(), count, "{now}");
+        }
+        let limits = ChainLimits::default();
+        let _ = pool.take_batch(Millis(0), &limits).expect("two wait");
+        let due = pool.due_for_all(Millis(500), 9_999);
+        assert!(due.is_empty(), "everybody has the batch");
+    }
+
+    #[test]
+    fn a_new_primary_hears_of_what_waits_once_and_the_oldest_first() {
+        let pool = pool();
+        let all = [
+            transaction(1, 1, 50),
+            transaction(2, 1, 50),
+            transaction(3, 1, 50),
+        ];
+        for signed in &all {
+            insert(&pool, Origin::Client, signed);
+        }
+        assert!(
+            pool.due_for_primary(9_999).is_empty(),
+            "told when they came"
+        );
+        let limits = ChainLimits {
+            batch_transactions_max: 2,
+            ..ChainLimits::default()
+        };
+        let carried = pool.take_batch(Millis(10), &limits).expect("three wait");
+        let lost = pool.take_batch(Millis(10), &limits).expect("one waits");
+        assert_eq!(lost.transactions.len(), 1);
+        assert!(pool.take_batch(Millis(10), &limits).is_none());
+
+        pool.on_new_primary([&*lost]);
+        let bytes = all[0].encoded_size();
+        assert_eq!(pool.due_for_primary(bytes), [all[0].clone()]);
+        assert_eq!(pool.due_for_primary(bytes), [all[1].clone()]);
+        assert!(pool.due_for_primary(bytes).is_empty());
+        let again = pool
+            .take_batch(Millis(10), &limits)
+            .expect("two wait again");
+        assert_eq!(again.transactions, carried.transactions);
+        assert!(pool.take_batch(Millis(10), &limits).is_none());
+    }
+
+    #[test]
+    fn only_what_every_clock_finds_valid_counts_as_waiting() {
+        let limits = ChainLimits {
+            valid_for_ms_max: 1_000,
+            ..ChainLimits::default()
+        };
+        for (valid_until, counts) in [(510, false), (511, true), (1_490, true), (1_491, false)] {
+            let pool = pool();
+            insert(&pool, Origin::Peer, &transaction(1, 1, valid_until));
+            let oldest = pool.backlog(Millis(500), Millis(10), &limits).oldest;
+            assert_eq!(oldest.is_some(), counts, "{valid_until}");
+        }
+    }
+
+    #[test]
+    fn what_was_fetched_says_nothing_about_the_primary() {
+        let pool = pool();
+        let (a, b) = (transaction(1, 1, 50), transaction(2, 1, 50));
+        pool.insert(Millis(3), Origin::Client, a.clone())
             .expect("fits");
-        pool.insert(Millis(0), Origin::Peer, transaction(2, 1, 50))
+        pool.insert(Millis(4), Origin::Client, b.clone())
             .expect("fits");
-        assert!(pool.due_for_relay(Millis(5), Millis(10), 9).is_empty());
-        assert_eq!(pool.due_for_relay(Millis(10), Millis(10), 9).len(), 1);
-        assert!(pool.due_for_relay(Millis(11), Millis(10), 9).is_empty());
+        pool.remove(Source::Fetched, [b.id()], []);
+        assert_eq!(pool.take_ordered(), Ordered::default());
+        let arrivals = pool.remove(Source::Ordered, [a.id(), b.id()], []);
+        assert_eq!(arrivals, [Millis(3)]);
+        let ordered = Ordered {
+            transactions: 2,
+            oldest: Some(Millis(3)),
+        };
+        assert_eq!(pool.take_ordered(), ordered);
+        assert_eq!(pool.take_ordered(), Ordered::default());
     }
 }

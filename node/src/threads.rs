@@ -4,15 +4,16 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, mpsc as std_mpsc};
 
-use chancery_consensus::{Divergence, Event, Evidence, Halted, Overview, SignedMessage};
-use chancery_ledger::{Batch, Height, Millis, Verified};
+use chancery_consensus::{Divergence, Event, Halted, Overview, SignedMessage};
+use chancery_ledger::transaction::SignedTransaction;
+use chancery_ledger::{Batch, Height, Millis, Verified, View};
 use parity_scale_codec::Encode as _;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tracing::{error, info, trace, warn};
 
 use crate::executor::Executed;
 use crate::handle::{NodeHandle, Progress};
-use crate::network::Lane;
+use crate::network::{Lane, Place};
 use crate::store::storage_failed;
 use crate::validator::{Effect, Validator};
 use crate::wire::BulkMessage;
@@ -24,32 +25,22 @@ const EVENTS_PER_TURN_MAX: usize = 512;
 /// How often the overview for people is made.
 const OVERVIEW_INTERVAL: Millis = Millis(100);
 
-/// Why a validator stops taking part, in words.
-fn reason(halted: &Halted) -> String {
-    match halted {
-        Halted::Diverged(Divergence { own, certificate }) => format!(
-            "at height {} a quorum certified root {}, executed here was {}",
-            own.height, certificate.statement.root, own.root
-        ),
-        Halted::KeyUsedTwice { incarnation } => {
-            format!("another process, {incarnation:016x}, votes with this validator's key")
-        }
-        Halted::Forgot { message } => format!(
-            "this validator signed a {} that is not in its vote log",
-            message.body.kind()
-        ),
-    }
-}
-
 /// What the validator's thread receives.
 #[expect(
     clippy::large_enum_variant,
-    reason = "all values but the last one are the large variant"
+    reason = "nearly all values are the large variant"
 )]
 #[derive(Debug)]
 pub(crate) enum Input {
     /// Something happened.
-    Event(Event),
+    Event {
+        /// What.
+        event: Event,
+        /// The place in its quota of the peer it came from, held until the event is taken.
+        place: Option<Place>,
+    },
+    /// Time passed, or there may be something to propose.
+    Wake,
     /// The node stops.
     Stop,
 }
@@ -71,6 +62,8 @@ pub(crate) struct ValidatorThread {
     pub(crate) work: std_mpsc::Sender<Job>,
     pub(crate) overview: watch::Sender<Arc<Overview>>,
     pub(crate) progress: Arc<watch::Sender<Progress>>,
+    /// Told why, if the process must end because its key must not be used here.
+    pub(crate) unsafe_key: Option<oneshot::Sender<String>>,
 }
 
 impl ValidatorThread {
@@ -78,23 +71,29 @@ impl ValidatorThread {
     pub(crate) fn run(mut self, first: Vec<Effect>) {
         let mut halted = self.carry_out(first);
         let mut shown = Millis(0);
-        while let Some(Input::Event(event)) = self.inputs.blocking_recv() {
-            let mut events = vec![event];
-            let mut stop = false;
-            while events.len() < EVENTS_PER_TURN_MAX && !stop {
-                match self.inputs.try_recv() {
-                    Ok(Input::Event(event)) => events.push(event),
-                    Ok(Input::Stop) => stop = true,
-                    Err(_) => break,
+        let mut stop = false;
+        while !stop {
+            let Some(input) = self.inputs.blocking_recv() else {
+                break;
+            };
+            let mut events = Vec::new();
+            let mut next = Some(input);
+            while let Some(input) = next {
+                match input {
+                    Input::Event { event, place } => {
+                        drop(place);
+                        events.push(event);
+                    }
+                    Input::Wake => {}
+                    Input::Stop => stop = true,
                 }
+                let is_full = stop || events.len() >= EVENTS_PER_TURN_MAX;
+                next = (!is_full).then(|| self.inputs.try_recv().ok()).flatten();
             }
             // The executor halts by itself where catching up shows that it diverged.
             halted |= self.progress.borrow().halted.is_some();
             if !halted {
                 halted = self.turn(events, &mut shown);
-            }
-            if stop {
-                break;
             }
         }
         // The executor may have ended already.
@@ -104,21 +103,24 @@ impl ValidatorThread {
     /// One turn; true if this validator must stop taking part.
     fn turn(&mut self, events: Vec<Event>, shown: &mut Millis) -> bool {
         let now = self.handle.clock.now();
-        let halted = match self.validator.turn(now, events) {
-            Ok(effects) => self.carry_out(effects),
+        let effects = match self.validator.turn(now, events) {
+            Ok(effects) => effects,
             Err(error) => storage_failed(&error),
         };
-        if now.since_start.since(*shown) >= OVERVIEW_INTERVAL {
+        // Whoever hands in a transaction is to know the new primary at once.
+        let entered = |effect: &Effect| matches!(effect, Effect::EnteredView(_));
+        let is_due = now.since_start.since(*shown) >= OVERVIEW_INTERVAL;
+        if is_due || effects.iter().any(entered) {
             *shown = now.since_start;
             self.overview
                 .send_replace(Arc::new(self.validator.overview()));
         }
-        halted
+        self.carry_out(effects)
     }
 
     /// Carries out the effects of a turn; true if this validator must stop taking part.
-    fn carry_out(&self, effects: Vec<Effect>) -> bool {
-        let network = &self.handle.network;
+    fn carry_out(&mut self, effects: Vec<Effect>) -> bool {
+        let network = Arc::clone(&self.handle.network);
         for effect in effects {
             match effect {
                 Effect::Broadcast(message) => {
@@ -135,9 +137,17 @@ impl ValidatorThread {
                 Effect::SendBatch { to, batch } => {
                     network.send(to, Lane::Bulk, batch_frame(&batch))
                 }
-                Effect::Relay(signed) => {
-                    let frame = BulkMessage::Transaction(signed.into_inner()).to_frame();
-                    network.broadcast(Lane::Bulk, &frame);
+                Effect::RelayToAll(transactions) => {
+                    network.broadcast(Lane::Bulk, &transactions_frame(transactions));
+                }
+                Effect::RelayTo {
+                    primary,
+                    transactions,
+                } => network.send(primary, Lane::Bulk, transactions_frame(transactions)),
+                Effect::EnteredView(view) => self.on_view(view),
+                Effect::Evidence(evidence) => {
+                    let context = &self.handle.intake.context;
+                    self.handle.evidence.keep(&evidence, context);
                 }
                 Effect::Execute { slot, batch } => self.order(Work::Execute { slot, batch }),
                 Effect::Final(certificate) => {
@@ -156,22 +166,43 @@ impl ValidatorThread {
                     let request = BulkMessage::BlocksRequest { after, through };
                     network.send(from, Lane::Bulk, request.to_frame());
                 }
-                Effect::Evidence(evidence) => {
-                    let Evidence { first, second } = *evidence;
-                    warn!(
-                        validator = first.from.0,
-                        first = ?first.body,
-                        second = ?second.body,
-                        "a validator contradicts itself"
-                    );
-                }
                 Effect::Halt(halted) => {
-                    halt(&self.progress, &reason(&halted));
+                    self.halt(&halted);
                     return true;
                 }
             }
         }
         false
+    }
+
+    fn on_view(&self, view: View) {
+        self.handle.metrics.view_entered();
+        let overview = self.handle.overview.borrow();
+        info!(
+            view = view.0,
+            primary = overview.primary.0,
+            because = ?overview.left_because,
+            "another view is active"
+        );
+    }
+
+    fn halt(&mut self, halted: &Halted) {
+        let reason = reason(halted);
+        match halted {
+            Halted::Diverged(_) => halt(&self.progress, &reason),
+            Halted::KeyUsedTwice { .. } | Halted::Forgot { .. } => {
+                error!(
+                    reason,
+                    "this validator's key must not be used here: the node stops"
+                );
+                self.progress
+                    .send_modify(|progress| progress.halted = Some(reason.clone()));
+                if let Some(unsafe_key) = self.unsafe_key.take() {
+                    // The node may be stopping already.
+                    let _ = unsafe_key.send(reason);
+                }
+            }
+        }
     }
 
     fn order(&self, work: Work) {
@@ -185,6 +216,28 @@ fn trace_vote(message: &SignedMessage) {
     if let Some((kind, ballot)) = message.body.vote() {
         trace!(?kind, slot = ballot.slot.0, "handing out a vote");
     }
+}
+
+/// Why a validator stops taking part, in words.
+fn reason(halted: &Halted) -> String {
+    match halted {
+        Halted::Diverged(Divergence { own, certificate }) => format!(
+            "at height {} a quorum certified root {}, executed here was {}",
+            own.height, certificate.statement.root, own.root
+        ),
+        Halted::KeyUsedTwice { incarnation } => format!(
+            "another process takes part with this validator's key (its number is {incarnation:016x})"
+        ),
+        Halted::Forgot { message } => format!(
+            "the others hold a {} of this validator that its vote log does not know: the log is older than its votes, or another process uses the key",
+            message.body.kind()
+        ),
+    }
+}
+
+fn transactions_frame(transactions: Vec<Verified<SignedTransaction>>) -> Arc<[u8]> {
+    let transactions = transactions.into_iter().map(Verified::into_inner);
+    BulkMessage::Transactions(transactions.collect()).to_frame()
 }
 
 fn batch_frame(batch: &Verified<Batch>) -> Arc<[u8]> {
@@ -272,6 +325,7 @@ impl ExecutorThread {
 
     fn tell(&self, event: Event) {
         // The validator ends before this thread only while the node stops.
-        let _ = self.handle.inputs.blocking_send(Input::Event(event));
+        let input = Input::Event { event, place: None };
+        let _ = self.handle.inputs.blocking_send(input);
     }
 }

@@ -8,28 +8,30 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use chancery_consensus::{
-    Action, Event, Evidence, Halted, Now, Overview, Record, Replica, SignedMessage, SingleRecord,
-    Wish,
+    Action, Config, Demand, Event, Evidence, Halted, Mode, Now, Overview, Record, Replica,
+    SignedMessage, SingleRecord, Wish,
 };
 use chancery_ledger::checkpoint::CheckpointCertificate;
 use chancery_ledger::transaction::SignedTransaction;
-use chancery_ledger::{Batch, ChainLimits, Millis, Slot, ValidatorIndex, Verified};
+use chancery_ledger::{Batch, ChainLimits, Millis, Slot, ValidatorIndex, Verified, View};
 use parity_scale_codec::Encode;
 
+use crate::neglect::{Waiting, Watch};
 use crate::pool::Pool;
 use crate::store::{VoteLog, VoteLogError};
 
 /// The vote log is rewritten, with live records only, once it is longer and half of it is dead.
 const VOTE_LOG_BYTES_BEFORE_COMPACTION: u64 = 64 * 1024 * 1024;
 
-/// A transaction that was not executed this long after it was relayed is relayed again, to all.
-const RELAY_AGAIN_AFTER: Millis = Millis(1_000);
+/// The replica is told of the time no more often than this, however many turns there are.
+const TICK_INTERVAL: Millis = Millis(20);
 
-/// How often such transactions are looked for.
+/// How often transactions to relay are looked for, and how many bytes of them go out at once: the
+/// lane for batches has room for little more, and the oldest ones are enough to show that they are
+/// neglected.
 const RELAY_INTERVAL: Millis = Millis(100);
-
-/// The most transactions relayed again at once.
-const RELAY_AGAIN_MAX: usize = 64;
+const RELAY_TO_ALL_BYTES_MAX: usize = 16 * 1024;
+const RELAY_TO_PRIMARY_BYTES_MAX: usize = 512 * 1024;
 
 /// What is to be done once every promise of a turn is durable, in this order.
 #[derive(Debug)]
@@ -52,8 +54,19 @@ pub enum Effect {
         /// What.
         batch: Arc<Verified<Batch>>,
     },
-    /// A transaction of a client of ours that is not executed yet, to every other validator.
-    Relay(Verified<SignedTransaction>),
+    /// Transactions of clients of ours that are not executed yet, to every other validator.
+    RelayToAll(Vec<Verified<SignedTransaction>>),
+    /// The same, to the primary of a view that is new here.
+    RelayTo {
+        /// The primary.
+        primary: ValidatorIndex,
+        /// What waits.
+        transactions: Vec<Verified<SignedTransaction>>,
+    },
+    /// Another view is active.
+    EnteredView(View),
+    /// Proof that a validator lied: to be kept.
+    Evidence(Box<Evidence>),
     /// The batch of the next slot is committed: make its block.
     Execute {
         /// Which slot.
@@ -70,9 +83,7 @@ pub enum Effect {
         /// What certifies them.
         certificate: CheckpointCertificate,
     },
-    /// Somebody said two things of which it may say one.
-    Evidence(Box<Evidence>),
-    /// This validator must not go on: stop.
+    /// This validator must not go on.
     Halt(Halted),
 }
 
@@ -83,15 +94,24 @@ pub struct Validator {
     vote_log: VoteLog,
     live: LiveRecords,
     pool: Arc<Pool>,
+    own: ValidatorIndex,
     limits: ChainLimits,
+    view_timeout: Millis,
+    /// Judges the primary.
+    watch: Watch,
+    /// The view that was active after the last turn.
+    view: View,
     /// When the last batch was proposed or executed, in monotonic time.
     last_work: Millis,
-    /// When transactions to relay were last looked for, in monotonic time.
+    /// When the replica was last told of the time.
+    last_tick: Millis,
+    /// When transactions to relay were last looked for.
     last_relay: Millis,
 }
 
 impl Validator {
-    /// A validator whose replica was restored from `records`, and what it says first.
+    /// A validator whose replica was restored from `records`, and what it says first. `config` is
+    /// the replica's.
     ///
     /// # Errors
     /// If the vote log cannot be written: the process must end.
@@ -99,28 +119,33 @@ impl Validator {
         (replica, first): (Replica, Vec<Action>),
         (vote_log, records): (VoteLog, Vec<Record>),
         pool: Arc<Pool>,
-        limits: ChainLimits,
+        config: &Config,
         now: Now,
     ) -> Result<(Self, Vec<Effect>), VoteLogError> {
         let mut live = LiveRecords::default();
         for record in &records {
             live.add(record, record.encode());
         }
-        let last_work = now.since_start;
+        let since = now.since_start;
         let mut validator = Self {
+            view: replica.view(),
             replica,
             vote_log,
             live,
             pool,
-            limits,
-            last_work,
-            last_relay: last_work,
+            own: config.own,
+            limits: config.limits.clone(),
+            view_timeout: config.view_timeout,
+            watch: Watch::new(config.view_timeout, since),
+            last_work: since,
+            last_tick: since,
+            last_relay: since,
         };
         let effects = validator.carry_out(first)?;
         Ok((validator, effects))
     }
 
-    /// One turn of the loop.
+    /// One turn of the loop: at least every 50 ms, with whatever has happened since.
     ///
     /// # Errors
     /// If the vote log cannot be written: the process must end, and nothing of the turn is sent.
@@ -132,6 +157,11 @@ impl Validator {
             }
             actions.extend(self.replica.step(now, event));
         }
+        if now.since_start.since(self.last_tick) >= TICK_INTERVAL {
+            let demand = self.demand(now);
+            actions.extend(self.replica.step(now, Event::Tick(demand)));
+        }
+        let entered = self.enter_view(now.since_start);
         for _ in 0..self.limits.window_slots {
             let Some(batch) = self.proposal(now) else {
                 break;
@@ -140,14 +170,75 @@ impl Validator {
             actions.extend(self.replica.step(now, Event::Propose(Arc::new(batch))));
         }
         let mut effects = self.carry_out(actions)?;
-        if now.since_start.since(self.last_relay) >= RELAY_INTERVAL {
+        effects.extend(entered.map(Effect::EnteredView));
+        if entered.is_some() || now.since_start.since(self.last_relay) >= RELAY_INTERVAL {
             self.last_relay = now.since_start;
-            let due = self
-                .pool
-                .due_for_relay(now.since_start, RELAY_AGAIN_AFTER, RELAY_AGAIN_MAX);
-            effects.extend(due.into_iter().map(Effect::Relay));
+            self.relay(now.since_start, &mut effects);
         }
         Ok(effects)
+    }
+
+    /// What the primary is to be told that it should do, and whether it does.
+    fn demand(&mut self, now: Now) -> Demand {
+        let (since_start, clock) = (now.since_start, now.clock);
+        let paused = since_start.since(self.last_tick).0 > self.view_timeout.0 / 2;
+        self.last_tick = since_start;
+        if paused || self.replica.is_behind() {
+            self.watch.excuse(since_start);
+        }
+        self.watch.on_ordered(since_start, self.pool.take_ordered());
+        // Clocks differ; by less than a view takes, mostly.
+        let margin = Millis(self.view_timeout.0.min(self.limits.valid_for_ms_max / 8));
+        let waiting = self.pool.backlog(clock, margin, &self.limits);
+        let open = self.replica.open_batches();
+        let in_flight: usize = open.iter().map(|batch| batch.transactions.len()).sum();
+        let batches_in_flight = open.len();
+        let full = self.limits.batch_transactions_max as usize;
+        let full_bytes = self.limits.batch_bytes_max as usize;
+        let neglect = self.watch.judge(
+            since_start,
+            Waiting {
+                oldest: waiting.oldest,
+                backlog: waiting.transactions >= in_flight + full
+                    || waiting.bytes / full_bytes > batches_in_flight,
+            },
+        );
+        match neglect {
+            _ if waiting.oldest.is_none() => Demand::Nothing,
+            Some(neglect) if self.replica.primary() != self.own => Demand::Neglected(neglect),
+            _ => Demand::Waiting,
+        }
+    }
+
+    /// After a view change: what was proposed in the old view and not carried over waits again.
+    fn enter_view(&mut self, now: Millis) -> Option<View> {
+        let view = self.replica.view();
+        // One that is only wanted has not begun.
+        if view == self.view || self.replica.overview().mode == Mode::Changing {
+            return None;
+        }
+        self.view = view;
+        self.watch.on_view(now);
+        let open = self.replica.open_batches();
+        self.pool.on_new_primary(open.iter().map(|batch| &***batch));
+        Some(view)
+    }
+
+    /// Sees to it that others hear of what our clients handed in: a new primary at once,
+    /// everybody after a while.
+    fn relay(&self, now: Millis, effects: &mut Vec<Effect>) {
+        let primary = self.replica.primary();
+        let transactions = self.pool.due_for_primary(RELAY_TO_PRIMARY_BYTES_MAX);
+        if primary != self.own && !transactions.is_empty() {
+            effects.push(Effect::RelayTo {
+                primary,
+                transactions,
+            });
+        }
+        let transactions = self.pool.due_for_all(now, RELAY_TO_ALL_BYTES_MAX);
+        if !transactions.is_empty() {
+            effects.push(Effect::RelayToAll(transactions));
+        }
     }
 
     /// What there is to show about the replica.
@@ -159,8 +250,7 @@ impl Validator {
     /// The batch to propose now, if any: at once when nothing is in flight or a slot became free,
     /// else when a batch is full; an empty one after the heartbeat.
     fn proposal(&self, now: Now) -> Option<Verified<Batch>> {
-        let wish = self.replica.proposal_wish();
-        let waiting = match wish {
+        let waiting = match self.replica.proposal_wish() {
             Wish::None => return None,
             Wish::IfFull => return self.full_batch(now),
             Wish::Now => self.pool.take_batch(now.clock, &self.limits),
@@ -197,8 +287,9 @@ impl Validator {
                     continue;
                 }
                 Action::Final(certificate) => {
-                    // The store takes it along with a later block; what is dropped now rests on it.
-                    promises.push(Record::Certificate(certificate.clone()));
+                    // The store takes it along with a later block; what is reported as final now
+                    // is final after a restart.
+                    promises.push(Record::Final(certificate.clone()));
                     Effect::Final(certificate)
                 }
                 Action::Broadcast(message) => Effect::Broadcast(message),
@@ -219,9 +310,7 @@ impl Validator {
                 self.live.add(record, bytes);
             }
         }
-        self.live
-            .promises
-            .retain(|(slot, _)| *slot > truncate_through);
+        self.live.truncate(truncate_through);
         self.compact_if_due()?;
         Ok(effects)
     }
@@ -239,8 +328,9 @@ impl Validator {
 /// The records that the vote log must keep.
 #[derive(Debug, Default)]
 struct LiveRecords {
-    /// Those of which only the newest of its kind counts.
-    single: BTreeMap<SingleRecord, Vec<u8>>,
+    /// The newest ones of kinds that are about no slot. They come first in a rewritten log:
+    /// whatever may go, may go because of them.
+    newest: BTreeMap<SingleRecord, Vec<u8>>,
     /// Oldest first.
     promises: VecDeque<(Slot, Vec<u8>)>,
 }
@@ -248,18 +338,52 @@ struct LiveRecords {
 impl LiveRecords {
     fn add(&mut self, record: &Record, bytes: Vec<u8>) {
         if let Some(kind) = record.single() {
-            self.single.insert(kind, bytes);
+            self.newest.insert(kind, bytes);
         } else if let Some(slot) = record.slot() {
             self.promises.push_back((slot, bytes));
         }
     }
 
+    fn truncate(&mut self, through: Slot) {
+        self.promises.retain(|(slot, _)| *slot > through);
+    }
+
     fn records(&self) -> Vec<&[u8]> {
         let promises = self.promises.iter().map(|(_, bytes)| bytes);
-        self.single
+        self.newest
             .values()
             .chain(promises)
             .map(Vec::as_slice)
             .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_records_about_no_slot_only_the_newest_of_its_kind_lives() {
+        let quarantine = |slot| Record::Quarantine {
+            slots_through: Slot(slot),
+            view_least: View(1),
+        };
+        let batch = |slot| Record::Batch {
+            slot: Slot(slot),
+            batch: Batch::empty(),
+        };
+        let written = [quarantine(1), batch(1), batch(2), quarantine(2)];
+        let mut live = LiveRecords::default();
+        for record in &written {
+            live.add(record, record.encode());
+        }
+        let kept = |live: &LiveRecords| -> Vec<Vec<u8>> {
+            live.records().into_iter().map(<[u8]>::to_vec).collect()
+        };
+        let encoded =
+            |records: &[Record]| -> Vec<Vec<u8>> { records.iter().map(Encode::encode).collect() };
+        assert_eq!(kept(&live), encoded(&[quarantine(2), batch(1), batch(2)]));
+        live.truncate(Slot(1));
+        assert_eq!(kept(&live), encoded(&[quarantine(2), batch(2)]));
     }
 }

@@ -19,9 +19,9 @@ pub enum BulkMessage {
     /// A batch that is being ordered.
     #[codec(index = 0)]
     Batch(Batch),
-    /// A transaction for the primary to order.
+    /// Transactions for the primary to order.
     #[codec(index = 1)]
-    Transaction(SignedTransaction),
+    Transactions(Vec<SignedTransaction>),
     /// Asks for executed blocks.
     #[codec(index = 2)]
     BlocksRequest {

@@ -9,7 +9,7 @@ use chancery_ledger::{Batch, Height, Millis, Slot, ValidatorIndex, Verified};
 
 use crate::catch_up::{Next, RangeError, Session};
 use crate::executor::{CatchUpError, Executed, Executor};
-use crate::pool::Pool;
+use crate::pool::{Pool, Source};
 use crate::store::StoreError;
 use crate::wire::{BlockRange, BulkMessage};
 
@@ -124,7 +124,7 @@ impl Worker {
         assert_eq!(slot.height(), next, "batches are executed in slot order");
         let block = self.executor.execute(batch)?;
         let tell = Outcome::Tell(Event::Executed(block.statement.clone()));
-        Ok(vec![self.made(block), tell])
+        Ok(vec![self.made(Source::Ordered, block), tell])
     }
 
     fn catch_up(
@@ -144,7 +144,10 @@ impl Worker {
             Err(CatchUpError::Store(error)) => return Err(error),
         };
         let nothing_came = blocks.is_empty();
-        let mut outcomes: Vec<Outcome> = blocks.into_iter().map(|block| self.made(block)).collect();
+        let mut outcomes: Vec<Outcome> = blocks
+            .into_iter()
+            .map(|block| self.made(Source::Fetched, block))
+            .collect();
         if !nothing_came {
             outcomes.push(Outcome::Tell(Event::Executed(self.executor.statement())));
         }
@@ -167,10 +170,10 @@ impl Worker {
         Ok(outcomes)
     }
 
-    fn made(&self, block: Executed) -> Outcome {
-        let ids = block.receipts.iter().map(|receipt| receipt.transaction);
+    fn made(&self, source: Source, block: Executed) -> Outcome {
+        let executed = block.receipts.iter().map(|receipt| receipt.transaction);
         let dropped = block.dropped.iter().map(|(id, _)| *id);
-        let arrivals = self.pool.remove(ids.chain(dropped));
+        let arrivals = self.pool.remove(source, executed, dropped);
         self.pool.remove_expired(block.header.time);
         Outcome::Block { block, arrivals }
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use axum::Json;
 use axum::extract::State;
 use chancery_client::api::{PeerInfo, StatusInfo, Waiting};
-use chancery_consensus::{Overview, Phase, SlotOverview};
+use chancery_consensus::{Mode, Overview, Phase, SlotOverview};
 use chancery_genesis::time;
 use chancery_ledger::{Height, ValidatorIndex};
 
@@ -19,6 +19,8 @@ pub(super) struct Seen {
     pub(super) final_height: Height,
     pub(super) halted: Option<String>,
     pub(super) view: chancery_ledger::View,
+    /// One of those that metrics name.
+    pub(super) mode: &'static str,
     pub(super) primary: ValidatorIndex,
     pub(super) catching_up: bool,
     /// The newest height that a quorum has, as far as known here.
@@ -77,6 +79,7 @@ pub(super) fn look(api: &Api) -> Seen {
         final_height: progress.final_height,
         halted: progress.halted,
         view: overview.view,
+        mode: mode_name(&overview.mode),
         primary: overview.primary,
         catching_up: overview.catching_up,
         quorum_height,
@@ -102,6 +105,15 @@ fn waiting(api: &Api, slot: &SlotOverview) -> Waiting {
         have: names(api, &slot.have),
         missing: names(api, &slot.missing),
         needed: slot.needed,
+    }
+}
+
+fn mode_name(mode: &Mode) -> &'static str {
+    match mode {
+        Mode::Active => "active",
+        Mode::Changing => "changing",
+        Mode::Probation { .. } => "probation",
+        Mode::Quarantine { .. } => "quarantine",
     }
 }
 

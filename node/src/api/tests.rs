@@ -28,12 +28,13 @@ use tokio::sync::{mpsc, watch};
 use super::Server;
 use crate::assemble::genesis_block;
 use crate::config::{ApiConfig, PoolConfig};
+use crate::evidence::EvidenceStore;
 use crate::executor::Executor;
 use crate::handle::{Clock, NodeHandle, Progress};
 use crate::intake::Intake;
 use crate::metrics::Metrics;
 use crate::network::{InboxReceivers, Inboxes, Network, NetworkConfig};
-use crate::pool::Pool;
+use crate::pool::{Pool, Source};
 use crate::store::Store;
 use crate::threads::Input;
 
@@ -124,7 +125,7 @@ impl Ledger {
             votes_frame_bytes_max: 65_536,
             bulk_frame_bytes_max: 1_048_576,
         };
-        let pool = Arc::new(Pool::new(PoolConfig::default().limits()));
+        let pool = Arc::new(Pool::new(PoolConfig::default().limits(), Millis(250)));
         let intake = Intake {
             context: Context {
                 chain,
@@ -154,6 +155,7 @@ impl Ledger {
             clock: Clock::start(),
             inputs,
             intake,
+            evidence: Arc::new(EvidenceStore::in_memory()),
         });
         let server = Server::start(Arc::clone(&node), config)
             .await
@@ -195,7 +197,7 @@ impl Ledger {
         };
         let block = self.executor.execute(&batch).expect("the disk works");
         let height = block.header.height;
-        let _ = self.node.pool.remove(ids);
+        let _ = self.node.pool.remove(Source::Ordered, ids, []);
         self.progress
             .send_modify(|progress| progress.height = height);
         height

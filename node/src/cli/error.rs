@@ -23,6 +23,9 @@ pub enum Exit {
     NotFinal = 5,
     /// 6: a proof does not hold.
     Invalid = 6,
+    /// 7: a validator ended because its key must not be used there: another process votes with it,
+    /// or its vote log is older than its votes. Do not start it again before that is settled.
+    UnsafeKey = 7,
 }
 
 impl From<Exit> for ExitCode {

@@ -8,9 +8,10 @@ use chancery_genesis::PeerAddress;
 use serde_json::json;
 
 use super::args::{NodeArgs, NodeCommand, NodeInitArgs};
-use super::{CliError, Report, Rows};
+use super::{CliError, Exit, Report, Rows};
 use crate::config::{ApiConfig, NodeConfig};
 use crate::home::{Home, HomeError};
+use crate::node::NodeError;
 use crate::store::VoteLog;
 
 pub(super) fn node(args: NodeArgs) -> Result<Report, CliError> {
@@ -22,8 +23,14 @@ pub(super) fn node(args: NodeArgs) -> Result<Report, CliError> {
 }
 
 fn run(home: &Path) -> Result<Report, CliError> {
-    crate::node::run(home)
-        .map_err(|error| CliError::failed("node", format!("{}: {error}", home.display())))?;
+    crate::node::run(home).map_err(|error| {
+        let message = format!("{}: {error}", home.display());
+        match error {
+            NodeError::UnsafeKey { .. } => CliError::new(Exit::UnsafeKey, "unsafe_key", message)
+                .hint("see to it that one process only uses this key, with its own newest vote log; if that log is lost, move votes.a and votes.b away, and the validator starts in quarantine"),
+            _ => CliError::failed("node", message),
+        }
+    })?;
     Ok(Report::new(
         "stopped",
         json!({"home": home, "stopped": true}),

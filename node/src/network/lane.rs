@@ -3,7 +3,7 @@
 //! A frame on a stream is its length as 32 bits, big-endian, and its bytes; at least one byte, at
 //! most the lane's limit. The length is judged first, then room for the frame is taken from the
 //! peer's quota, and memory grows only as bytes arrive. The quota is given back when the receiver
-//! drops the [`Incoming`]: a peer whose frames are not worked off is not read any further, and
+//! drops the [`Place`] of the frame: a peer whose frames are not worked off is not read any further, and
 //! QUIC's flow control passes that on to it.
 
 use std::fmt;
@@ -104,8 +104,7 @@ impl FrameLimits {
     }
 }
 
-/// A frame that a peer sent. Its place in the peer's quota is free again when this is dropped, so
-/// keep it until the frame is dealt with, or until it is clear what that costs.
+/// A frame that a peer sent.
 #[derive(Debug)]
 pub struct Incoming {
     /// Who sent it: proved by its network key.
@@ -114,8 +113,14 @@ pub struct Incoming {
     pub lane: Lane,
     /// Its bytes, as the peer sent them.
     pub frame: Vec<u8>,
-    _place: OwnedSemaphorePermit,
+    /// Its place in the peer's quota.
+    pub place: Place,
 }
+
+/// A place in a peer's quota, free again when this is dropped: so it is kept until what the frame
+/// brought is dealt with.
+#[derive(Debug)]
+pub struct Place(#[expect(dead_code, reason = "held, never looked at")] OwnedSemaphorePermit);
 
 /// Where frames go, one channel a lane, so that a full one does not stop the other.
 #[derive(Debug, Clone)]
@@ -232,7 +237,7 @@ pub(super) async fn read_frames(
             from,
             lane,
             frame,
-            _place: place,
+            place: Place(place),
         };
         if inbox.send(incoming).await.is_err() {
             return Ended::InboxGone;
