@@ -247,6 +247,12 @@ impl Validator {
         self.replica.overview()
     }
 
+    /// How many records the vote log must keep.
+    #[must_use]
+    pub fn records(&self) -> usize {
+        self.live.records().len()
+    }
+
     /// The batch to propose now, if any: at once when nothing is in flight or a slot became free,
     /// else when a batch is full; an empty one after the heartbeat.
     fn proposal(&self, now: Now) -> Option<Verified<Batch>> {

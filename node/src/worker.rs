@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use chancery_consensus::Event;
-use chancery_ledger::checkpoint::CheckpointCertificate;
+use chancery_ledger::checkpoint::{CheckpointCertificate, CheckpointStatement};
 use chancery_ledger::{Batch, Height, Millis, Slot, ValidatorIndex, Verified};
 
 use crate::catch_up::{Next, RangeError, Session};
@@ -87,6 +87,12 @@ impl Worker {
     #[must_use]
     pub fn height(&self) -> Height {
         self.executor.tip().height
+    }
+
+    /// What there is to cosign about the newest block.
+    #[must_use]
+    pub fn statement(&self) -> CheckpointStatement {
+        self.executor.statement()
     }
 
     /// Does one piece of work.
