@@ -13,3 +13,4 @@ pub mod intact;
 pub mod load;
 pub mod process;
 pub mod proxy;
+pub mod whole;

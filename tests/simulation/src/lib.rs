@@ -15,6 +15,7 @@ mod core_disk;
 pub mod core_node;
 pub mod core_run;
 pub mod coverage;
+pub mod disk;
 mod faults;
 pub mod fixture;
 pub mod network;

@@ -151,7 +151,8 @@ impl<J> Outbox<J> {
     }
 
     /// How many deeds the process has left to live for, if it is to die.
-    pub(crate) fn deeds_left(&self) -> Option<u64> {
+    #[must_use]
+    pub fn deeds_left(&self) -> Option<u64> {
         self.deeds_left
     }
 

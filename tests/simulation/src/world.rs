@@ -144,7 +144,7 @@ impl<N: Node> World<N> {
             .collect();
         for (index, kind) in &schedule.liars {
             let liar = kind.make(&mut random);
-            let mouth = Mouth::new(*index, &schedule, random.fork());
+            let mouth = Mouth::new(*index, context.chain, &schedule, random.fork());
             processes[index.as_usize()].liar = Some((liar, mouth));
         }
         if schedule.faults.clock_rates {

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use chancery_consensus::{Body, SignedMessage};
-use chancery_ledger::{Batch, Epoch, SecretKey, ValidatorIndex, Verified};
+use chancery_ledger::{Batch, ChainId, Epoch, SecretKey, ValidatorIndex, Verified};
 
 use crate::fixture;
 use crate::node::Frame;
@@ -19,6 +19,8 @@ pub struct Mouth {
     pub own: ValidatorIndex,
     /// How many there are.
     pub validators: u16,
+    /// Of which ledger.
+    pub chain: ChainId,
     /// Virtual time.
     pub now_ms: u64,
     /// The base of the view timers.
@@ -104,11 +106,17 @@ impl LieKind {
 }
 
 impl Mouth {
-    pub(crate) fn new(own: ValidatorIndex, schedule: &Schedule, random: Random) -> Self {
+    pub(crate) fn new(
+        own: ValidatorIndex,
+        chain: ChainId,
+        schedule: &Schedule,
+        random: Random,
+    ) -> Self {
         let limits = fixture::limits(schedule.window);
         Self {
             own,
             validators: schedule.validators,
+            chain,
             now_ms: 0,
             view_timeout_ms: schedule.view_timeout_ms,
             limits,
@@ -160,9 +168,9 @@ impl Mouth {
     #[must_use]
     pub fn sign_as(&self, from: ValidatorIndex, body: Body) -> SignedMessage {
         let epoch = Epoch(0);
-        let signature = self.key.sign(&body.signed_bytes(fixture::CHAIN, epoch));
+        let signature = self.key.sign(&body.signed_bytes(self.chain, epoch));
         SignedMessage {
-            chain: fixture::CHAIN,
+            chain: self.chain,
             epoch,
             from,
             body,
