@@ -8,23 +8,23 @@
 //! step of a validator needs that some exist: whoever takes the step has received them, whoever does
 //! not take it has not. That covers every delay, loss, duplicate and order of messages.
 //!
-//! | [`Action`](protocol::Action) | what it stands for |
-//! |---|---|
-//! | `Propose` | the primary's fresh PRE-PREPARE |
-//! | `Prepare` | a backup accepts a PRE-PREPARE: carried by NEW-VIEW, or fresh above all that is |
-//! | `Commit` | the prepared certificate is durable, COMMIT is signed |
-//! | `ChangeView` | VIEW-CHANGE for any higher view, at any time, with any base from low upwards that can be stable |
-//! | `SignNewView` | a correct primary's NEW-VIEW, from any quorum of VIEW-CHANGEs; with it, the PRE-PREPAREs it carries |
-//! | `AcceptNewView` | a NEW-VIEW is recomputed and accepted, low rises to its base |
-//! | `Restart` | only where a [`Flaw`](protocol::Flaw) makes it lose something |
+//! | [`Action`](protocol::Action) | what it stands for | rules of `chancery-consensus` |
+//! |---|---|---|
+//! | `Propose` | the primary's fresh PRE-PREPARE | R2 |
+//! | `Prepare` | a backup accepts a PRE-PREPARE: carried by NEW-VIEW, or fresh above all that is | R4, R11 |
+//! | `Commit` | the prepared certificate is durable, COMMIT is signed | R6, R10 |
+//! | `ChangeView` | VIEW-CHANGE for any higher view, at any time, with any base from low upwards that can be stable | R21, R22 |
+//! | `SignNewView` | a correct primary's NEW-VIEW, from any quorum of VIEW-CHANGEs; with it, the PRE-PREPAREs it carries | R25 |
+//! | `AcceptNewView` | a NEW-VIEW is recomputed and accepted, low rises to its base | R25, R26 |
+//! | `Restart` | only where a [`Flaw`](protocol::Flaw) makes it lose something | R10, R19 |
 //!
 //! - **The liar** signs everything its key can sign, so it has no state: its PREPAREs and COMMITs
 //!   count everywhere; as primary it proposes anything to anybody, and proves to each validator the
 //!   NEW-VIEW it likes; its VIEW-CHANGEs carry any certificates that exist, or none. It cannot sign
 //!   for others. Each of the four is the liar in turn.
-//! - **A commit** needs nobody to see it: it is there as soon as its quorum of COMMITs is, of any
-//!   one view. **A checkpoint** can be certified as soon as its slot and all below are committed.
-//!   Really it takes a quorum that executed them: so the model allows more.
+//! - **A commit** (R7) needs nobody to see it: it is there as soon as its quorum of COMMITs is, of
+//!   any one view. **A checkpoint** (R13, R14) can be certified as soon as its slot and all below are
+//!   committed. Really it takes a quorum that executed them: so the model allows more.
 //! - **A crash** loses nothing that a validator has here: its votes, prepared certificates,
 //!   VIEW-CHANGEs, NEW-VIEW and low water mark are durable before they are relied on. What was not
 //!   yet durable was not yet signed either, so a crash within a step is as if it was not taken; and
@@ -61,7 +61,9 @@
 //!
 //! # Numbers
 //!
-//! All properties of [`model`] hold. One core, 2026:
+//! `cargo run --release -p chancery-model -- [--views V] [--slots S] [--flaw NAME] [--any-order]`
+//!
+//! All properties of [`model`] hold, on one core of a small cloud machine:
 //!
 //! | views | slots | order | states | time | memory |
 //! |---|---|---|---|---|---|
