@@ -1,7 +1,7 @@
 //! The batches in memory, by digest: those that a slot wants, and a few that came before anything
 //! named them. The latter are cheap to forge, so they are few and the oldest goes first.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use chancery_ledger::{Batch, BatchDigest, Verified};
@@ -96,9 +96,10 @@ impl Batches {
         self.loose.retain(|loose| loose != digest);
     }
 
-    /// No slot wants the batch any more.
-    pub(crate) fn release(&mut self, digest: &BatchDigest) {
-        self.loose.retain(|loose| loose != digest);
-        self.held.remove(digest);
+    /// Drops what no slot wants any more; what nothing named yet stays.
+    pub(crate) fn retain(&mut self, wanted: &BTreeSet<BatchDigest>) {
+        let loose = &self.loose;
+        self.held
+            .retain(|digest, _| wanted.contains(digest) || loose.contains(digest));
     }
 }

@@ -5,10 +5,10 @@ use chancery_ledger::checkpoint::{CheckpointCertificate, CheckpointStatement, Co
 use chancery_ledger::{Height, Millis, Signature, Slot, ValidatorIndex};
 
 use crate::event::{Action, Divergence, Halted, Record};
-use crate::message::SignedMessage;
+use crate::message::{Body, SignedMessage};
 use crate::overview::Refusal;
 use crate::replica::Replica;
-use crate::tally::Tally;
+use crate::tally::{NotCounted, Tally};
 
 /// A certified height lies above what was ordered here.
 #[derive(Debug, Clone, Copy)]
@@ -82,8 +82,15 @@ impl Replica {
         }
         let quorum = self.quorum();
         let tally = self.checkpoints.entry(height).or_insert_with(Tally::new);
-        if let Err(why) = tally.insert(from, statement, signature) {
-            return self.refuse(why);
+        let before = tally.get(from).cloned();
+        match (tally.insert(from, statement.clone(), signature), before) {
+            (Ok(()), _) => {}
+            (Err(NotCounted::Conflicting), Some((before, first))) => {
+                let (first, second) = ((before, first), (statement, signature));
+                let said = |(statement, signature)| (Body::Checkpoint(statement), signature);
+                return self.accuse(from, said(first), said(second), out);
+            }
+            (Err(why), _) => return self.refuse(why.into()),
         }
         let Some(statement) = tally.said_by(quorum).cloned() else {
             return;
@@ -140,8 +147,16 @@ impl Replica {
         self.ask_for_blocks(out);
     }
 
-    /// Takes a quorum's word for a height above the low water mark and raises that to it.
+    /// Takes a quorum's word for a height above the low water mark, and goes on from there.
     fn adopt(&mut self, certificate: CheckpointCertificate, out: &mut Vec<Action>) {
+        self.raise_low(certificate, out);
+        if self.halted.is_none() {
+            self.go_on(out);
+        }
+    }
+
+    /// Raises the low water mark to a certified height above it.
+    pub(crate) fn raise_low(&mut self, certificate: CheckpointCertificate, out: &mut Vec<Action>) {
         let height = certificate.statement.height;
         let low = Slot::from(height);
         let own = self
@@ -156,33 +171,36 @@ impl Replica {
         if self.halted.is_some() {
             return;
         }
+        self.pacemaker.progressed();
         self.safety.finish(low);
         self.checkpoints = self.checkpoints.split_off(&height.next());
         let last_dropped = Slot(low.0.saturating_sub(self.window()));
-        self.drop_slots_through(last_dropped);
-        // Slots that were above the window may be in it now.
+        self.slots = self.slots.split_off(&last_dropped.next());
+        self.drop_unwanted_batches();
+    }
+
+    /// Accepts, votes, executes and fetches whatever now can be: slots that were above the window
+    /// may be in it, or a view began.
+    pub(crate) fn go_on(&mut self, out: &mut Vec<Action>) {
         self.accept_waiting(out);
         let open: Vec<Slot> = self
             .slots
-            .range(low.next()..)
+            .range(self.low().next()..)
             .map(|(slot, _)| *slot)
             .collect();
         for slot in open {
             self.advance(slot, out);
         }
+        self.execute_ready(out);
         self.ask_for_blocks(out);
     }
 
-    fn drop_slots_through(&mut self, last: Slot) {
+    /// Drops the batches that no slot wants any more.
+    pub(crate) fn drop_unwanted_batches(&mut self) {
         let weak = self.weak();
-        let kept = self.slots.split_off(&last.next());
-        let dropped = std::mem::replace(&mut self.slots, kept);
-        for digest in dropped.values().flat_map(|log| log.wanted(weak)) {
-            let wanted = self.slots.values().any(|log| log.wants(&digest, weak));
-            if !wanted {
-                self.batches.release(&digest);
-            }
-        }
+        let logs = self.slots.values();
+        let wanted = logs.flat_map(|log| log.wanted(weak)).collect();
+        self.batches.retain(&wanted);
     }
 
     /// Says what is final, once it is both certified and executed: R13, R15.
@@ -195,6 +213,7 @@ impl Replica {
             return;
         }
         if let Some(certificate) = &self.stable {
+            out.push(Action::Persist(Record::Final(certificate.clone())));
             out.push(Action::Final(certificate.clone()));
             out.push(Action::Truncate {
                 through: height.into(),
@@ -213,7 +232,7 @@ impl Replica {
             self.durable_low = self.low();
             // Else the log of one who votes but does not get to executing would grow for ever.
             out.push(Action::Truncate {
-                through: Slot(self.durable_low.0.saturating_sub(1)),
+                through: self.durable_low,
             });
         }
     }

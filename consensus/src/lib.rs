@@ -94,16 +94,21 @@ mod checkpoint;
 mod event;
 mod evidence;
 mod message;
+mod new_view;
 mod normal;
 mod overview;
+mod pacemaker;
 mod replica;
 mod restore;
 mod safety;
+mod selection;
 mod slot;
 mod status;
 mod tally;
 mod timing;
 mod verify;
+mod verify_view_change;
+mod view_change;
 
 pub use event::{
     Action, Config, Demand, Divergence, Event, Halted, Neglect, Now, Record, Recovered,
@@ -122,3 +127,4 @@ pub use overview::{
 pub use replica::Replica;
 pub use restore::RestoreError;
 pub use verify::{Context, MessageError, PreparedError, VerifiedMessage};
+pub use verify_view_change::{NewViewError, ViewChangeError};

@@ -2,17 +2,15 @@
 
 use std::sync::Arc;
 
-use chancery_ledger::{
-    Batch, BatchDigest, Millis, Signature, Slot, ValidatorIndex, Verified, View,
-};
+use chancery_ledger::{Batch, Millis, Signature, Slot, ValidatorIndex, Verified};
 
 use crate::batches::HeldBatch;
 use crate::event::{Action, Wish};
-use crate::message::{Ballot, PreparedCertificate, VoteKind, VoteSignature};
+use crate::message::{Ballot, Body, PreparedCertificate, VoteKind, VoteSignature};
 use crate::overview::Refusal;
-use crate::replica::Replica;
-use crate::slot::{Proposal, Round, SlotLog};
-use crate::tally::Tally;
+use crate::replica::{Mode, Replica};
+use crate::slot::{Origin, Proposal};
+use crate::tally::{NotCounted, Vote};
 use crate::timing::{Timeliness, judge};
 
 impl Replica {
@@ -20,7 +18,8 @@ impl Replica {
     #[must_use]
     pub fn proposal_wish(&self) -> Wish {
         let catching_up = self.delivered < self.low();
-        if self.halted.is_some() || !self.is_primary() || catching_up {
+        let is_active = self.mode == Mode::Active && self.halted.is_none();
+        if !is_active || !self.is_primary() || catching_up {
             return Wish::None;
         }
         let next = self.next_proposal();
@@ -36,10 +35,6 @@ impl Replica {
 
     fn next_proposal(&self) -> Slot {
         self.proposed.max(self.delivered).max(self.low()).next()
-    }
-
-    fn drift_max(&self) -> Millis {
-        Millis(self.config.limits.clock_drift_ms_max)
     }
 
     /// The primary's proposal: R2.
@@ -61,47 +56,75 @@ impl Replica {
         let digest = held.digest();
         self.batches.want(&digest);
         self.batches.keep(held);
-        let seen_at = Some(self.now.clock);
-        let round = &mut self.slot_log(slot).round;
-        round.proposal = Some(Proposal {
+        let log = self.slot_log(slot);
+        log.proposal = Some(Proposal {
+            view,
             digest,
             signature: message.signature,
-            seen_at,
+            origin: Origin::Settled,
         });
-        round.accepted = Some(digest);
+        log.accept(digest);
         self.advance(slot, out);
         self.execute_ready(out);
     }
 
-    /// R3.
+    /// R3, R4.
     pub(crate) fn on_pre_prepare(
         &mut self,
+        from: ValidatorIndex,
         ballot: Ballot,
         signature: Signature,
         out: &mut Vec<Action>,
     ) {
-        if let Err(why) = self.admits(ballot.view, ballot.slot) {
+        self.hear_vote(from, ballot.slot);
+        if let Err(why) = self.admits(ballot.slot) {
             return self.refuse(why);
         }
-        let seen_at = Some(self.now.clock);
-        let round = &mut self.slot_log(ballot.slot).round;
-        let before = round.proposal.map(|proposal| proposal.digest);
-        if let Some(before) = before.or(round.accepted)
-            && before != ballot.digest
-        {
+        let Ballot { view, slot, digest } = ballot;
+        let is_active = view == self.view && self.mode == Mode::Active;
+        if view < self.view {
+            return self.refuse(Refusal::OtherView);
+        }
+        let proposal = Proposal {
+            view,
+            digest,
+            signature,
+            origin: Origin::Fresh {
+                seen_at: self.now.clock,
+            },
+        };
+        let log = self.slot_log(slot);
+        let before = if is_active {
+            log.proposal
+        } else {
+            log.ahead.get(&from).copied()
+        };
+        if let Some(before) = before.filter(|before| before.view >= view) {
+            if before.view > view {
+                return self.refuse(Refusal::Superseded);
+            }
+            if before.digest == digest {
+                return self.refuse(Refusal::Duplicate);
+            }
+            let said = |digest, signature| {
+                let ballot = Ballot { view, slot, digest };
+                (Body::PrePrepare(ballot), signature)
+            };
+            let first = said(before.digest, before.signature);
+            return self.accuse(from, first, said(digest, signature), out);
+        }
+        if !is_active {
+            log.ahead.insert(from, proposal);
+            return;
+        }
+        // It was accepted before a restart, which forgot the signature; or the primary lies.
+        if log.accepted.is_some_and(|accepted| accepted != digest) {
             return self.refuse(Refusal::Conflicting);
         }
-        if before.is_some() {
-            return self.refuse(Refusal::Duplicate);
-        }
-        round.proposal = Some(Proposal {
-            digest: ballot.digest,
-            signature,
-            seen_at,
-        });
-        self.batches.want(&ballot.digest);
+        log.proposal = Some(proposal);
+        self.batches.want(&digest);
         self.accept_waiting(out);
-        self.advance(ballot.slot, out);
+        self.advance(slot, out);
         self.execute_ready(out);
     }
 
@@ -114,48 +137,49 @@ impl Replica {
         signature: Signature,
         out: &mut Vec<Action>,
     ) {
-        if let Err(why) = self.admits(ballot.view, ballot.slot) {
+        self.hear_vote(from, ballot.slot);
+        let Ballot { view, slot, digest } = ballot;
+        if let Err(why) = self.admits(slot) {
             return self.refuse(why);
         }
-        if let Err(why) = self.count_vote(kind, from, ballot, signature) {
-            return self.refuse(why);
+        let weak = self.weak();
+        let log = self.slot_log(slot);
+        let votes = match kind {
+            VoteKind::Prepare => &mut log.prepares,
+            VoteKind::Commit => &mut log.commits,
+            // A PRE-PREPARE is kept as a proposal.
+            VoteKind::PrePrepare => return,
+        };
+        let before = votes.get(from).copied();
+        let vote = Vote {
+            view,
+            digest,
+            signature,
+        };
+        match (votes.insert(from, vote), before) {
+            (Ok(()), _) => {}
+            (Err(NotCounted::Conflicting), Some(before)) => {
+                let said = |vote: Vote| {
+                    let Vote { view, digest, .. } = vote;
+                    (
+                        Body::of_vote(kind, Ballot { view, slot, digest }),
+                        vote.signature,
+                    )
+                };
+                return self.accuse(from, said(before), said(vote), out);
+            }
+            (Err(why), _) => return self.refuse(why.into()),
         }
-        // The vote may vouch for a proposal that missed its time.
-        if self.slot_log(ballot.slot).round.accepted.is_none() {
-            self.accept_waiting(out);
+        if votes.supporters(&digest) >= weak {
+            self.batches.want(&digest);
         }
-        self.advance(ballot.slot, out);
+        self.advance(slot, out);
         self.execute_ready(out);
     }
 
-    fn count_vote(
-        &mut self,
-        kind: VoteKind,
-        from: ValidatorIndex,
-        ballot: Ballot,
-        signature: Signature,
-    ) -> Result<(), Refusal> {
-        let weak = self.weak();
-        let round = &mut self.slot_log(ballot.slot).round;
-        let votes = match kind {
-            VoteKind::Prepare => &mut round.prepares,
-            VoteKind::Commit => &mut round.commits,
-            // A PRE-PREPARE is counted as the round's proposal.
-            VoteKind::PrePrepare => return Ok(()),
-        };
-        votes.insert(from, ballot.digest, signature)?;
-        if votes.count(&ballot.digest) >= weak {
-            self.batches.want(&ballot.digest);
-        }
-        Ok(())
-    }
-
-    /// Whether a vote of this view and slot is taken in at all (R3).
-    fn admits(&self, view: View, slot: Slot) -> Result<(), Refusal> {
+    /// Whether votes for this slot are taken in at all (R3).
+    fn admits(&self, slot: Slot) -> Result<(), Refusal> {
         let (low, window) = (self.low(), self.window());
-        if view != self.view {
-            return Err(Refusal::OtherView);
-        }
         let is_kept = slot.0 > low.0.saturating_sub(window) && slot.0 > 0;
         if !is_kept || (slot <= low && slot <= self.delivered) {
             return Err(Refusal::BelowWindow);
@@ -193,78 +217,44 @@ impl Replica {
 
     /// Accepts every proposal that now can be: R4, R5.
     pub(crate) fn accept_waiting(&mut self, out: &mut Vec<Action>) {
-        let in_window = || {
-            let open = self.slots.range(self.low().next()..);
-            open.take_while(|(slot, _)| self.votes_in(**slot))
-        };
-        if in_window().all(|(_, log)| log.round.accepted.is_some()) {
+        if self.mode != Mode::Active || self.is_primary() {
             return;
         }
-        // The slots that have their batch, with how their proposals stand to the clock.
-        let proposed: Vec<(Slot, &SlotLog, &HeldBatch, Timeliness)> = in_window()
+        let drift_max = Millis(self.config.limits.clock_drift_ms_max);
+        let acceptable: Vec<(Slot, HeldBatch)> = self
+            .slots
+            .range(self.low().next()..)
+            .take_while(|(slot, _)| self.votes_in(**slot))
+            .filter(|(_, log)| log.accepted.is_none())
             .filter_map(|(slot, log)| {
-                let proposal = log.round.proposal.as_ref()?;
+                let proposal = log.proposal.as_ref()?;
                 let held = self.batches.get(&proposal.digest)?;
-                let time = judge(proposal, held.batch(), self.now, self.drift_max());
-                Some((*slot, log, held, time))
+                let time = judge(proposal, held.batch(), self.now, drift_max);
+                let is_open = log.committed.is_none_or(|digest| digest == proposal.digest);
+                (is_open && time == Timeliness::Near).then(|| (*slot, held.clone()))
             })
-            .collect();
-        let newest_fresh = proposed
-            .iter()
-            .rfind(|(_, _, _, time)| *time == Timeliness::Fresh)
-            .map(|(slot, ..)| *slot);
-        let acceptable: Vec<(Slot, HeldBatch)> = proposed
-            .into_iter()
-            .filter(|(slot, log, held, time)| {
-                let digest = held.digest();
-                // Block time catches up as soon as the companion is executed.
-                let has_companion = newest_fresh > Some(*slot);
-                let is_near = match time {
-                    Timeliness::Fresh => true,
-                    Timeliness::Early => self.is_vouched_for(&log.round, &digest),
-                    Timeliness::Late => has_companion || self.is_vouched_for(&log.round, &digest),
-                };
-                let is_open = log.committed.is_none_or(|committed| committed == digest);
-                log.round.accepted.is_none() && is_open && is_near
-            })
-            .map(|(slot, _, held, _)| (slot, held.clone()))
             .collect();
         for (slot, held) in acceptable {
             self.accept(slot, &held, out);
         }
     }
 
-    /// f + 1 others, and a backup among them, stand for the proposal: one of them is correct, and
-    /// either made the batch by its own clock or judged it fresh (R5).
-    fn is_vouched_for(&self, round: &Round, digest: &BatchDigest) -> bool {
-        let (own, primary) = (self.config.own, self.validators().primary(round.view));
-        let votes = [&round.prepares, &round.commits];
-        let backups = self
-            .validators()
-            .iter()
-            .map(|(index, _)| index)
-            .filter(|index| *index != own && *index != primary)
-            .filter(|index| {
-                let said = |votes: &&Tally<_>| votes.get(*index).is_some_and(|(d, _)| d == digest);
-                votes.iter().any(said)
-            })
-            .count();
-        // The primary's own word is the proposal.
-        backups >= 1 && backups.saturating_add(1) >= self.weak()
-    }
-
     fn accept(&mut self, slot: Slot, held: &HeldBatch, out: &mut Vec<Action>) {
-        let (view, own) = (self.view, self.config.own);
+        let (view, own, digest) = (self.view, self.config.own, held.digest());
         self.secure_window(slot, out);
         let Ok(promise) = self.safety.prepare(view, slot, held) else {
             return self.refuse(Refusal::AgainstOwnVote);
         };
         let message = promise.keep(out);
-        let round = &mut self.slot_log(slot).round;
-        round.accepted = Some(held.digest());
-        let counted = round.prepares.insert(own, held.digest(), message.signature);
-        if let Err(why) = counted {
-            self.refuse(why);
+        let vote = Vote {
+            view,
+            digest,
+            signature: message.signature,
+        };
+        let log = self.slot_log(slot);
+        log.accept(digest);
+        if let Err(why) = log.prepares.insert(own, vote) {
+            self.refuse(why.into());
         }
         self.advance(slot, out);
     }
@@ -273,58 +263,68 @@ impl Replica {
     pub(crate) fn advance(&mut self, slot: Slot, out: &mut Vec<Action>) {
         let quorum = self.quorum();
         if self.votes_in(slot)
+            && self.mode == Mode::Active
             && let Some(certificate) = self.newly_prepared(slot)
         {
-            let own = self.config.own;
-            match self.safety.commit(&certificate) {
-                Ok(promise) => {
-                    let message = promise.keep(out);
-                    let digest = certificate.ballot.digest;
-                    let round = &mut self.slot_log(slot).round;
-                    round.prepared = Some(certificate);
-                    if let Err(why) = round.commits.insert(own, digest, message.signature) {
-                        self.refuse(why);
-                    }
-                }
-                Err(_) => self.refuse(Refusal::AgainstOwnVote),
-            }
+            self.commit(certificate, out);
         }
         let Some(log) = self.slots.get_mut(&slot) else {
             return;
         };
         if log.committed.is_none()
-            && let Some(digest) = log.round.commits.said_by(quorum).copied()
+            && let Some((_, digest)) = log.commits.said_by(quorum)
         {
             log.committed = Some(digest);
             self.batches.want(&digest);
         }
     }
 
+    fn commit(&mut self, certificate: PreparedCertificate, out: &mut Vec<Action>) {
+        let Ballot { view, slot, digest } = certificate.ballot;
+        self.secure_window(slot, out);
+        let Ok(promise) = self.safety.commit(&certificate) else {
+            return self.refuse(Refusal::AgainstOwnVote);
+        };
+        let message = promise.keep(out);
+        let own = self.config.own;
+        let vote = Vote {
+            view,
+            digest,
+            signature: message.signature,
+        };
+        let log = self.slot_log(slot);
+        log.prepared = Some(certificate);
+        if let Err(why) = log.commits.insert(own, vote) {
+            self.refuse(why.into());
+        }
+    }
+
     /// The certificate of a slot that is prepared since its last vote: R6.
     fn newly_prepared(&self, slot: Slot) -> Option<PreparedCertificate> {
-        let round = &self.slots.get(&slot)?.round;
-        let digest = round.accepted?;
-        let proposal = round
-            .proposal
-            .as_ref()
-            .filter(|proposal| proposal.digest == digest)?;
+        let log = self.slots.get(&slot)?;
+        let digest = log.accepted?;
+        let view = self.view;
+        let proposal = log.proposal.filter(|proposal| proposal.digest == digest)?;
         // The primary's proposal is one of the quorum.
         let needed = self.quorum().saturating_sub(1);
         // A replica may have stopped with the certificate written and its COMMIT not.
-        let has_committed = round.commits.get(self.config.own).is_some();
-        if has_committed || round.prepares.count(&digest) < needed {
+        let own = log.commits.get(self.config.own);
+        let has_committed = own.is_some_and(|vote| vote.view == view);
+        let is_open = log.committed.is_none_or(|committed| committed == digest);
+        if has_committed || !is_open || log.prepares.count(view, digest) < needed {
             return None;
         }
-        let prepares = round
+        let prepares = log
             .prepares
-            .who(&digest)
+            .who(view, digest)
+            .take(needed)
             .map(|(validator, signature)| VoteSignature {
                 validator,
                 signature,
             })
             .collect();
         Some(PreparedCertificate {
-            ballot: round.ballot(slot, digest),
+            ballot: Ballot { view, slot, digest },
             pre_prepare: proposal.signature,
             prepares,
         })
@@ -348,6 +348,7 @@ impl Replica {
             });
             self.delivered = slot;
             self.freed = true;
+            self.pacemaker.progressed();
         }
     }
 }

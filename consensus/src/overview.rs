@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use chancery_ledger::{BatchDigest, Height, Millis, Slot, ValidatorIndex, View};
 
 use crate::event::{Halted, Neglect};
-use crate::replica::Replica;
-use crate::tally::{Tally, bit};
+use crate::replica::{self, Replica};
+use crate::tally::{NotCounted, Tally, bit};
 
 /// What a slot waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -145,8 +145,10 @@ pub enum Refusal {
     Duplicate,
     /// The sender said something else in the same place before.
     Conflicting,
-    /// Of a view that is not the active one.
+    /// Of a view that is done with.
     OtherView,
+    /// The sender said something of a later view in the same place.
+    Superseded,
     /// About a slot or height that is done with.
     BelowWindow,
     /// About a slot or height too far ahead.
@@ -161,6 +163,16 @@ pub enum Refusal {
     NotWished,
     /// An [`crate::Event::Executed`] of a height that was executed before.
     NotNewer,
+}
+
+impl From<NotCounted> for Refusal {
+    fn from(why: NotCounted) -> Self {
+        match why {
+            NotCounted::Duplicate => Self::Duplicate,
+            NotCounted::Conflicting => Self::Conflicting,
+            NotCounted::Superseded => Self::Superseded,
+        }
+    }
 }
 
 /// A replica at one moment.
@@ -238,12 +250,22 @@ impl Replica {
                 .collect(),
             catching_up: low > self.delivered,
             halted: self.halted.clone(),
-            mode: Mode::Active,
-            view_changes: Vec::new(),
-            timer: None,
-            view_changes_begun: 0,
-            left_because: None,
-            evidence: 0,
+            mode: match self.mode {
+                replica::Mode::Active => Mode::Active,
+                replica::Mode::Changing => Mode::Changing,
+            },
+            view_changes: self
+                .view_changes
+                .values()
+                .map(|signed| Leaving {
+                    validator: signed.from,
+                    view: signed.view_change.view,
+                })
+                .collect(),
+            timer: self.timer(),
+            view_changes_begun: self.view_changes_begun,
+            left_because: self.left_because,
+            evidence: self.evidence,
             refused: self.refused.clone(),
             batches: self.batches.len(),
         }
@@ -251,10 +273,9 @@ impl Replica {
 
     fn slot_overview(&self, slot: Slot) -> SlotOverview {
         let log = self.slots.get(&slot);
-        let round = log.map(|log| &log.round);
         let digest = log.and_then(|log| log.target(self.weak()));
         let has_batch = digest.is_some_and(|digest| self.batches.has(&digest));
-        let proposed = round.is_some_and(|round| round.proposal.is_some());
+        let proposed = log.is_some_and(|log| log.proposal.is_some());
         let committed = log.is_some_and(|log| log.committed.is_some());
         let waits_for = if slot <= self.executed.height.into() {
             Phase::Checkpoint
@@ -266,19 +287,22 @@ impl Replica {
             Phase::PrePrepare
         } else if !has_batch {
             Phase::Batch
-        } else if round.is_some_and(|round| round.accepted.is_none()) {
+        } else if log.is_some_and(|log| log.accepted.is_none()) {
             Phase::Admission
-        } else if round.is_some_and(|round| round.prepared.is_none()) {
+        } else if !log.is_some_and(|log| {
+            let own = log.commits.get(self.config.own);
+            own.is_some_and(|vote| vote.view == self.view)
+        }) {
             Phase::Prepare
         } else {
             Phase::Commit
         };
         let bits = match waits_for {
             Phase::PrePrepare | Phase::Batch | Phase::Admission | Phase::Execution => 0,
-            Phase::Prepare => round.map_or(0, |round| {
-                round.prepares.bitmap() | bit(self.validators().primary(round.view))
+            Phase::Prepare => log.map_or(0, |log| {
+                log.prepares.bitmap(self.view) | bit(self.primary())
             }),
-            Phase::Commit => round.map_or(0, |round| round.commits.bitmap()),
+            Phase::Commit => log.map_or(0, |log| log.commits.bitmap(self.view)),
             Phase::Checkpoint => self
                 .checkpoints
                 .get(&slot.height())

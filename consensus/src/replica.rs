@@ -1,8 +1,8 @@
 //! The replica: its state, the one `match` over events, and what must hold after each step.
-//! Phases are in files of their own: [`crate::normal`], [`crate::checkpoint`], [`crate::status`],
-//! [`crate::restore`].
+//! Phases are in files of their own: [`crate::normal`], [`crate::view_change`], [`crate::new_view`],
+//! [`crate::checkpoint`], [`crate::status`], [`crate::restore`].
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use chancery_ledger::checkpoint::{CheckpointCertificate, CheckpointStatement};
@@ -11,13 +11,24 @@ use chancery_ledger::{Batch, Height, Millis, Slot, ValidatorIndex, ValidatorSet,
 use crate::batches::Batches;
 use crate::checkpoint::Behind;
 use crate::event::{Action, Config, Demand, Event, Halted, Now};
-use crate::message::{Body, SignedMessage, VoteKind};
-use crate::overview::Refusal;
+use crate::evidence::Place;
+use crate::message::{Body, SignedMessage, SignedViewChange, VoteKind};
+use crate::overview::{Cause, Refusal};
+use crate::pacemaker::Pacemaker;
 use crate::safety::Safety;
 use crate::slot::SlotLog;
-use crate::status::Peer;
+use crate::status::{Peer, Served};
 use crate::tally::Tally;
 use crate::verify::Context;
+
+/// Whether the view is active.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// It is: this validator votes in it.
+    Active,
+    /// Its NEW-VIEW is lacking: this validator votes in none.
+    Changing,
+}
 
 /// One validator's part in PBFT. See the crate's page for its rules.
 #[derive(Debug)]
@@ -26,8 +37,20 @@ pub struct Replica {
     pub(crate) context: Context,
     pub(crate) safety: Safety,
     pub(crate) now: Now,
-    /// The active view.
+    /// The active view, or the one that it wants to get to.
     pub(crate) view: View,
+    pub(crate) mode: Mode,
+    /// The NEW-VIEW of the view that was active last; view 0 has none.
+    pub(crate) new_view: Option<Served>,
+    /// The newest VIEW-CHANGE of each validator, for views above the active one.
+    pub(crate) view_changes: BTreeMap<ValidatorIndex, SignedViewChange>,
+    pub(crate) pacemaker: Pacemaker,
+    /// View changes begun since the start, and why the newest was.
+    pub(crate) view_changes_begun: u64,
+    pub(crate) left_because: Option<Cause>,
+    /// Contradictions that were reported, and how many.
+    pub(crate) accused: BTreeMap<ValidatorIndex, BTreeSet<Place>>,
+    pub(crate) evidence: u64,
     /// Of this run, for STATUS.
     pub(crate) incarnation: u64,
     /// What the node waits for.
@@ -66,6 +89,8 @@ impl Replica {
         if self.halted.is_some() {
             return out;
         }
+        self.pacemaker
+            .pass(now.since_start.since(self.now.since_start));
         self.now = Now {
             since_start: now.since_start.max(self.now.since_start),
             clock: now.clock,
@@ -119,29 +144,35 @@ impl Replica {
         self.accept_waiting(out);
         self.execute_ready(out);
         self.ask_for_blocks(out);
+        self.check_timers(out);
         if self.now.since_start >= self.status_at {
             self.broadcast_status(out);
         }
     }
 
     fn on_message(&mut self, message: SignedMessage, out: &mut Vec<Action>) {
+        if message.from == self.config.own {
+            return self.refuse(Refusal::OwnMessage);
+        }
+        if let Body::NewView(_) = message.body {
+            return self.on_new_view(message, out);
+        }
         let SignedMessage {
             from,
             body,
             signature,
             ..
         } = message;
-        if from == self.config.own {
-            return self.refuse(Refusal::OwnMessage);
-        }
         match body {
-            Body::PrePrepare(ballot) => self.on_pre_prepare(ballot, signature, out),
+            Body::PrePrepare(ballot) => self.on_pre_prepare(from, ballot, signature, out),
             Body::Prepare(ballot) => self.on_vote(VoteKind::Prepare, from, ballot, signature, out),
             Body::Commit(ballot) => self.on_vote(VoteKind::Commit, from, ballot, signature, out),
             Body::Checkpoint(statement) => self.on_checkpoint(from, statement, signature, out),
             Body::Status(status) => self.on_status(from, &status, out),
             Body::Certificate(certificate) => self.on_certificate(certificate, out),
-            Body::ViewChange(_) | Body::NewView(_) => self.refuse(Refusal::OtherView),
+            Body::ViewChange(view_change) => self.on_view_change(from, view_change, signature, out),
+            // It was taken above, whole.
+            Body::NewView(_) => {}
         }
     }
 
@@ -194,10 +225,8 @@ impl Replica {
 
     /// The slot's log, made if need be. Only for slots within the range that is kept.
     pub(crate) fn slot_log(&mut self, slot: Slot) -> &mut SlotLog {
-        let (view, now) = (self.view, self.now.since_start);
-        self.slots
-            .entry(slot)
-            .or_insert_with(|| SlotLog::new(view, now))
+        let now = self.now.since_start;
+        self.slots.entry(slot).or_insert_with(|| SlotLog::new(now))
     }
 
     /// What must hold between steps. No message can break these.
@@ -222,11 +251,27 @@ impl Replica {
             "a checkpoint outside the range that is kept"
         );
         assert!(self.batches.loose_len() <= self.config.loose_batches_max);
+        let (view, is_active) = (self.view, self.mode == Mode::Active);
+        assert!(self.safety.left() <= view, "wants a view that it left");
+        assert_eq!(is_active, self.safety.entered() == view);
+        assert!(
+            self.view_changes
+                .values()
+                .all(|signed| signed.view_change.view >= view)
+                || !is_active,
+            "a VIEW-CHANGE for what is past"
+        );
         for log in self.slots.values() {
-            let Some(prepared) = &log.round.prepared else {
+            assert!(is_active || (log.proposal.is_none() && log.accepted.is_none()));
+            assert!(log.proposal.is_none_or(|proposal| proposal.view == view));
+            assert!(log.ahead.values().all(|proposal| proposal.view >= view));
+            let Some(prepared) = &log.prepared else {
                 continue;
             };
-            assert_eq!(log.round.accepted, Some(prepared.ballot.digest));
+            let ballot = prepared.ballot;
+            assert!(ballot.view <= view, "prepared in a view to come");
+            let is_of_view = is_active && ballot.view == view;
+            assert!(!is_of_view || log.accepted == Some(ballot.digest));
         }
     }
 }

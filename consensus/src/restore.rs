@@ -1,6 +1,6 @@
 //! Starting: from nothing, or from what a replica had promised before it stopped (R19).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use chancery_ledger::batch::BatchError;
@@ -9,11 +9,17 @@ use chancery_ledger::{BatchDigest, ChainId, Height, SecretKey, Slot, ValidatorIn
 
 use crate::batches::{Batches, HeldBatch};
 use crate::event::{Action, Config, Demand, Now, Record, Recovered};
-use crate::message::{Ballot, PreparedCertificate, SignedMessage, VoteKind};
-use crate::replica::Replica;
+use crate::message::{
+    Ballot, Body, NewView, PreparedCertificate, SignedMessage, SignedViewChange, VoteKind,
+    VoteSignature,
+};
+use crate::pacemaker::Pacemaker;
+use crate::replica::{Mode, Replica};
 use crate::safety::Safety;
-use crate::slot::Proposal;
-use crate::status::Peer;
+use crate::selection::select;
+use crate::slot::{Origin, Proposal};
+use crate::status::{Peer, Served};
+use crate::tally::Vote;
 use crate::verify::{MessageError, PreparedError};
 
 /// Why a replica cannot start. All of these mean that files were mixed up or damaged: a vote log
@@ -121,10 +127,23 @@ impl Replica {
             });
         }
         // What is in the store was final before.
+        let finals = records.iter().filter_map(|record| match record {
+            Record::Final(certificate) => Some(certificate),
+            Record::Batch { .. }
+            | Record::Vote(_)
+            | Record::Prepared(_)
+            | Record::Certificate(_)
+            | Record::ViewChange(_)
+            | Record::NewView(_)
+            | Record::Quarantine { .. } => None,
+        });
         let final_height = stable
-            .as_ref()
-            .map_or(Height(0), |certificate| certificate.statement.height)
-            .min(executed.height);
+            .iter()
+            .chain(finals)
+            .map(|certificate| certificate.statement.height)
+            .filter(|height| *height <= executed.height)
+            .max()
+            .unwrap_or_default();
         let stable = newest_certificate(stable, &records);
         if let Some(certificate) = &stable {
             certificate.verify(config.chain, &config.validators)?;
@@ -142,11 +161,19 @@ impl Replica {
             .collect();
         let mut replica = Self {
             batches: Batches::new(config.loose_batches_max),
+            pacemaker: Pacemaker::new(config.view_timeout, config.view_timeout_max),
             config,
             context,
             safety,
             now,
             view: View(0),
+            mode: Mode::Active,
+            new_view: None,
+            view_changes: BTreeMap::new(),
+            view_changes_begun: 0,
+            left_because: None,
+            accused: BTreeMap::new(),
+            evidence: 0,
             incarnation,
             demand: Demand::Nothing,
             stable,
@@ -164,6 +191,7 @@ impl Replica {
             halted: None,
             refused: BTreeMap::new(),
         };
+        replica.restore_view(&records);
         replica.restore_slots(records)?;
         let mut out = Vec::new();
         replica.start(&mut out);
@@ -171,10 +199,59 @@ impl Replica {
         Ok((replica, out))
     }
 
+    /// The view that was entered last, and the one that it wants to get to since. What the records
+    /// say was verified where they were given to [`Safety`].
+    fn restore_view(&mut self, records: &[Record]) {
+        let entered = self.safety.entered();
+        self.view = self.safety.left().max(entered);
+        if self.view > entered {
+            self.mode = Mode::Changing;
+        }
+        if let Some(message) = self.safety.view_change()
+            && self.mode == Mode::Changing
+            && let Body::ViewChange(view_change) = &message.body
+        {
+            let own = SignedViewChange {
+                from: message.from,
+                view_change: view_change.clone(),
+                signature: message.signature,
+            };
+            self.view_changes.insert(own.from, own);
+        }
+        let is_entered = |message: &&SignedMessage| matches!(&message.body, Body::NewView(new_view) if new_view.view == entered);
+        let message = records
+            .iter()
+            .filter_map(|record| match record {
+                Record::NewView(message) => Some(message),
+                Record::Batch { .. }
+                | Record::Vote(_)
+                | Record::Prepared(_)
+                | Record::Certificate(_)
+                | Record::ViewChange(_)
+                | Record::Final(_)
+                | Record::Quarantine { .. } => None,
+            })
+            .find(is_entered);
+        let Some(message) = message else {
+            return;
+        };
+        self.new_view = Some(Served {
+            message: message.clone(),
+            since: self.now.since_start,
+        });
+        if let Body::NewView(new_view) = &message.body
+            && self.mode == Mode::Active
+        {
+            // Nothing else is in the slots yet, so nothing is contradicted.
+            let _no_lies = self.carry_over(message.from, new_view);
+        }
+    }
+
     fn restore_slots(&mut self, records: Vec<Record>) -> Result<(), RestoreError> {
         let low = self.low();
         let first = Slot(low.0.saturating_sub(self.window())).max(low.min(self.delivered));
         let mut batches = BTreeMap::new();
+        let mut prepared = BTreeSet::new();
         for record in records {
             let Some(slot) = record.slot().filter(|slot| *slot > first) else {
                 continue;
@@ -188,8 +265,11 @@ impl Replica {
                     let held = HeldBatch::new(Arc::new(batch));
                     batches.insert(held.digest(), held);
                 }
-                Record::Vote(message) => self.restore_vote(&message, &batches)?,
-                Record::Prepared(certificate) => self.restore_prepared(certificate)?,
+                Record::Vote(message) => self.restore_vote(&message, &batches, &prepared)?,
+                Record::Prepared(certificate) => {
+                    prepared.insert(certificate.ballot);
+                    self.restore_prepared(certificate)?;
+                }
                 Record::Certificate(_)
                 | Record::ViewChange(_)
                 | Record::NewView(_)
@@ -205,77 +285,99 @@ impl Replica {
         &mut self,
         message: &SignedMessage,
         batches: &BTreeMap<BatchDigest, HeldBatch>,
+        prepared: &BTreeSet<Ballot>,
     ) -> Result<(), RestoreError> {
         let Some((kind, ballot)) = message.body.vote() else {
             return Ok(());
         };
-        if ballot.view != self.view {
+        let Ballot { view, slot, digest } = ballot;
+        let (own, signature) = (message.from, message.signature);
+        let is_active = view == self.view && self.mode == Mode::Active;
+        let vote = Vote {
+            view,
+            digest,
+            signature,
+        };
+        if kind == VoteKind::Commit {
+            if !prepared.contains(&ballot) {
+                return Err(RestoreError::MissingCertificate { ballot });
+            }
+            // A record written twice counts once.
+            let _counted = self.slot_log(slot).commits.insert(own, vote);
             return Ok(());
         }
-        let Ballot { slot, digest, .. } = ballot;
-        let (own, signature) = (message.from, message.signature);
         let held = batches
             .get(&digest)
             .ok_or(RestoreError::MissingBatch { ballot })?;
         self.batches.keep(held.clone());
-        let round = &mut self.slot_log(slot).round;
-        // A record written twice counts once.
-        let counted = match kind {
-            VoteKind::PrePrepare => {
-                round.accepted = Some(digest);
-                round.proposal = Some(Proposal {
-                    digest,
-                    signature,
-                    seen_at: None,
-                });
-                self.proposed = self.proposed.max(slot);
-                Ok(())
-            }
-            VoteKind::Prepare => {
-                round.accepted = Some(digest);
-                round.prepares.insert(own, digest, signature)
-            }
-            VoteKind::Commit => {
-                let is_prepared = round.prepared.as_ref().map(|c| c.ballot) == Some(ballot);
-                if !is_prepared {
-                    return Err(RestoreError::MissingCertificate { ballot });
-                }
-                round.commits.insert(own, digest, signature)
-            }
-        };
-        counted.or(Ok(()))
+        let log = self.slot_log(slot);
+        log.vouched.insert(digest);
+        if is_active {
+            log.accepted = Some(digest);
+        }
+        if kind == VoteKind::Prepare {
+            let _counted = log.prepares.insert(own, vote);
+        } else if is_active {
+            log.proposal = Some(Proposal {
+                view,
+                digest,
+                signature,
+                origin: Origin::Settled,
+            });
+            self.proposed = self.proposed.max(slot);
+        }
+        Ok(())
     }
 
     fn restore_prepared(&mut self, certificate: PreparedCertificate) -> Result<(), RestoreError> {
         certificate.verify(&self.context)?;
-        let ballot = certificate.ballot;
-        if ballot.view != self.view {
-            return Ok(());
-        }
-        let round = &mut self.slot_log(ballot.slot).round;
-        if round.accepted != Some(ballot.digest) {
-            return Err(RestoreError::TwoVotes {
-                kind: VoteKind::Prepare,
-                ballot,
+        let Ballot { view, slot, digest } = certificate.ballot;
+        let is_active = view == self.view && self.mode == Mode::Active;
+        let log = self.slot_log(slot);
+        if is_active {
+            if log.accepted.is_some_and(|accepted| accepted != digest) {
+                return Err(RestoreError::TwoVotes {
+                    kind: VoteKind::Prepare,
+                    ballot: certificate.ballot,
+                });
+            }
+            log.accept(digest);
+            log.proposal = Some(Proposal {
+                view,
+                digest,
+                signature: certificate.pre_prepare,
+                origin: Origin::Settled,
             });
         }
-        round.proposal = Some(Proposal {
-            digest: ballot.digest,
-            signature: certificate.pre_prepare,
-            seen_at: None,
-        });
-        for vote in &certificate.prepares {
-            // Own one and a certificate written twice are counted already.
-            let _counted = round
-                .prepares
-                .insert(vote.validator, ballot.digest, vote.signature);
+        for VoteSignature {
+            validator,
+            signature,
+        } in &certificate.prepares
+        {
+            let vote = Vote {
+                view,
+                digest,
+                signature: *signature,
+            };
+            // Own ones and a certificate written twice are counted already.
+            let _counted = log.prepares.insert(*validator, vote);
         }
-        round.prepared = Some(certificate);
+        let newest = log.prepared.as_ref().map(|before| before.ballot.view);
+        if newest.is_none_or(|newest| newest < view) {
+            log.prepared = Some(certificate);
+        }
         Ok(())
     }
 
     /// Says again what was said, and goes on.
     fn start(&mut self, out: &mut Vec<Action>) {
+        let said = match self.mode {
+            Mode::Changing => self.safety.view_change(),
+            Mode::Active => self.new_view.as_ref().map(|served| &served.message),
+        };
+        if let Some(message) = said.filter(|message| message.from == self.config.own) {
+            out.push(Action::Broadcast(message.clone()));
+        }
         let votes: Vec<SignedMessage> = self.safety.votes().collect();
         for message in votes {
             let proposed = match message.body.vote() {
@@ -308,11 +410,21 @@ fn newest_certificate(
 ) -> Option<CheckpointCertificate> {
     let logged = records.iter().filter_map(|record| match record {
         Record::Certificate(certificate) | Record::Final(certificate) => Some(certificate),
+        // What a view went on from binds even if another record was lost in between.
+        Record::NewView(message) => match &message.body {
+            Body::NewView(new_view) => base(new_view),
+            Body::PrePrepare(_)
+            | Body::Prepare(_)
+            | Body::Commit(_)
+            | Body::Checkpoint(_)
+            | Body::Status(_)
+            | Body::Certificate(_)
+            | Body::ViewChange(_) => None,
+        },
         Record::Batch { .. }
         | Record::Vote(_)
         | Record::Prepared(_)
         | Record::ViewChange(_)
-        | Record::NewView(_)
         | Record::Quarantine { .. } => None,
     });
     stored
@@ -320,4 +432,14 @@ fn newest_certificate(
         .chain(logged)
         .max_by_key(|certificate| certificate.statement.height)
         .cloned()
+}
+
+fn base(new_view: &NewView) -> Option<&CheckpointCertificate> {
+    select(
+        new_view
+            .view_changes
+            .iter()
+            .map(|signed| &signed.view_change),
+    )
+    .base
 }

@@ -1,10 +1,11 @@
 //! What may be signed. This is the only place that holds the key, and what it has promised once it
 //! never contradicts: at most one digest for each (epoch, view, slot, kind), one statement for each
-//! height (rule R11). Its memory is rebuilt from the vote log, and the bytes sent after a restart
-//! are those that were stored.
+//! height, no vote in a view below one that it wants to get to (R11). Its memory is rebuilt from
+//! the vote log, and the bytes sent after a restart are those that were stored.
 //!
-//! A [`Promise`] is the only way to a signed vote, and [`Promise::keep`] the only way out of it: the
-//! records come before the message, so nobody can forget to persist before speaking (R10).
+//! A [`Promise`] is the only way to a signed vote, VIEW-CHANGE or NEW-VIEW, and [`Promise::keep`]
+//! the only way out of it: the records come before the message, so nobody can forget to persist
+//! before speaking (R10).
 
 use std::collections::BTreeMap;
 
@@ -13,7 +14,10 @@ use chancery_ledger::{Batch, BatchDigest, SecretKey, Signature, Slot, ValidatorI
 
 use crate::batches::HeldBatch;
 use crate::event::{Action, Record};
-use crate::message::{Ballot, Body, PreparedCertificate, SignedMessage, Status, VoteKind};
+use crate::message::{
+    Ballot, Body, CarriedProposal, NewView, PreparedCertificate, SignedMessage, SignedViewChange,
+    Status, ViewChange, VoteKind,
+};
 use crate::restore::RestoreError;
 use crate::verify::Context;
 
@@ -23,15 +27,24 @@ pub(crate) struct Safety {
     key: SecretKey,
     own: ValidatorIndex,
     context: Context,
-    /// Votes in slots above `done`, as they were signed.
-    votes: BTreeMap<(Slot, View, VoteKind), (BatchDigest, Signature)>,
+    /// The newest VIEW-CHANGE that was signed: no vote is signed in a view below its own.
+    view_change: Option<SignedMessage>,
+    /// The view whose NEW-VIEW was taken: votes are signed in no other.
+    entered: View,
+    /// What `entered` goes on with ends with this slot, if this validator is its primary: the
+    /// NEW-VIEW is its PRE-PREPARE up to there.
+    carried_through: Slot,
+    /// Votes in slots above `done`, as they were signed: in each place that of the highest view.
+    votes: BTreeMap<(Slot, VoteKind), (View, BatchDigest, Signature)>,
+    /// The highest slot that one was signed in, as far as remembered.
+    voted: Slot,
     /// No vote is signed for slots up to this one: they are certified.
     done: Slot,
     /// The newest statement that was cosigned.
     cosigned: Option<CheckpointStatement>,
 }
 
-/// A vote that is signed, with what has to be durable before anybody sees it.
+/// A message that is signed, with what has to be durable before anybody sees it.
 #[must_use = "a promise is kept by `keep`"]
 #[derive(Debug)]
 pub(crate) struct Promise {
@@ -55,6 +68,8 @@ pub(crate) enum Refused {
     Contradiction,
     /// The slot is certified, or the height was cosigned or passed.
     Done,
+    /// The view is not the one that was entered, or is being left.
+    OtherView,
 }
 
 impl Safety {
@@ -77,18 +92,22 @@ impl Safety {
             key,
             own,
             context,
+            view_change: None,
+            entered: View(0),
+            carried_through: Slot(0),
             votes: BTreeMap::new(),
+            voted: Slot(0),
             done,
             cosigned: None,
         };
         for record in records {
             match record {
                 Record::Vote(message) => safety.restore_vote(message)?,
+                Record::ViewChange(message) => safety.restore_view_change(message)?,
+                Record::NewView(message) => safety.restore_new_view(message)?,
                 Record::Batch { .. }
                 | Record::Prepared(_)
                 | Record::Certificate(_)
-                | Record::ViewChange(_)
-                | Record::NewView(_)
                 | Record::Final(_)
                 | Record::Quarantine { .. } => {}
             }
@@ -100,6 +119,7 @@ impl Safety {
         let (kind, ballot) = message.body.vote().ok_or(RestoreError::NotAVote {
             kind: message.body.kind(),
         })?;
+        self.voted = self.voted.max(ballot.slot);
         // A log may hold what could have been dropped: nothing depends on it.
         if ballot.slot <= self.done {
             return Ok(());
@@ -108,13 +128,149 @@ impl Safety {
             return Err(RestoreError::ForeignVote { from: message.from });
         }
         message.clone().verify(&self.context)?;
-        let place = (ballot.slot, ballot.view, kind);
-        let vote = (ballot.digest, message.signature);
-        let before = self.votes.insert(place, vote);
-        if before.is_some_and(|before| before.0 != ballot.digest) {
-            return Err(RestoreError::TwoVotes { kind, ballot });
+        let place = (ballot.slot, kind);
+        if let Some((view, digest, _)) = self.votes.get(&place) {
+            if *view == ballot.view && *digest != ballot.digest {
+                return Err(RestoreError::TwoVotes { kind, ballot });
+            }
+            if *view >= ballot.view {
+                return Ok(());
+            }
+        }
+        let vote = (ballot.view, ballot.digest, message.signature);
+        self.votes.insert(place, vote);
+        Ok(())
+    }
+
+    fn restore_view_change(&mut self, message: &SignedMessage) -> Result<(), RestoreError> {
+        let Body::ViewChange(view_change) = &message.body else {
+            return Err(RestoreError::NotAVote {
+                kind: message.body.kind(),
+            });
+        };
+        if message.from != self.own {
+            return Err(RestoreError::ForeignVote { from: message.from });
+        }
+        message.clone().verify(&self.context)?;
+        if self.target().is_none_or(|target| target < view_change.view) {
+            self.view_change = Some(message.clone());
         }
         Ok(())
+    }
+
+    fn restore_new_view(&mut self, message: &SignedMessage) -> Result<(), RestoreError> {
+        let Body::NewView(new_view) = &message.body else {
+            return Err(RestoreError::NotAVote {
+                kind: message.body.kind(),
+            });
+        };
+        message.clone().verify(&self.context)?;
+        if new_view.view > self.entered {
+            self.note_entered(message.from, new_view);
+        }
+        Ok(())
+    }
+
+    fn note_entered(&mut self, from: ValidatorIndex, new_view: &NewView) {
+        self.entered = new_view.view;
+        let last = new_view.proposals.last().map(|carried| carried.slot);
+        self.carried_through = last.filter(|_| from == self.own).unwrap_or(Slot(0));
+        self.voted = self.voted.max(self.carried_through);
+    }
+
+    /// The view that the newest VIEW-CHANGE is for.
+    pub(crate) fn target(&self) -> Option<View> {
+        match &self.view_change.as_ref()?.body {
+            Body::ViewChange(view_change) => Some(view_change.view),
+            Body::PrePrepare(_)
+            | Body::Prepare(_)
+            | Body::Commit(_)
+            | Body::Checkpoint(_)
+            | Body::Status(_)
+            | Body::Certificate(_)
+            | Body::NewView(_) => None,
+        }
+    }
+
+    /// The highest slot that it voted in, as far as remembered.
+    pub(crate) fn voted(&self) -> Slot {
+        self.voted
+    }
+
+    /// The highest view that it signed a VIEW-CHANGE for, as far as remembered.
+    pub(crate) fn left(&self) -> View {
+        self.target().unwrap_or(View(0))
+    }
+
+    /// The newest VIEW-CHANGE, as it was signed.
+    pub(crate) fn view_change(&self) -> Option<&SignedMessage> {
+        self.view_change.as_ref()
+    }
+
+    /// The view whose NEW-VIEW was taken last; 0 needs none.
+    pub(crate) fn entered(&self) -> View {
+        self.entered
+    }
+
+    /// The promise to vote in no view below that of `view_change` any more.
+    pub(crate) fn leave(&mut self, view_change: ViewChange) -> Result<Promise, Refused> {
+        let view = view_change.view;
+        if view <= self.entered || self.target().is_some_and(|target| view <= target) {
+            return Err(Refused::OtherView);
+        }
+        let message = self.sign(Body::ViewChange(view_change));
+        self.view_change = Some(message.clone());
+        Ok(Promise {
+            records: vec![Record::ViewChange(message.clone())],
+            message,
+        })
+    }
+
+    /// From now on votes are signed in the view of this verified NEW-VIEW, once it is durable.
+    pub(crate) fn enter(&mut self, message: &SignedMessage) -> Result<Record, Refused> {
+        let Body::NewView(new_view) = &message.body else {
+            return Err(Refused::OtherView);
+        };
+        let view = new_view.view;
+        if view <= self.entered || self.target().is_some_and(|target| view < target) {
+            return Err(Refused::OtherView);
+        }
+        self.note_entered(message.from, new_view);
+        Ok(Record::NewView(message.clone()))
+    }
+
+    /// The NEW-VIEW of the view that this validator wants to get to, as its primary, with what was
+    /// selected from `view_changes`. The one way to a PRE-PREPARE for a slot that may be certified
+    /// here: others may not know, and the NEW-VIEW binds for the whole view.
+    pub(crate) fn begin(
+        &mut self,
+        view_changes: Vec<SignedViewChange>,
+        selected: &[(Slot, BatchDigest)],
+    ) -> Result<Promise, Refused> {
+        let view = self.target().filter(|target| *target > self.entered);
+        let view = view.ok_or(Refused::OtherView)?;
+        let proposals = selected
+            .iter()
+            .map(|&(slot, digest)| {
+                let ballot = Ballot { view, slot, digest };
+                let signature = self.sign(Body::PrePrepare(ballot)).signature;
+                CarriedProposal {
+                    slot,
+                    digest,
+                    signature,
+                }
+            })
+            .collect();
+        let message = self.sign(Body::NewView(NewView {
+            view,
+            view_changes,
+            proposals,
+        }));
+        let record = self.enter(&message)?;
+        Ok(Promise {
+            records: vec![record],
+            message,
+        })
     }
 
     /// The promise to order `batch` in `slot`, as the primary of `view`.
@@ -178,16 +334,27 @@ impl Safety {
         if ballot.slot <= self.done {
             return Err(Refused::Done);
         }
+        let is_left = self.target().is_some_and(|target| ballot.view < target);
+        if ballot.view != self.entered || is_left {
+            return Err(Refused::OtherView);
+        }
+        if kind == VoteKind::PrePrepare && ballot.slot <= self.carried_through {
+            return Err(Refused::Contradiction);
+        }
         let body = Body::of_vote(kind, ballot);
-        let place = (ballot.slot, ballot.view, kind);
-        if let Some((digest, signature)) = self.votes.get(&place) {
-            if *digest != ballot.digest {
+        let place = (ballot.slot, kind);
+        if let Some((view, digest, signature)) = self.votes.get(&place)
+            && *view >= ballot.view
+        {
+            if *view > ballot.view || *digest != ballot.digest {
                 return Err(Refused::Contradiction);
             }
             return Ok(self.context.message(self.own, body, *signature));
         }
         let message = self.sign(body);
-        self.votes.insert(place, (ballot.digest, message.signature));
+        let vote = (ballot.view, ballot.digest, message.signature);
+        self.votes.insert(place, vote);
+        self.voted = self.voted.max(ballot.slot);
         Ok(message)
     }
 
@@ -225,14 +392,14 @@ impl Safety {
         self.done = self.done.max(slot);
         self.votes = self
             .votes
-            .split_off(&(self.done.next(), View(0), VoteKind::PrePrepare));
+            .split_off(&(self.done.next(), VoteKind::PrePrepare));
     }
 
-    /// The votes in slots that are not certified.
+    /// The votes in slots that are not certified, in each place that of the highest view.
     pub(crate) fn votes(&self) -> impl Iterator<Item = SignedMessage> {
         self.votes
             .iter()
-            .map(|(&(slot, view, kind), &(digest, signature))| {
+            .map(|(&(slot, kind), &(view, digest, signature))| {
                 let body = Body::of_vote(kind, Ballot { view, slot, digest });
                 self.context.message(self.own, body, signature)
             })
@@ -258,7 +425,7 @@ mod tests {
     use super::*;
     use crate::message::VoteSignature;
 
-    fn safety(done: u64, records: &[Record]) -> Safety {
+    fn safety(own: u16, done: u64, records: &[Record]) -> Safety {
         let key = |byte| SecretKey::from_seed(&[byte; 32]);
         let validator = |name: &str, first| Validator {
             name: name.to_owned(),
@@ -266,13 +433,14 @@ mod tests {
             network_key: key(first + 1).public(),
             log_key: key(first + 2).public(),
         };
-        let validators = vec![validator("own", 1), validator("other", 4)];
+        let validators = vec![validator("zero", 1), validator("one", 4)];
         let context = Context {
             chain: ChainId([7; 32]),
             validators: ValidatorSet::new(Epoch(0), validators).expect("all differ"),
             window_slots: 4,
         };
-        Safety::new(key(1), ValidatorIndex(0), context, Slot(done), records).expect("own records")
+        let key = key(if own == 0 { 1 } else { 4 });
+        Safety::new(key, ValidatorIndex(own), context, Slot(done), records).expect("own records")
     }
 
     fn batch(number: u64) -> HeldBatch {
@@ -294,17 +462,23 @@ mod tests {
 
     type Ask = fn(&mut Safety, u64, &HeldBatch) -> Result<Promise, Refused>;
 
-    /// The primary of view 0 is a backup in view 1.
-    const ASKS: [Ask; 3] = [
-        |safety, slot, batch| safety.pre_prepare(View(0), Slot(slot), batch),
-        |safety, slot, batch| safety.prepare(View(1), Slot(slot), batch),
-        |safety, slot, batch| safety.commit(&prepared(slot, batch)),
+    /// Who asks, and for what.
+    const ASKS: [(u16, Ask); 3] = [
+        (0, |safety, slot, batch| {
+            safety.pre_prepare(View(0), Slot(slot), batch)
+        }),
+        (1, |safety, slot, batch| {
+            safety.prepare(View(0), Slot(slot), batch)
+        }),
+        (1, |safety, slot, batch| {
+            safety.commit(&prepared(slot, batch))
+        }),
     ];
 
     #[test]
     fn a_second_digest_in_one_place_is_never_signed() {
-        for ask in ASKS {
-            let mut safety = safety(0, &[]);
+        for (own, ask) in ASKS {
+            let mut safety = safety(own, 0, &[]);
             let first = ask(&mut safety, 1, &batch(1)).expect("nothing was signed");
             let refused = ask(&mut safety, 1, &batch(2)).map(|promise| promise.message);
             assert_eq!(refused, Err(Refused::Contradiction));
@@ -316,9 +490,9 @@ mod tests {
 
     #[test]
     fn nor_is_it_after_a_restart() {
-        for ask in ASKS {
-            let promise = ask(&mut safety(0, &[]), 1, &batch(1)).expect("nothing was signed");
-            let mut safety = safety(0, &promise.records);
+        for (own, ask) in ASKS {
+            let promise = ask(&mut safety(own, 0, &[]), 1, &batch(1)).expect("nothing was signed");
+            let mut safety = safety(own, 0, &promise.records);
             let refused = ask(&mut safety, 1, &batch(2)).map(|promise| promise.message);
             assert_eq!(refused, Err(Refused::Contradiction));
             let sent: Vec<SignedMessage> = safety.votes().collect();
@@ -328,8 +502,8 @@ mod tests {
 
     #[test]
     fn nothing_is_signed_for_certified_slots() {
-        for ask in ASKS {
-            let mut safety = safety(3, &[]);
+        for (own, ask) in ASKS {
+            let mut safety = safety(own, 3, &[]);
             let refused = ask(&mut safety, 3, &batch(1)).map(|promise| promise.message);
             assert_eq!(refused, Err(Refused::Done));
             assert!(ask(&mut safety, 4, &batch(1)).is_ok());
@@ -342,8 +516,8 @@ mod tests {
 
     #[test]
     fn a_promise_is_persisted_before_it_is_sent() {
-        for ask in ASKS {
-            let promise = ask(&mut safety(0, &[]), 1, &batch(1)).expect("nothing was signed");
+        for (own, ask) in ASKS {
+            let promise = ask(&mut safety(own, 0, &[]), 1, &batch(1)).expect("nothing was signed");
             let vote = Record::Vote(promise.message.clone());
             let mut actions = Vec::new();
             let message = promise.keep(&mut actions);
@@ -366,7 +540,7 @@ mod tests {
             let chain = ChainId([7; 32]);
             CheckpointStatement::new(chain, Height(height), Hash([root; 32]), Millis(0))
         };
-        let mut safety = safety(0, &[]);
+        let mut safety = safety(0, 0, &[]);
         let first = safety.checkpoint(&statement(5, 1)).expect("the first");
         assert_eq!(safety.checkpoint(&statement(5, 1)), Ok(first));
         let other = safety.checkpoint(&statement(5, 2));

@@ -3,14 +3,16 @@
 
 use std::sync::Arc;
 
-use chancery_ledger::{Millis, Slot, ValidatorIndex};
+use chancery_ledger::{Millis, Slot, ValidatorIndex, View};
 
 use crate::event::Action;
-use crate::message::{Body, Heard, STATUS_SLOTS_MAX, SlotStatus, Status, VoteKind};
+use crate::message::{
+    Ballot, Body, Heard, STATUS_SLOTS_MAX, SignedMessage, SlotStatus, Status, VoteKind,
+};
 use crate::overview::{PeerStatus, Refusal};
-use crate::replica::Replica;
+use crate::replica::{Mode, Replica};
 use crate::slot::SlotLog;
-use crate::tally::{Tally, bit};
+use crate::tally::{Tally, Vote, bit};
 
 /// Messages in one answer to a STATUS.
 const ANSWER_MESSAGES_MAX: usize = 512;
@@ -22,10 +24,35 @@ const ANSWER_BATCH_BYTES_MAX: usize = 2 << 20;
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Peer {
     pub(crate) heard: Option<PeerStatus>,
+    /// What is passed on of it.
+    pub(crate) said: Heard,
     /// When it may be answered again.
     answer_at: Millis,
     /// How often it was answered.
     answers: usize,
+}
+
+/// A NEW-VIEW that is given to whoever lacks it.
+#[derive(Debug, Clone)]
+pub(crate) struct Served {
+    pub(crate) message: SignedMessage,
+    /// Since when, in [`crate::Now::since_start`].
+    pub(crate) since: Millis,
+}
+
+/// One slot of a STATUS that is answered.
+#[derive(Clone, Copy)]
+struct Asked {
+    to: ValidatorIndex,
+    /// Its view.
+    view: View,
+    slot: Slot,
+    /// What it has executed.
+    executed: Slot,
+    /// What it has of the slot.
+    here: SlotStatus,
+    /// Whether others' votes and the batch are to be sent, too.
+    share: bool,
 }
 
 /// What one answer may still hold.
@@ -39,6 +66,7 @@ impl Peer {
     pub(crate) fn new() -> Self {
         Self {
             heard: None,
+            said: Heard::default(),
             answer_at: Millis(0),
             answers: 0,
         }
@@ -53,9 +81,35 @@ impl Replica {
         out.push(Action::Broadcast(self.safety.status(own)));
     }
 
+    /// A validator was seen to vote in a slot.
+    pub(crate) fn hear_vote(&mut self, of: ValidatorIndex, slot: Slot) {
+        if let Some(peer) = self.peers.get_mut(&of) {
+            peer.said.voted = peer.said.voted.max(slot);
+        }
+    }
+
+    /// A validator was seen to sign a VIEW-CHANGE or NEW-VIEW.
+    pub(crate) fn hear_left(&mut self, of: ValidatorIndex, view: View) {
+        if let Some(peer) = self.peers.get_mut(&of) {
+            peer.said.left = peer.said.left.max(view);
+        }
+    }
+
+    /// What was heard of everybody, and said by this one.
+    fn heard(&self) -> Vec<Heard> {
+        let own = Heard {
+            incarnation: self.incarnation,
+            voted: self.safety.voted(),
+            left: self.safety.left(),
+        };
+        self.validators()
+            .iter()
+            .map(|(index, _)| self.peers.get(&index).map_or(own, |peer| peer.said))
+            .collect()
+    }
+
     fn status(&self) -> Status {
-        let low = self.low();
-        let weak = self.weak();
+        let (view, low, weak) = (self.view, self.low(), self.weak());
         let first = low.min(self.executed.height.into()).next();
         let of_checkpoints = self.checkpoints.keys().map(|height| Slot::from(*height));
         let mut listed: Vec<Slot> = self
@@ -74,21 +128,24 @@ impl Replica {
                 let checkpoints = self.checkpoints.get(&slot.height());
                 SlotStatus {
                     slot,
-                    pre_prepare: log.is_some_and(|log| log.round.proposal.is_some()),
+                    pre_prepare: log.is_some_and(|log| {
+                        let mut all = log.proposal.iter().chain(log.ahead.values());
+                        all.any(|proposal| proposal.view == view)
+                    }),
                     batch: log
                         .and_then(|log| log.target(weak))
                         .is_some_and(|digest| self.batches.has(&digest)),
-                    prepares: log.map_or(0, |log| log.round.prepares.bitmap()),
-                    commits: log.map_or(0, |log| log.round.commits.bitmap()),
+                    prepares: log.map_or(0, |log| log.prepares.bitmap(view)),
+                    commits: log.map_or(0, |log| log.commits.bitmap(view)),
                     checkpoints: checkpoints.map_or(0, Tally::bitmap),
                 }
             })
             .collect();
         Status {
-            view: self.view,
-            changing: false,
+            view,
+            changing: self.mode == Mode::Changing,
             incarnation: self.incarnation,
-            heard: vec![Heard::default(); self.validators().count()],
+            heard: self.heard(),
             stable: self.stable_height(),
             executed: self.executed.height,
             slots,
@@ -106,15 +163,25 @@ impl Replica {
         let Some(peer) = self.peers.get_mut(&from) else {
             return;
         };
+        peer.said.incarnation = status.incarnation;
+        let is_first = peer.heard.is_none();
         peer.heard = Some(PeerStatus {
             at: now,
             view: status.view,
             stable: status.stable,
             executed: status.executed,
         });
-        if now < peer.answer_at {
+        let due = now >= peer.answer_at;
+        if is_first {
+            // Until enough were heard, nothing is expected of a primary.
+            self.pacemaker.progress_at = self.pacemaker.awake();
+        }
+        if !due {
             return self.refuse(Refusal::TooOften);
         }
+        let Some(peer) = self.peers.get_mut(&from) else {
+            return;
+        };
         // Half an interval: two that come late and on time are both answered.
         peer.answer_at = now.saturating_add(Millis(interval.0 / 2));
         peer.answers = peer.answers.wrapping_add(1);
@@ -134,6 +201,7 @@ impl Replica {
             let message = self.safety.certificate(certificate.clone());
             out.push(Action::Send { to, message });
         }
+        self.answer_view(to, status, turn, out);
         let listed = |slot: Slot| {
             status
                 .slots
@@ -152,20 +220,24 @@ impl Replica {
         // What lies further ahead would be refused there.
         let reach = self.window().saturating_mul(2);
         let in_reach = |slot: Slot| slot.0.saturating_sub(status.stable.0) <= reach;
-        if status.view == self.view {
-            let executed = Slot::from(status.executed);
-            let first = executed.min(status.stable.into()).next();
-            for (slot, log) in self.slots.range(first..) {
-                if !in_reach(*slot) {
-                    break;
-                }
-                if self.is_under_way(*slot) {
-                    continue;
-                }
-                let share = self.is_in_turn(to, *slot, turn);
-                let here = listed(*slot);
-                self.answer_slot(to, *slot, log, executed, &here, share, &mut budget, out);
+        let executed = Slot::from(status.executed);
+        let first = executed.min(status.stable.into()).next();
+        for (slot, log) in self.slots.range(first..) {
+            if !in_reach(*slot) {
+                break;
             }
+            if self.is_under_way(*slot) {
+                continue;
+            }
+            let asked = Asked {
+                to,
+                view: status.view,
+                slot: *slot,
+                executed,
+                here: listed(*slot),
+                share: self.is_in_turn(to, *slot, turn),
+            };
+            self.answer_slot(&asked, log, &mut budget, out);
         }
         for (height, tally) in self.checkpoints.range(status.stable.next()..) {
             let slot = Slot::from(*height);
@@ -221,51 +293,91 @@ impl Replica {
         whose != to && (share || whose == self.config.own)
     }
 
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "one answer's state, used here alone"
-    )]
+    /// What brings a peer to this validator's view, or to the one that this one wants.
+    fn answer_view(&self, to: ValidatorIndex, status: &Status, turn: usize, out: &mut Vec<Action>) {
+        if let Some(served) = &self.new_view
+            && let Body::NewView(new_view) = &served.message.body
+            && (status.view < new_view.view || (status.view == new_view.view && status.changing))
+            && self.now.since_start.since(served.since).0 >= self.config.status_interval.0 / 2
+            && (self.is_in_turn(to, Slot(0), turn) || served.message.from == self.config.own)
+        {
+            let message = served.message.clone();
+            out.push(Action::Send { to, message });
+        }
+        let known = status.heard.get(self.config.own.as_usize());
+        let left = known.map_or(View(0), |known| known.left);
+        if self.mode == Mode::Changing
+            && left < self.view
+            && let Some(message) = self.safety.view_change()
+        {
+            let message = message.clone();
+            out.push(Action::Send { to, message });
+        }
+    }
+
     fn answer_slot(
         &self,
-        to: ValidatorIndex,
-        slot: Slot,
+        asked: &Asked,
         log: &SlotLog,
-        executed: Slot,
-        here: &SlotStatus,
-        share: bool,
         budget: &mut Budget,
         out: &mut Vec<Action>,
     ) {
-        let round = &log.round;
-        let primary = self.validators().primary(round.view);
+        let Asked {
+            to,
+            view,
+            slot,
+            executed,
+            here,
+            share,
+        } = *asked;
+        let primary = self.validators().primary(view);
+        let same_view = view == self.view;
         // Whoever has executed a slot still votes in it until it is certified: others may need that.
-        let votes_there = slot > self.low() && here.commits & bit(to) == 0;
+        let votes_there = same_view && slot > self.low() && here.commits & bit(to) == 0;
         let is_wanted = slot > executed;
         // The votes first: small, and they tell which batch to wait for.
-        let mut send_vote = |kind, whose, digest, signature| {
+        let mut send_vote = |kind, whose, vote: Vote| {
             if self.is_mine_to_send(to, whose, share) && budget.take_message() {
-                let body = Body::of_vote(kind, round.ballot(slot, digest));
+                let Vote {
+                    view,
+                    digest,
+                    signature,
+                } = vote;
+                let body = Body::of_vote(kind, Ballot { view, slot, digest });
                 let message = self.context.message(whose, body, signature);
                 out.push(Action::Send { to, message });
             }
         };
-        if votes_there {
-            if let Some(proposal) = &round.proposal
-                && !here.pre_prepare
-            {
-                let digest = proposal.digest;
-                send_vote(VoteKind::PrePrepare, primary, digest, proposal.signature);
+        let proposal = log.proposal.filter(|proposal| proposal.view == view);
+        // One who was told another story must see this one, to know that its primary lies.
+        let misled = proposal.is_some_and(|proposal| {
+            let said = log.prepares.get(to).filter(|vote| vote.view == view);
+            said.is_some_and(|vote| vote.digest != proposal.digest)
+        });
+        if votes_there && let Some(proposal) = proposal {
+            let vote = Vote {
+                view,
+                digest: proposal.digest,
+                signature: proposal.signature,
+            };
+            if !here.pre_prepare || misled {
+                send_vote(VoteKind::PrePrepare, primary, vote);
             }
-            for (whose, digest, signature) in round.prepares.iter() {
-                if here.prepares & bit(whose) == 0 {
-                    send_vote(VoteKind::Prepare, whose, *digest, signature);
+        }
+        if votes_there {
+            for (whose, vote) in log.prepares.iter() {
+                if vote.view == view && here.prepares & bit(whose) == 0 {
+                    send_vote(VoteKind::Prepare, whose, *vote);
                 }
             }
         }
         if is_wanted {
-            for (whose, digest, signature) in round.commits.iter() {
-                if here.commits & bit(whose) == 0 {
-                    send_vote(VoteKind::Commit, whose, *digest, signature);
+            for (whose, vote) in log.commits.iter() {
+                // Votes of any view order a slot, if there are enough of one.
+                let is_of_use = vote.view == view || log.committed == Some(vote.digest);
+                let is_there = vote.view == view && here.commits & bit(whose) != 0;
+                if is_of_use && !is_there {
+                    send_vote(VoteKind::Commit, whose, *vote);
                 }
             }
         }

@@ -4,9 +4,8 @@
 use chancery_ledger::checkpoint::CertificateError;
 use chancery_ledger::{ChainId, CodecError, Epoch, Slot, ValidatorIndex, ValidatorSet, View};
 
-use crate::message::{
-    Ballot, Body, PreparedCertificate, STATUS_SLOTS_MAX, SignedMessage, Status, VoteKind,
-};
+use crate::message::{Ballot, Body, STATUS_SLOTS_MAX, SignedMessage, Status};
+use crate::verify_view_change::{NewViewError, Signatures, ViewChangeError};
 
 /// What messages are verified against.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,7 +43,7 @@ pub enum MessageError {
     /// From nobody in the set.
     #[error("there is no validator {0}")]
     UnknownValidator(ValidatorIndex),
-    /// A PRE-PREPARE by somebody else than its view's primary.
+    /// A PRE-PREPARE or NEW-VIEW by somebody else than its view's primary.
     #[error("validator {from} proposes in view {view}, whose primary is {primary}")]
     NotPrimary {
         /// Who proposes.
@@ -102,6 +101,12 @@ pub enum MessageError {
     /// The certificate inside proves nothing.
     #[error("the certificate inside is not one: {0}")]
     Certificate(#[from] CertificateError),
+    /// A VIEW-CHANGE with a part that is wrong.
+    #[error("a wrong VIEW-CHANGE: {0}")]
+    ViewChange(#[from] ViewChangeError),
+    /// A NEW-VIEW with a part that is wrong.
+    #[error("a wrong NEW-VIEW: {0}")]
+    NewView(#[from] NewViewError),
 }
 
 /// Why a prepared certificate proves nothing.
@@ -113,7 +118,7 @@ pub enum PreparedError {
     /// The primary's PREPARE beside its PRE-PREPARE: it would count twice.
     #[error("validator {0} is the primary and is among the PREPAREs")]
     PrimaryCountedTwice(ValidatorIndex),
-    /// Fewer than a quorum, the primary included.
+    /// Not exactly a quorum, the primary included.
     #[error("{count} validators, a quorum is {quorum}")]
     NoQuorum {
         /// How many there are.
@@ -184,8 +189,16 @@ impl SignedMessage {
                 from,
                 kind: self.body.kind(),
             })?;
-        if let Body::Certificate(certificate) = &self.body {
-            certificate.verify(*chain, validators)?;
+        let mut signatures = Signatures::new(context);
+        match &self.body {
+            Body::Certificate(certificate) => certificate.verify(*chain, validators)?,
+            Body::ViewChange(view_change) => view_change.verify_parts(&mut signatures)?,
+            Body::NewView(new_view) => new_view.verify_parts(from, &mut signatures)?,
+            Body::PrePrepare(_)
+            | Body::Prepare(_)
+            | Body::Commit(_)
+            | Body::Checkpoint(_)
+            | Body::Status(_) => {}
         }
         Ok(VerifiedMessage(self))
     }
@@ -228,8 +241,19 @@ impl SignedMessage {
             }
             Body::Status(status) => verify_status(status, validators.count())?,
             Body::Certificate(certificate) => verify_position(certificate.statement.height.0)?,
-            Body::ViewChange(view_change) => verify_position(view_change.view.0)?,
-            Body::NewView(new_view) => verify_position(new_view.view.0)?,
+            Body::ViewChange(view_change) => view_change.verify_form(context)?,
+            Body::NewView(new_view) => {
+                let view = new_view.view;
+                let primary = validators.primary(view);
+                if from != primary {
+                    return Err(MessageError::NotPrimary {
+                        from,
+                        view,
+                        primary,
+                    });
+                }
+                new_view.verify_form(context)?;
+            }
         }
         Ok(())
     }
@@ -269,42 +293,6 @@ fn verify_status(status: &Status, validators: usize) -> Result<(), MessageError>
         }
     }
     Ok(())
-}
-
-impl PreparedCertificate {
-    /// Checks that the primary of its view and enough backups signed exactly its ballot.
-    ///
-    /// # Errors
-    /// The first rule that is broken.
-    pub fn verify(&self, context: &Context) -> Result<(), PreparedError> {
-        let Context { validators, .. } = context;
-        let primary = validators.primary(self.ballot.view);
-        if !self.prepares.is_sorted_by(|a, b| a.validator < b.validator) {
-            return Err(PreparedError::NotDistinct);
-        }
-        if self.prepares.iter().any(|vote| vote.validator == primary) {
-            return Err(PreparedError::PrimaryCountedTwice(primary));
-        }
-        let (count, quorum) = (self.prepares.len() + 1, validators.quorum());
-        if count < quorum {
-            return Err(PreparedError::NoQuorum { count, quorum });
-        }
-        let verify = |validator, kind, signature| {
-            let bytes =
-                Body::of_vote(kind, self.ballot).signed_bytes(context.chain, validators.epoch());
-            validators
-                .get(validator)
-                .ok_or(PreparedError::UnknownValidator(validator))?
-                .consensus_key
-                .verify_strict(&bytes, signature)
-                .map_err(|_| PreparedError::WrongSignature(validator))
-        };
-        verify(primary, VoteKind::PrePrepare, &self.pre_prepare)?;
-        for vote in &self.prepares {
-            verify(vote.validator, VoteKind::Prepare, &vote.signature)?;
-        }
-        Ok(())
-    }
 }
 
 impl Context {

@@ -79,7 +79,7 @@ fn loss_is_healed_without_fetching_blocks() {
     let world = World {
         loss_percent: 20,
         delay_ms_max: 100,
-        proposals_max: 8,
+        slots_max: 8,
         fetch: false,
         ..World::default()
     };

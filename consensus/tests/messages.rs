@@ -257,6 +257,8 @@ fn name(error: &MessageError) -> &'static str {
         MessageError::StatusNotOfEverybody { .. } => "status not of everybody",
         MessageError::WrongSignature { .. } => "wrong signature",
         MessageError::Certificate(_) => "certificate",
+        MessageError::ViewChange(_) => "view-change",
+        MessageError::NewView(_) => "new-view",
     }
 }
 

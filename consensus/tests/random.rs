@@ -100,7 +100,7 @@ fn body(
 fn check_survives(faulty: u16, seed: u64, messages: usize) {
     let world = World {
         loss_percent: 2,
-        proposals_max: 40,
+        slots_max: 40,
         ..World::default()
     };
     let mut cluster = Cluster::new(4, 4, seed, world);

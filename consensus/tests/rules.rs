@@ -6,8 +6,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use chancery_consensus::{
-    Action, Ballot, Body, Config, Demand, Event, Halted, Heard, Now, Phase, Recovered, Refusal,
-    Replica, SignedMessage, SlotStatus, Status, VoteKind, Wish,
+    Action, Ballot, Body, Cause, Config, Demand, Event, Halted, Heard, Now, Phase, Record,
+    Recovered, Refusal, Replica, SignedMessage, SlotStatus, Status, VoteKind, Wish,
 };
 use chancery_ledger::checkpoint::{CheckpointCertificate, CheckpointStatement, Cosignature};
 use chancery_ledger::{
@@ -234,16 +234,34 @@ fn a_backup_prepares_only_with_batch_and_proposal_in_either_order() {
 }
 
 #[test]
-fn a_second_digest_for_a_slot_is_never_accepted() {
-    let mut lone = Lone::start(4, 1, 4);
+fn a_second_digest_for_a_slot_is_never_accepted_and_ends_the_view() {
+    let mut lone = Lone::start(4, 2, 4);
     let (one, other) = (lone.fresh(1), lone.fresh(2));
     lone.batch(&one);
     lone.batch(&other);
     lone.say(0, Body::PrePrepare(ballot(1, one.digest())));
-    assert_eq!(lone.say(0, Body::PrePrepare(ballot(1, other.digest()))), []);
-    assert_eq!(lone.refused(Refusal::Conflicting), 1);
     assert_eq!(lone.say(0, Body::PrePrepare(ballot(1, one.digest()))), []);
     assert_eq!(lone.refused(Refusal::Duplicate), 1);
+    let actions = lone.say(0, Body::PrePrepare(ballot(1, other.digest())));
+    assert_eq!(lone.refused(Refusal::Conflicting), 1);
+    // Both stories go to everybody, and the proof is kept.
+    assert_eq!(
+        kinds(&actions),
+        [
+            "pre-prepare",
+            "pre-prepare",
+            "evidence",
+            "persist",
+            "view-change"
+        ]
+    );
+    let Action::Evidence(evidence) = &actions[2] else {
+        panic!("{actions:?}");
+    };
+    let guilt = evidence.verify(&common::context(4)).expect("it convinces");
+    assert_eq!(guilt.validator, ValidatorIndex(0));
+    assert_eq!(lone.replica.view(), View(1));
+    assert_eq!(lone.replica.overview().left_because, Some(Cause::Evidence));
 }
 
 #[test]
@@ -269,18 +287,24 @@ fn slots_above_the_window_are_kept_and_accepted_once_it_moves() {
 }
 
 #[test]
-fn votes_of_another_view_do_not_count() {
+fn votes_of_another_view_are_kept_and_do_not_count_in_this_one() {
     let mut lone = Lone::start(4, 1, 4);
     let batch = lone.fresh(0);
-    let other = Ballot {
+    lone.batch(&batch);
+    let this = ballot(1, batch.digest());
+    let later = Ballot {
         view: View(4),
-        ..ballot(1, batch.digest())
+        ..this
     };
-    lone.say(0, Body::PrePrepare(other));
-    lone.say(2, Body::Prepare(other));
-    lone.say(2, Body::Commit(other));
-    assert_eq!(lone.refused(Refusal::OtherView), 3);
-    assert_eq!(lone.replica.overview().open, []);
+    lone.say(0, Body::PrePrepare(later));
+    lone.say(2, Body::Prepare(later));
+    // Of each validator the newest view counts, so this one comes too late.
+    lone.say(2, Body::Prepare(this));
+    assert_eq!(lone.refused(Refusal::Superseded), 1);
+    let actions = lone.say(0, Body::PrePrepare(this));
+    assert_eq!(votes(&actions), [(VoteKind::Prepare, this)], "not prepared");
+    let actions = lone.say(3, Body::Prepare(this));
+    assert_eq!(votes(&actions), [(VoteKind::Commit, this)]);
 }
 
 // R5
@@ -327,62 +351,17 @@ fn a_batch_may_take_its_time_after_its_proposal() {
 }
 
 #[test]
-fn a_late_proposal_is_accepted_once_enough_others_stand_for_it() {
-    // n, backups that stand for it, whether it is accepted.
-    for (count, backups, accepted) in [
-        (4, 0, false),
-        (4, 1, true),
-        (7, 1, false),
-        (7, 2, true),
-        (3, 0, false),
-        (3, 1, true),
-    ] {
-        let mut lone = Lone::start(count, 1, 4);
-        let batch = batch_at(Millis(EPOCH_MS - 20_000));
-        let ballot = ballot(1, batch.digest());
-        lone.batch(&batch);
-        let mut sent = votes(&lone.say(0, Body::PrePrepare(ballot)));
-        // The primary's own COMMIT adds nothing.
-        sent.extend(votes(&lone.say(0, Body::Commit(ballot))));
-        for backup in 0..backups {
-            let body = if backup == 0 {
-                Body::Prepare(ballot)
-            } else {
-                Body::Commit(ballot)
-            };
-            sent.extend(votes(&lone.say(2 + backup, body)));
-        }
-        let prepares = sent.iter().any(|(kind, _)| *kind == VoteKind::Prepare);
-        assert_eq!(prepares, accepted, "n={count}, {backups} backups");
+fn a_late_proposal_is_never_accepted_by_itself() {
+    let mut lone = Lone::start(7, 1, 4);
+    let batch = batch_at(Millis(EPOCH_MS - 20_000));
+    let ballot = ballot(1, batch.digest());
+    lone.batch(&batch);
+    let mut sent = votes(&lone.say(0, Body::PrePrepare(ballot)));
+    for from in [2, 3, 4, 5, 6] {
+        sent.extend(votes(&lone.say(from, Body::Prepare(ballot))));
+        sent.extend(votes(&lone.say(from, Body::Commit(ballot))));
     }
-}
-
-#[test]
-fn votes_for_another_digest_do_not_vouch() {
-    let mut lone = Lone::start(4, 1, 4);
-    let (late, other) = (batch_at(Millis(EPOCH_MS - 20_000)), lone.fresh(0));
-    lone.batch(&late);
-    lone.say(0, Body::PrePrepare(ballot(1, late.digest())));
-    for from in [2, 3] {
-        let actions = lone.say(from, Body::Prepare(ballot(1, other.digest())));
-        assert_eq!(votes(&actions), []);
-    }
-}
-
-#[test]
-fn a_late_proposal_is_accepted_together_with_a_fresh_one_above() {
-    let mut lone = Lone::start(4, 1, 4);
-    let late = [1, 2].map(|age| batch_at(Millis(EPOCH_MS - 20_000 - age)));
-    for (slot, batch) in (1..).zip(&late) {
-        lone.batch(batch);
-        let actions = lone.say(0, Body::PrePrepare(ballot(slot, batch.digest())));
-        assert_eq!(votes(&actions), [], "a late one is no company");
-    }
-    let fresh = lone.fresh(0);
-    lone.batch(&fresh);
-    let actions = lone.say(0, Body::PrePrepare(ballot(3, fresh.digest())));
-    let slots: Vec<u64> = votes(&actions).iter().map(|(_, b)| b.slot.0).collect();
-    assert_eq!(slots, [1, 2, 3]);
+    assert_eq!(sent, [], "it is executed, but not voted for");
 }
 
 // R1, R6, R7, R8
@@ -580,6 +559,7 @@ fn a_quorum_of_equal_checkpoints_is_final() {
     assert_eq!(
         actions,
         [
+            Action::Persist(Record::Final(expected.clone())),
             Action::Final(expected),
             Action::Truncate { through: Slot(1) }
         ]
@@ -671,7 +651,7 @@ fn one_who_is_far_behind_asks_at_once_and_again_and_goes_on() {
             executed: far.clone(),
         },
     );
-    assert_eq!(kinds(&actions), ["final", "truncate"]);
+    assert_eq!(kinds(&actions), ["persist", "final", "truncate"]);
     assert_eq!(lone.wait(60_000), []);
     lone.order(11, &far);
 }
@@ -713,7 +693,7 @@ fn one_who_is_behind_votes_on_and_secures_its_window_first() {
         kinds(&actions),
         ["persist", "truncate", "persist", "persist", "prepare"]
     );
-    assert!(matches!(actions[1], Action::Truncate { through: Slot(9) }));
+    assert!(matches!(actions[1], Action::Truncate { through: Slot(10) }));
 }
 
 // R17, R18

@@ -292,12 +292,7 @@ impl Validator {
                     truncate_through = through;
                     continue;
                 }
-                Action::Final(certificate) => {
-                    // The store takes it along with a later block; what is reported as final now
-                    // is final after a restart.
-                    promises.push(Record::Final(certificate.clone()));
-                    Effect::Final(certificate)
-                }
+                Action::Final(certificate) => Effect::Final(certificate),
                 Action::Broadcast(message) => Effect::Broadcast(message),
                 Action::Send { to, message } => Effect::Send { to, message },
                 Action::BroadcastBatch(batch) => Effect::BroadcastBatch(batch),

@@ -12,8 +12,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use chancery_consensus::{
-    Action, Ballot, Body, Config, Context, Demand, Event, Halted, Now, Record, Recovered, Refusal,
-    Replica, SignedMessage, VerifiedMessage, VoteKind, Wish, message_bytes_max,
+    Action, Ballot, Body, CarriedProposal, Config, Context, Demand, Event, Guilt, Halted, Mode,
+    Now, Record, Recovered, Refusal, Replica, SignedMessage, VerifiedMessage, VoteKind, Wish,
+    message_bytes_max,
 };
 use chancery_ledger::checkpoint::{CheckpointCertificate, CheckpointStatement};
 use chancery_ledger::hash::sha256_concat;
@@ -97,6 +98,8 @@ pub fn context(count: u16) -> Context {
 pub fn config(count: u16, own: u16, window: u32) -> Config {
     let limits = ChainLimits {
         window_slots: window,
+        // What the world demands is said at every tick.
+        heartbeat_ms: 3_600_000,
         ..ChainLimits::default()
     };
     Config::new(CHAIN, validators(count), ValidatorIndex(own), limits)
@@ -242,9 +245,12 @@ pub struct Node {
     waiting: Vec<Arrival>,
     /// Newest slot given to the executor.
     given: Slot,
+    /// Newest slot that it proposed, and in which view.
+    proposed: (View, Slot),
     pub finals: Vec<Height>,
     pub halted: bool,
     pub catch_ups: usize,
+    pub evidence: Vec<Guilt>,
 }
 
 /// How the network and the world behave.
@@ -257,8 +263,8 @@ pub struct World {
     pub crash_per_mille: u64,
     pub full_percent: u64,
     pub execution_ms_max: u64,
-    /// Batches that are proposed at most.
-    pub proposals_max: u64,
+    /// Slots that are demanded and proposed.
+    pub slots_max: u64,
     pub fetch: bool,
 }
 
@@ -271,7 +277,7 @@ impl Default for World {
             crash_per_mille: 0,
             full_percent: 50,
             execution_ms_max: 3,
-            proposals_max: u64::MAX,
+            slots_max: u64::MAX,
             fetch: true,
         }
     }
@@ -329,9 +335,11 @@ impl Cluster {
                 incarnation: 0,
                 waiting: Vec::new(),
                 given: Slot(0),
+                proposed: (View(0), Slot(0)),
                 finals: Vec::new(),
                 halted: false,
                 catch_ups: 0,
+                evidence: Vec::new(),
             });
         }
         cluster
@@ -469,7 +477,8 @@ impl Cluster {
             Arrival::Tick => {
                 let incarnation = self.nodes[index].incarnation;
                 self.push(50, index, incarnation, Arrival::Tick);
-                self.step(index, Event::Tick(Demand::Nothing));
+                let demand = self.demand(index);
+                self.step(index, Event::Tick(demand));
             }
             Arrival::Message(message) => self.step(index, Event::Message(message)),
             Arrival::Batch(batch) => self.step(index, Event::Batch(batch)),
@@ -517,7 +526,9 @@ impl Cluster {
     fn maybe_propose(&mut self, index: usize) {
         for _ in 0..self.window {
             let now = self.now(index);
-            let Some(replica) = &mut self.nodes[index].replica else {
+            let node = &mut self.nodes[index];
+            let (given, last) = (node.given, node.proposed);
+            let Some(replica) = &mut node.replica else {
                 return;
             };
             let wanted = match replica.proposal_wish() {
@@ -525,7 +536,12 @@ impl Cluster {
                 Wish::IfFull => self.random.chance(self.world.full_percent),
                 Wish::Now => true,
             };
-            if !wanted || self.proposals >= self.world.proposals_max {
+            let proposed = if last.0 == replica.view() {
+                last.1
+            } else {
+                Slot(0)
+            };
+            if !wanted || proposed.max(given).0 >= self.world.slots_max {
                 return;
             }
             self.proposals += 1;
@@ -549,6 +565,7 @@ impl Cluster {
                 Action::Persist(record) => self.nodes[index].disk.write(record),
                 Action::Broadcast(message) => {
                     self.check_sent(index, &message);
+                    self.note_proposed(index, &message);
                     let message = self.through_bytes(message);
                     for to in 0..self.nodes.len() {
                         if to != index {
@@ -603,7 +620,10 @@ impl Cluster {
                     }
                 }
                 Action::Evidence(evidence) => {
-                    evidence.verify(&self.context).expect("it convinces");
+                    let guilt = evidence.verify(&self.context).expect("it convinces");
+                    let guilty = guilt.validator.0;
+                    assert!(self.played.contains(&guilty), "{guilt:?}");
+                    self.nodes[index].evidence.push(guilt);
                 }
                 Action::Halt(Halted::Diverged(divergence)) => {
                     assert_ne!(divergence.own, divergence.certificate.statement);
@@ -613,6 +633,30 @@ impl Cluster {
             }
         }
         self.check_bounds(index);
+    }
+
+    fn note_proposed(&mut self, index: usize, message: &SignedMessage) {
+        let proposed = match &message.body {
+            Body::PrePrepare(ballot) => (ballot.view, ballot.slot),
+            Body::NewView(new_view) => {
+                let last = new_view.proposals.last();
+                (new_view.view, last.map_or(Slot(0), |last| last.slot))
+            }
+            _ => return,
+        };
+        let node = &mut self.nodes[index];
+        if message.from.as_usize() == index && node.proposed < proposed {
+            node.proposed = proposed;
+        }
+    }
+
+    /// What the world waits for at one validator.
+    fn demand(&self, index: usize) -> Demand {
+        if self.nodes[index].given.0 < self.world.slots_max {
+            Demand::Waiting
+        } else {
+            Demand::Nothing
+        }
     }
 
     fn through_bytes(&mut self, message: SignedMessage) -> VerifiedMessage {
@@ -645,13 +689,20 @@ impl Cluster {
         }
         let has = |wanted: &dyn Fn(&Record) -> bool| disk.records.iter().any(wanted);
         assert!(
-            has(&|record| *record == Record::Vote(message.clone())),
+            has(&|record| match record {
+                Record::Vote(vote) => vote == message,
+                Record::NewView(whole) => carries(whole, ballot) && kind == VoteKind::PrePrepare,
+                _ => false,
+            }),
             "sent before persisted: {message:?}"
         );
         let entitled = match kind {
-            VoteKind::PrePrepare | VoteKind::Prepare => has(
-                &|record| matches!(record, Record::Batch { batch, .. } if batch.digest() == ballot.digest),
-            ),
+            VoteKind::PrePrepare | VoteKind::Prepare => has(&|record| match record {
+                Record::Batch { batch, .. } => batch.digest() == ballot.digest,
+                // Enough others have it.
+                Record::NewView(whole) => carries(whole, ballot) && kind == VoteKind::PrePrepare,
+                _ => false,
+            }),
             VoteKind::Commit => has(
                 &|record| matches!(record, Record::Prepared(certificate) if certificate.ballot == ballot),
             ),
@@ -679,8 +730,8 @@ impl Cluster {
         let overview = replica.overview();
         let window = usize::try_from(self.window).expect("small");
         assert!(overview.open.len() <= 2 * window);
-        // Four windows of slots could want a batch each, and 32 are loose.
-        assert!(overview.batches <= 4 * window + 32);
+        // Three windows of slots could want a batch of each of a few views, and 32 are loose.
+        assert!(overview.batches <= 12 * window + 32, "{}", overview.batches);
         self.batches_most = self.batches_most.max(overview.batches);
         let executed = overview.executed.0;
         let in_flight = overview
@@ -692,8 +743,9 @@ impl Cluster {
             .in_flight_most
             .max(u64::try_from(in_flight).expect("small"));
         let records = self.nodes[index].disk.records.len();
-        // Four a slot, and some that were written just before a crash and again after it.
-        assert!(records <= 6 * window + 16, "{records} records");
+        // Four a slot in each of a few views, and some that were written just before a crash and
+        // again after it.
+        assert!(records <= 24 * window + 32, "{records} records");
     }
 
     pub fn height(&self, index: usize) -> u64 {
@@ -730,8 +782,12 @@ impl Cluster {
                 })
                 .collect();
             lines.push(format!(
-                "{index}: paused={} executed={} stable={} final={} wish={:?} refused={:?} open={}",
+                "{index}: paused={} view={}{} wanted={:?} timer={:?} executed={} stable={} final={} wish={:?} refused={:?} open={}",
                 node.paused,
+                overview.view,
+                if overview.mode == Mode::Active { "" } else { "?" },
+                overview.view_changes,
+                overview.timer,
                 overview.executed,
                 overview.stable,
                 overview.final_height,
@@ -752,6 +808,16 @@ impl Cluster {
             }
         }
     }
+}
+
+/// Whether a NEW-VIEW has a PRE-PREPARE for the ballot.
+fn carries(message: &SignedMessage, ballot: Ballot) -> bool {
+    let Body::NewView(new_view) = &message.body else {
+        return false;
+    };
+    let is_it =
+        |carried: &CarriedProposal| carried.slot == ballot.slot && carried.digest == ballot.digest;
+    new_view.view == ballot.view && new_view.proposals.iter().any(is_it)
 }
 
 /// A value with each bit of its encoding flipped, where that still decodes.

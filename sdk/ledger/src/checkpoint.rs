@@ -213,6 +213,22 @@ impl CheckpointCertificate {
         chain: ChainId,
         validators: &ValidatorSet,
     ) -> Result<(), CertificateError> {
+        self.verify_with(chain, validators, |_, key, message, signature| {
+            key.verify_strict(message, signature).is_ok()
+        })
+    }
+
+    /// The same for one who may have checked some of the signatures before: `is_valid` says whether
+    /// the validator, whose key it is given, signed the bytes by the strict rule.
+    ///
+    /// # Errors
+    /// The first rule that is broken.
+    pub fn verify_with(
+        &self,
+        chain: ChainId,
+        validators: &ValidatorSet,
+        mut is_valid: impl FnMut(ValidatorIndex, &PublicKey, &[u8], &Signature) -> bool,
+    ) -> Result<(), CertificateError> {
         if self.statement.chain != chain {
             return Err(CertificateError::WrongChain {
                 given: self.statement.chain,
@@ -242,8 +258,9 @@ impl CheckpointCertificate {
                 .get(*validator)
                 .ok_or(CertificateError::UnknownValidator(*validator))?
                 .consensus_key;
-            key.verify_strict(&message, signature)
-                .map_err(|_| CertificateError::WrongSignature(*validator))?;
+            if !is_valid(*validator, &key, &message, signature) {
+                return Err(CertificateError::WrongSignature(*validator));
+            }
         }
         Ok(())
     }
