@@ -464,6 +464,8 @@ impl Node for CoreNode {
         self.disk = match (fault, self.backup.take()) {
             (DiskFault::RolledBack, Some(backup)) => backup,
             (DiskFault::RolledBack | DiskFault::Wiped, _) => CoreDisk::wiped(),
+            // This disk has no bits.
+            (DiskFault::BitFlipped, _) => return,
         };
     }
 

@@ -17,9 +17,10 @@ pub(crate) enum Fault {
     ClockJump,
     Wipe,
     RollBack,
+    BitFlip,
 }
 
-const ALL: [Fault; 8] = [
+const ALL: [Fault; 9] = [
     Fault::Partition,
     Fault::Crash,
     Fault::CrashAll,
@@ -28,6 +29,7 @@ const ALL: [Fault; 8] = [
     Fault::ClockJump,
     Fault::Wipe,
     Fault::RollBack,
+    Fault::BitFlip,
 ];
 
 /// What a healed quorum is given beside its timers: starting, telling what is here, fetching
@@ -46,6 +48,7 @@ impl Fault {
             Self::ClockJump => faults.clock_jump,
             Self::Wipe => faults.wipe,
             Self::RollBack => faults.roll_back,
+            Self::BitFlip => faults.bit_flip,
         }
     }
 
@@ -100,6 +103,7 @@ impl<N: Node> World<N> {
             }
             Fault::Wipe => self.damage(victim, DiskFault::Wiped),
             Fault::RollBack => self.damage(victim, DiskFault::RolledBack),
+            Fault::BitFlip => self.damage(victim, DiskFault::BitFlipped),
         }
     }
 
@@ -130,6 +134,7 @@ impl<N: Node> World<N> {
         let name = match fault {
             DiskFault::Wiped => "disk wiped",
             DiskFault::RolledBack => "disk rolled back",
+            DiskFault::BitFlipped => "bit flipped",
         };
         self.counters.count(name);
         self.processes[victim].down_ms = self.random.between(10, 500);
@@ -164,6 +169,7 @@ impl<N: Node> World<N> {
             let offset = self.random.below(400);
             self.processes[process].clock_offset_ms = i64::try_from(offset).expect("small") - 200;
             self.processes[process].dies_after = None;
+            self.processes[process].node.spare();
             if is_here {
                 self.resume(process);
                 self.start(process);
