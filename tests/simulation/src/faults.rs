@@ -222,6 +222,7 @@ impl<N: Node> World<N> {
     /// Looks at bounds and at the time left.
     pub(crate) fn watch(&mut self) {
         for process in 0..self.processes.len() {
+            crate::notes::look(self, process);
             self.check_bounds(process);
             // Now and then somebody copies a disk, to put the copy back later.
             if self.schedule.faults.roll_back.is_some() && self.random.percent(15) {
@@ -248,7 +249,6 @@ impl<N: Node> World<N> {
         let Some(overview) = self.overview(index) else {
             return;
         };
-        self.processes[index].view = self.processes[index].view.max(overview.view.0);
         let window = u64::from(self.schedule.window);
         let records = self.processes[index].node.records() as u64;
         let open_max = 2 * window;
@@ -268,6 +268,9 @@ impl<N: Node> World<N> {
 
     /// Everything was done: was it done within the views allowed?
     pub(crate) fn oracle_last_words(&mut self) {
+        for index in 0..self.processes.len() {
+            crate::notes::look(self, index);
+        }
         let Some(healing) = &self.healing else {
             return;
         };

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use chancery_consensus::{
-    Context, Now, Overview, SignedMessage, VerifiedMessage, message_bytes_max,
+    Body, Context, Now, Overview, SignedMessage, VerifiedMessage, message_bytes_max,
 };
 use chancery_ledger::transaction::SignedTransaction;
 use chancery_ledger::{Height, Millis, TransactionId, ValidatorIndex, Verified};
@@ -79,6 +79,9 @@ pub(crate) struct Process<N: Node> {
     /// The highest view it was seen in.
     pub(crate) view: u64,
     pub(crate) last_note: String,
+    pub(crate) quarantined: bool,
+    /// Since its start.
+    pub(crate) view_changes_begun: u64,
     waiting: Vec<Input<N::Job>>,
 }
 
@@ -324,6 +327,8 @@ impl<N: Node> World<N> {
             return;
         }
         process.runs = true;
+        process.quarantined = false;
+        process.view_changes_begun = 0;
         process.incarnation += 1;
         process.waiting.clear();
         let incarnation = process.incarnation;
@@ -416,7 +421,14 @@ impl<N: Node> World<N> {
         let incarnation = self.processes[index].incarnation;
         for deed in out.deeds {
             match deed {
-                Deed::Send { to, frame } => self.send(index, to, frame),
+                Deed::Send { to, frame } => {
+                    if let Frame::Message(message) = &frame
+                        && matches!(message.body, Body::NewView(_))
+                    {
+                        self.counters.count("NEW-VIEW served by status");
+                    }
+                    self.send(index, to, frame);
+                }
                 Deed::Broadcast(frame) => {
                     for to in 0..self.schedule.validators {
                         if ValidatorIndex(to) != key {
@@ -586,6 +598,7 @@ impl<N: Node> World<N> {
         match verified {
             Ok(verified) => {
                 self.oracle.on_traffic(verified.message());
+                crate::notes::first_sent(self, verified.message());
                 let verified = Arc::new(verified);
                 self.verified
                     .insert(message.signature.0, Arc::clone(&verified));
@@ -652,6 +665,8 @@ impl<N: Node> Process<N> {
             liar: None,
             view: 0,
             last_note: String::new(),
+            quarantined: false,
+            view_changes_begun: 0,
             waiting: Vec::new(),
         }
     }
