@@ -51,6 +51,8 @@ pub struct World<N: Node> {
     load: Vec<Arc<Verified<SignedTransaction>>>,
     pub(crate) handed_in: usize,
     pub(crate) healing: Option<Healing>,
+    /// Since it was last looked whether everything is done.
+    has_new_block: bool,
 }
 
 /// A validator's process.
@@ -95,8 +97,12 @@ pub(crate) struct Healing {
     /// What they must have executed.
     pub(crate) height: Height,
     pub(crate) transactions: Vec<TransactionId>,
-    /// The view by which they must have.
-    pub(crate) view_max: u64,
+    /// The highest view that anybody honest had asked for.
+    pub(crate) view: u64,
+    /// Within so many more, the first new block must be there.
+    pub(crate) views: u64,
+    /// It is.
+    pub(crate) moves: bool,
 }
 
 #[derive(Debug)]
@@ -181,6 +187,7 @@ impl<N: Node> World<N> {
             load,
             handed_in: 0,
             healing: None,
+            has_new_block: false,
             processes,
             schedule,
         }
@@ -196,8 +203,7 @@ impl<N: Node> World<N> {
             if self.oracle.violation().is_some() {
                 return End::Violation;
             }
-            if self.healing.is_some() && self.has_progressed() {
-                self.oracle_last_words();
+            if std::mem::take(&mut self.has_new_block) && self.has_progressed() {
                 return match self.oracle.violation() {
                     Some(_) => End::Violation,
                     None => End::Progress,
@@ -455,6 +461,10 @@ impl<N: Node> World<N> {
     fn observe(&mut self, index: usize, observation: Observation) {
         crate::notes::observation(self, index, &observation);
         self.oracle.observe(index, &observation);
+        self.has_new_block |= matches!(
+            observation,
+            Observation::Executed { .. } | Observation::Joined(_)
+        );
         if let Observation::Halted(_) = observation {
             self.processes[index].halted = true;
             self.processes[index].runs = false;
