@@ -6,13 +6,13 @@ use super::*;
 fn power_lost_at_any_operation_leaves_a_whole_prefix() {
     let genesis = small_genesis();
     let blocks = some_blocks(&genesis, 5);
-    let disk = SimulatedDisk::default();
-    let store = Store::create_on(SimulatedFile::new(&disk), &genesis).expect("no fault");
+    let power = Power::default();
+    let store = Store::create_on(SimulatedDisk::new(&power), &genesis).expect("no fault");
     for block in &blocks {
         store.commit(block.write()).expect("no fault");
     }
     drop(store);
-    for cut in 0..disk.used() {
+    for cut in 0..power.used() {
         for seed in 0..4 {
             check_crash(cut, &mut chances(cut * 1000 + seed), &genesis, &blocks);
         }
@@ -25,14 +25,14 @@ fn check_crash(
     genesis: &GenesisBlock,
     blocks: &[Block],
 ) {
-    let disk = SimulatedDisk::default();
-    let file = SimulatedFile::new(&disk);
-    disk.cut_after(cut);
-    let Ok(store) = Store::create_on(file.clone(), genesis) else {
+    let power = Power::default();
+    let disk = SimulatedDisk::new(&power);
+    power.cut_after(cut);
+    let Ok(store) = Store::create_on(disk.clone(), genesis) else {
         // Store::create gives a file its name only when it is whole; here it must not be half-read.
-        let file = SimulatedFile::of(file.after_power_loss(chance, TearSectors::No), &disk);
-        disk.cut_after(10_000);
-        if let Ok(store) = Store::open_on(file, CHAIN) {
+        let disk = SimulatedDisk::of(disk.after_power_loss(chance, TearSectors::No), &power);
+        power.cut_after(10_000);
+        if let Ok(store) = Store::open_on(disk, CHAIN) {
             check_holds(&store, genesis, &[]);
         }
         return;
@@ -43,22 +43,22 @@ fn check_crash(
         .count();
     drop(store);
     // Power goes once more while the ledger is opened, and once more, and so on.
-    let mut bytes = file.after_power_loss(chance, TearSectors::No);
+    let mut bytes = disk.after_power_loss(chance, TearSectors::No);
     for again in 0.. {
-        let disk = SimulatedDisk::default();
-        let file = SimulatedFile::of(bytes, &disk);
-        disk.cut_after(again);
-        let opened = Store::open_on(file.clone(), CHAIN);
+        let power = Power::default();
+        let disk = SimulatedDisk::of(bytes, &power);
+        power.cut_after(again);
+        let opened = Store::open_on(disk.clone(), CHAIN);
         let store = match opened {
             Ok(store) => store,
             Err(StoreError::Io { .. } | StoreError::Database { .. }) => {
                 assert!(again < 100, "cut {cut}: opening needs an end");
-                bytes = file.after_power_loss(chance, TearSectors::No);
+                bytes = disk.after_power_loss(chance, TearSectors::No);
                 continue;
             }
             Err(error) => panic!("cut after {cut}, then {again}: {error}"),
         };
-        disk.cut_after(10_000);
+        power.cut_after(10_000);
         let height = usize::try_from(store.tip().header.height.0).expect("few blocks");
         assert!(
             height == committed || height == committed + 1,
@@ -77,13 +77,13 @@ fn check_crash(
 fn after_a_failed_commit_nothing_more_is_written() {
     let genesis = small_genesis();
     let blocks = some_blocks(&genesis, 1);
-    let disk = SimulatedDisk::default();
-    let store = Store::create_on(SimulatedFile::new(&disk), &genesis).expect("no fault");
-    disk.cut_after(1);
+    let power = Power::default();
+    let store = Store::create_on(SimulatedDisk::new(&power), &genesis).expect("no fault");
+    power.cut_after(1);
     store
         .commit(blocks[0].write())
         .expect_err("the power is off");
-    disk.cut_after(1000);
+    power.cut_after(1000);
     store
         .commit(blocks[0].write())
         .expect_err("what is durable is not known");
@@ -92,15 +92,15 @@ fn after_a_failed_commit_nothing_more_is_written() {
 #[test]
 fn damage_is_reported_when_opening() {
     let genesis = small_genesis();
-    let file = SimulatedFile::default();
-    let store = Store::create_on(file.clone(), &genesis).expect("no fault");
+    let disk = SimulatedDisk::default();
+    let store = Store::create_on(disk.clone(), &genesis).expect("no fault");
     let blocks = some_blocks(&genesis, 4);
     for block in &blocks {
         store.commit(block.write()).expect("no fault");
     }
     drop(store);
-    let bytes = file.bytes();
-    let open = |bytes| Store::open_on(SimulatedFile::of(bytes, &SimulatedDisk::default()), CHAIN);
+    let bytes = disk.bytes();
+    let open = |bytes| Store::open_on(SimulatedDisk::of(bytes, &Power::default()), CHAIN);
     let mut refused = 0;
     for at in (0..bytes.len()).step_by(101).chain(0..320) {
         let mut damaged = bytes.clone();
@@ -118,4 +118,104 @@ fn damage_is_reported_when_opening() {
             "cut short to {length} bytes"
         );
     }
+}
+
+/// The state of the last of some blocks, as a snapshot of it is staged.
+fn staged(state: &BTreeMap<Vec<u8>, Vec<u8>>) -> Vec<StagedEntry> {
+    let mut entries: Vec<_> = state
+        .iter()
+        .map(|(key, value)| StagedEntry {
+            key_hash: key_hash(key),
+            key: key.clone(),
+            value: value.clone(),
+        })
+        .collect();
+    entries.sort_by_key(|entry| entry.key_hash);
+    entries
+}
+
+/// Stages the state after `blocks` and puts it in place; the blocks of `store` are certified.
+fn install(store: &Store, genesis: &GenesisBlock, blocks: &[Block]) -> Result<(), StoreError> {
+    let mut state = genesis.state.clone();
+    for block in blocks {
+        apply(&mut state, &block.changes);
+    }
+    let last = blocks.last().expect("some");
+    let here = store.tip().header.height;
+    store.begin_staging()?;
+    let place = |height, index| TransactionPlace { height, index };
+    let transactions = |block: &Block| {
+        let height = block.header.height;
+        let ids = block.transactions.iter().map(SignedTransaction::id);
+        ids.zip(0..)
+            .map(|(id, index)| (id, place(height, index)))
+            .collect::<Vec<_>>()
+    };
+    for block in blocks.iter().filter(|block| block.header.height > here) {
+        store.stage_transactions(&transactions(block))?;
+    }
+    for part in staged(&state).chunks(7) {
+        store.stage_entries(part)?;
+    }
+    let nodes: Vec<LogNode> = blocks
+        .iter()
+        .flat_map(|block| block.log_nodes.clone())
+        .collect();
+    store.install(Base {
+        header: &last.header,
+        certificate: &certificate(&last.header),
+        log_nodes: &nodes,
+        log: &last.log,
+        certified_here: here,
+    })
+}
+
+#[test]
+fn power_lost_while_a_snapshot_is_installed_leaves_one_ledger_or_the_other() {
+    let genesis = small_genesis();
+    let blocks = some_blocks(&genesis, 9);
+    let (before, after) = (&blocks[..3], &blocks[..8]);
+    let bytes = {
+        let disk = SimulatedDisk::default();
+        let store = Store::create_on(disk.clone(), &genesis).expect("no fault");
+        for block in before {
+            store.commit(block.write()).expect("no fault");
+        }
+        drop(store);
+        disk.bytes()
+    };
+    let power = Power::default();
+    let store = Store::open_on(SimulatedDisk::of(bytes.clone(), &power), CHAIN).expect("whole");
+    install(&store, &genesis, after).expect("no fault");
+    drop(store);
+    let (mut old, mut new) = (0, 0);
+    for cut in 0..power.used() {
+        for seed in 0..3 {
+            let mut chance = chances(cut * 1000 + seed);
+            let power = Power::default();
+            let disk = SimulatedDisk::of(bytes.clone(), &power);
+            power.cut_after(cut);
+            let installed = Store::open_on(disk.clone(), CHAIN)
+                .is_ok_and(|store| install(&store, &genesis, after).is_ok());
+            let left = disk.after_power_loss(&mut chance, TearSectors::No);
+            let disk = SimulatedDisk::of(left, &Power::default());
+            let store = Store::open_on(disk, CHAIN).expect("whole");
+            if store.read().base().is_none() {
+                assert!(!installed, "cut {cut}: what was installed is there");
+                check_holds(&store, &genesis, before);
+                assert!(!store.is_staging().expect("no fault"));
+                store.commit(blocks[3].write()).expect("no fault");
+                old += 1;
+                continue;
+            }
+            let tip = store.tip();
+            assert_eq!(tip.header, after[7].header);
+            assert_eq!(tip.certificate, Some(certificate(&tip.header)));
+            let tree = StateTree::build(store.read().state_leaves());
+            assert_eq!(tree.root(), tip.header.state_root);
+            store.commit(blocks[8].write()).expect("no fault");
+            new += 1;
+        }
+    }
+    assert!(old > 50 && new > 2, "{old} old, {new} new");
 }
