@@ -32,8 +32,6 @@ use write::{check_is_next, write_block, write_certificates};
 
 mod disk;
 mod error;
-#[cfg(test)]
-mod simulated_disk;
 mod snapshot;
 mod staging;
 mod tables;

@@ -8,6 +8,7 @@
 use chancery_ledger::ValidatorIndex;
 use chancery_simulation::campaign::Outcome;
 use chancery_simulation::core_run::{self, outcome};
+use chancery_simulation::random::Random;
 use chancery_simulation::schedule::{Schedule, Wanted};
 use chancery_simulation::world::World;
 
@@ -27,11 +28,12 @@ pub fn run(seed: u64, wanted: Wanted, keep_table: bool) -> Outcome {
     let mut schedule = Schedule::draw(seed, wanted);
     // Ledgers are shared by seeds; so there are few.
     schedule.heartbeat_ms = schedule.heartbeat_ms.next_multiple_of(1_000);
+    let mut random = Random::new(!seed);
+    schedule.faults.bit_flip = random.percent(25).then(|| random.between(2_000, 8_000));
     let text = schedule.to_string();
     let ledger = Ledger::of(schedule.validators, schedule.window, schedule.heartbeat_ms);
     let context = ledger.context();
     let load = ledger.load.clone();
-    let mut random = schedule.world.clone();
     let make = |schedule: &Schedule, own: ValidatorIndex| {
         let mut config = core_run::config(schedule, own);
         config.chain = ledger.genesis.chain_id();

@@ -10,9 +10,10 @@ use chancery_ledger::{
     Call, ContractEvent, ContractId, Epoch, Fuel, Hash, Millis, SecretKey, Signature, Status,
     Transaction, TransactionId, ValidatorIndex,
 };
+use chancery_simulation::disk::{SimulatedDisk, SimulatedFile, TearSectors};
+use chancery_simulation::random::Random;
 use redb::TableDefinition;
 
-use super::simulated_disk::{Power, SimulatedDisk, TearSectors, chances};
 use super::*;
 
 mod crash;
@@ -20,6 +21,12 @@ mod foreign;
 mod measure;
 
 const CHAIN: ChainId = ChainId([5; 32]);
+
+/// Draws numbers below the one given, the same for the same seed.
+pub(super) fn chances(seed: u64) -> impl FnMut(u64) -> u64 {
+    let mut random = Random::new(seed);
+    move |below| random.below(below)
+}
 
 /// A block that owns its parts.
 #[derive(Debug, Clone)]
@@ -240,7 +247,7 @@ fn apply(state: &mut BTreeMap<Vec<u8>, Vec<u8>>, changes: &BTreeMap<Vec<u8>, Opt
 
 /// Blocks made on a disk that does not fail.
 fn some_blocks(genesis: &GenesisBlock, count: u64) -> Vec<Block> {
-    let store = Store::create_on(SimulatedDisk::default(), genesis).expect("no fault");
+    let store = Store::create_on(SimulatedFile::default(), genesis).expect("no fault");
     let (mut maker, mut chance) = (Maker::new(&store), chances(1));
     let mut block = |_| maker.commit(chance(5), some_changes(&mut chance, 0..=40));
     (0..count).map(&mut block).collect()
@@ -294,22 +301,22 @@ fn check_holds(store: &Store, genesis: &GenesisBlock, blocks: &[Block]) {
 fn what_was_committed_is_read_now_and_after_opening_again() {
     let genesis = small_genesis();
     let blocks = some_blocks(&genesis, 12);
-    let disk = SimulatedDisk::default();
-    let store = Store::create_on(disk.clone(), &genesis).expect("no fault");
+    let file = SimulatedFile::default();
+    let store = Store::create_on(file.clone(), &genesis).expect("no fault");
     check_holds(&store, &genesis, &[]);
     for (i, block) in blocks.iter().enumerate() {
         store.commit(block.write()).expect("no fault");
         check_holds(&store, &genesis, &blocks[..=i]);
     }
     drop(store);
-    let store = Store::open_on(disk, CHAIN).expect("closed");
+    let store = Store::open_on(file, CHAIN).expect("closed");
     check_holds(&store, &genesis, &blocks);
 }
 
 #[test]
 fn certificates_are_found_by_the_heights_they_cover() {
     let genesis = small_genesis();
-    let store = Store::create_on(SimulatedDisk::default(), &genesis).expect("no fault");
+    let store = Store::create_on(SimulatedFile::default(), &genesis).expect("no fault");
     assert_eq!(store.tip().certificate, None);
     for block in some_blocks(&genesis, 8) {
         store.commit(block.write()).expect("no fault");
@@ -336,7 +343,7 @@ fn certificates_are_found_by_the_heights_they_cover() {
 fn a_snapshot_does_not_see_what_is_written_later() {
     let genesis = small_genesis();
     let blocks = some_blocks(&genesis, 6);
-    let store = Store::create_on(SimulatedDisk::default(), &genesis).expect("no fault");
+    let store = Store::create_on(SimulatedFile::default(), &genesis).expect("no fault");
     store.commit(blocks[0].write()).expect("no fault");
     let snapshot = store.read();
     let seen = |snapshot: &Snapshot| {
@@ -360,7 +367,7 @@ fn a_snapshot_does_not_see_what_is_written_later() {
 #[test]
 fn the_tree_kept_over_a_thousand_blocks_is_the_tree_built_from_scratch() {
     let genesis = small_genesis();
-    let store = Store::create_on(SimulatedDisk::default(), &genesis).expect("no fault");
+    let store = Store::create_on(SimulatedFile::default(), &genesis).expect("no fault");
     let (mut maker, mut chance) = (Maker::new(&store), chances(2));
     let mut state = genesis.state;
     for height in 1..=1000 {
@@ -415,7 +422,7 @@ fn only_the_next_block_is_written() {
         },
     ];
     for spoil in wrong {
-        let store = Store::create_on(SimulatedDisk::default(), &genesis).expect("no fault");
+        let store = Store::create_on(SimulatedFile::default(), &genesis).expect("no fault");
         store.commit(blocks[0].write()).expect("no fault");
         let mut block = blocks[2].clone();
         (block.header.height, block.header.parent) = (Height(2), blocks[0].header.hash());

@@ -168,9 +168,9 @@ fn line(outcome: &Outcome) -> String {
         None => "ok".to_owned(),
         Some(violation) => format!("VIOLATION {violation}"),
     };
-    let (blocks, views) = (counters.get("block"), counters.get("view entered"));
+    let (blocks, views) = (counters.get("block"), counters.get("view change"));
     format!(
-        "seed {seed}: {virtual_ms} ms, {blocks} blocks, {views} views entered, {} crashes, \
+        "seed {seed}: {virtual_ms} ms, {blocks} blocks, {views} view changes, {} crashes, \
          trace {trace_hash:016x}: {verdict}",
         counters.get("crash"),
     )

@@ -10,7 +10,7 @@ use chancery_consensus::{
 use chancery_ledger::checkpoint::{CheckpointCertificate, CheckpointStatement};
 use chancery_ledger::transaction::SignedTransaction;
 use chancery_ledger::{
-    Batch, Height, Millis, SecretKey, Slot, TransactionId, ValidatorIndex, Verified,
+    Batch, Height, Millis, SecretKey, Slot, TransactionId, ValidatorIndex, Verified, View,
 };
 
 use crate::core_disk::CoreDisk;
@@ -22,6 +22,8 @@ use crate::schedule::Schedule;
 const BLOCKS_MAX: usize = 16;
 /// A transaction is sent to everybody again after this time, until it is executed.
 const RELAY_MS: u64 = 700;
+/// How long it counts how long others had to wait.
+const LATELY_MS: u64 = 2_000;
 
 /// See the module's page.
 #[derive(Debug)]
@@ -49,12 +51,14 @@ struct Memory {
     replica: Replica,
     /// Not executed here, with the time when each came.
     pool: BTreeMap<TransactionId, (u64, Arc<Verified<SignedTransaction>>)>,
-    /// Of those, what was proposed here.
-    proposed: BTreeSet<TransactionId>,
     executed: BTreeSet<TransactionId>,
     /// Handed over by the replica, oldest first; the first is being executed.
     executing: VecDeque<(Slot, Arc<Verified<Batch>>)>,
     fetching: Option<Fetching>,
+    /// The view that was seen last, and since when.
+    view: (View, u64),
+    /// How long those executed lately had waited in their view, and when that was.
+    waited_lately: (u64, u64),
     last_work: Millis,
     relayed_at: Millis,
     random: Random,
@@ -87,7 +91,7 @@ impl CoreNode {
                 heartbeat_ms: schedule.heartbeat_ms,
                 execution_ms_max: schedule.execution_ms_max,
                 group_commit: schedule.group_commit,
-                patience_ms: 3 * schedule.view_timeout_ms + 2 * RELAY_MS,
+                patience_ms: 4 * schedule.view_timeout_ms + RELAY_MS,
             },
             disk: CoreDisk::new(),
             backup: None,
@@ -197,8 +201,9 @@ impl CoreNode {
         if let Some(memory) = &mut self.memory {
             memory.last_work = now.since_start;
             for id in &transactions {
-                memory.pool.remove(id);
-                memory.proposed.remove(id);
+                if let Some((came, _)) = memory.pool.remove(id) {
+                    memory.note_wait(now.since_start.0, came);
+                }
                 memory.executed.insert(*id);
             }
         }
@@ -338,16 +343,22 @@ impl CoreNode {
         }
     }
 
-    /// What this node thinks of the primary.
-    fn demand(&self, now: Now) -> Demand {
-        let Some(memory) = &self.memory else {
+    /// What this node thinks of the primary: it leaves a transaction out that waits far longer in
+    /// its view than those ordered lately did.
+    fn demand(&mut self, now: Now) -> Demand {
+        let patience_ms = self.settings.patience_ms;
+        let Some(memory) = &mut self.memory else {
             return Demand::Nothing;
         };
-        let since = memory.pool.values().map(|(came, _)| *came).min();
-        let Some(since) = since else {
+        let (now, view) = (now.since_start.0, memory.replica.view());
+        if memory.view.0 != view {
+            memory.view = (view, now);
+        }
+        let Some(oldest) = memory.pool.values().map(|(came, _)| *came).min() else {
             return Demand::Nothing;
         };
-        if now.since_start.0.saturating_sub(since) > self.settings.patience_ms {
+        let waits = now.saturating_sub(oldest.max(memory.view.1));
+        if waits > patience_ms + 4 * memory.waited_lately.0 {
             Demand::Neglected(Neglect::Censored)
         } else {
             Demand::Waiting
@@ -371,12 +382,25 @@ impl CoreNode {
         let limits = &self.config.limits;
         let memory = self.memory.as_mut()?;
         let wish = memory.replica.proposal_wish();
+        if wish == Wish::None {
+            return None;
+        }
+        let open = memory.replica.open_batches();
+        let proposed: BTreeSet<TransactionId> = open
+            .iter()
+            .flat_map(|batch| batch.transactions.iter().map(|signed| signed.id()))
+            .collect();
         let count_max = limits.batch_transactions_max as usize;
-        let waiting: Vec<_> = memory
+        let mut waiting: Vec<_> = memory
             .pool
             .iter()
-            .filter(|(id, _)| !memory.proposed.contains(id))
-            .map(|(id, (_, signed))| (*id, Verified::clone(signed)))
+            .filter(|(id, _)| !proposed.contains(id))
+            .map(|(_, waiting)| waiting)
+            .collect();
+        waiting.sort_by_key(|(came, _)| *came);
+        let waiting: Vec<_> = waiting
+            .into_iter()
+            .map(|(_, signed)| Verified::clone(signed))
             .take(count_max)
             .collect();
         let idle = now.since_start.since(memory.last_work).0 >= self.settings.heartbeat_ms;
@@ -389,10 +413,18 @@ impl CoreNode {
             return None;
         }
         memory.last_work = now.since_start;
-        memory.proposed.extend(waiting.iter().map(|(id, _)| *id));
-        let transactions = waiting.into_iter().map(|(_, signed)| signed).collect();
         // With the clock an hour off, transactions may not be valid in the batch.
-        Batch::of_verified(now.clock, transactions, limits).ok()
+        Batch::of_verified(now.clock, waiting, limits).ok()
+    }
+}
+
+impl Memory {
+    fn note_wait(&mut self, now: u64, came: u64) {
+        let waited = now.saturating_sub(came.max(self.view.1));
+        let (lately, at) = self.waited_lately;
+        if waited >= lately || now.saturating_sub(at) > LATELY_MS {
+            self.waited_lately = (waited, now);
+        }
     }
 }
 
@@ -415,10 +447,11 @@ impl Node for CoreNode {
         self.memory = Some(Memory {
             replica,
             pool: BTreeMap::new(),
-            proposed: BTreeSet::new(),
             executed: self.disk.executed_transactions(),
             executing: VecDeque::new(),
             fetching: None,
+            view: (View(0), now.since_start.0),
+            waited_lately: (0, now.since_start.0),
             last_work: now.since_start,
             relayed_at: now.since_start,
             random: random.fork(),
@@ -464,6 +497,8 @@ impl Node for CoreNode {
         self.disk = match (fault, self.backup.take()) {
             (DiskFault::RolledBack, Some(backup)) => backup,
             (DiskFault::RolledBack | DiskFault::Wiped, _) => CoreDisk::wiped(),
+            // This disk has no bits.
+            (DiskFault::BitFlipped, _) => return,
         };
     }
 

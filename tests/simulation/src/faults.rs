@@ -1,6 +1,8 @@
 //! What strikes processes in the first phase, and how the second one begins: the network and a
 //! quorum are healed, and what then must happen in time.
 
+use chancery_ledger::Height;
+
 use crate::node::{DiskFault, Node};
 use crate::oracle::Rule;
 use crate::schedule::Schedule;
@@ -17,9 +19,10 @@ pub(crate) enum Fault {
     ClockJump,
     Wipe,
     RollBack,
+    BitFlip,
 }
 
-const ALL: [Fault; 8] = [
+const ALL: [Fault; 9] = [
     Fault::Partition,
     Fault::Crash,
     Fault::CrashAll,
@@ -28,6 +31,7 @@ const ALL: [Fault; 8] = [
     Fault::ClockJump,
     Fault::Wipe,
     Fault::RollBack,
+    Fault::BitFlip,
 ];
 
 /// What a healed quorum is given beside its timers: starting, telling what is here, fetching
@@ -46,6 +50,7 @@ impl Fault {
             Self::ClockJump => faults.clock_jump,
             Self::Wipe => faults.wipe,
             Self::RollBack => faults.roll_back,
+            Self::BitFlip => faults.bit_flip,
         }
     }
 
@@ -100,6 +105,7 @@ impl<N: Node> World<N> {
             }
             Fault::Wipe => self.damage(victim, DiskFault::Wiped),
             Fault::RollBack => self.damage(victim, DiskFault::RolledBack),
+            Fault::BitFlip => self.damage(victim, DiskFault::BitFlipped),
         }
     }
 
@@ -130,6 +136,7 @@ impl<N: Node> World<N> {
         let name = match fault {
             DiskFault::Wiped => "disk wiped",
             DiskFault::RolledBack => "disk rolled back",
+            DiskFault::BitFlipped => "bit flipped",
         };
         self.counters.count(name);
         self.processes[victim].down_ms = self.random.between(10, 500);
@@ -164,6 +171,7 @@ impl<N: Node> World<N> {
             let offset = self.random.below(400);
             self.processes[process].clock_offset_ms = i64::try_from(offset).expect("small") - 200;
             self.processes[process].dies_after = None;
+            self.processes[process].node.spare();
             if is_here {
                 self.resume(process);
                 self.start(process);
@@ -182,7 +190,9 @@ impl<N: Node> World<N> {
             until: self.now_ms + within_ms,
             height: self.oracle.height().max(self.oracle.final_height()),
             transactions: Vec::new(),
-            view_max: self.oracle.view_left_most() + views,
+            view: self.oracle.view_left_most(),
+            views,
+            moves: false,
             members: members.clone(),
         });
         let to = members[0];
@@ -195,8 +205,20 @@ impl<N: Node> World<N> {
         }
     }
 
-    /// Whether everything that a healed quorum owes is done.
-    pub(crate) fn has_progressed(&self) -> bool {
+    /// Looks whether a healed quorum moves, and whether everything that it owes is done.
+    pub(crate) fn has_progressed(&mut self) -> bool {
+        let Some(healing) = &self.healing else {
+            return false;
+        };
+        let (height, views) = (healing.height, healing.views);
+        if !healing.moves && self.have_executed(height) {
+            let took = self.now_ms - healing.since;
+            self.counters.add("ms from healing to progress", took);
+            self.check_views(views);
+            if let Some(healing) = &mut self.healing {
+                healing.moves = true;
+            }
+        }
         let Some(healing) = &self.healing else {
             return false;
         };
@@ -207,15 +229,41 @@ impl<N: Node> World<N> {
                 None => return false,
             }
         }
-        healing
-            .members
-            .iter()
-            .all(|member| self.processes[*member].node.executed().height >= height)
+        let is_done = self.have_executed(height);
+        if is_done {
+            // Liars that lead slowly, or leave something out, had to be replaced, too.
+            self.check_views(2 * views);
+        }
+        is_done
+    }
+
+    fn have_executed(&self, height: Height) -> bool {
+        let members = self.healing.iter().flat_map(|healing| &healing.members);
+        members
+            .copied()
+            .all(|member| self.processes[member].node.executed().height >= height)
+    }
+
+    /// Something was done: was it within the views allowed?
+    fn check_views(&mut self, views: u64) {
+        for index in 0..self.processes.len() {
+            crate::notes::look(self, index);
+        }
+        let Some(healing) = &self.healing else {
+            return;
+        };
+        let (view, due) = (self.oracle.view_left_most(), healing.view + views);
+        if view > due {
+            self.oracle.violate(Rule::ViewBound, || {
+                format!("progress only when view {view} was asked for, it was due by view {due}")
+            });
+        }
     }
 
     /// Looks at bounds and at the time left.
     pub(crate) fn watch(&mut self) {
         for process in 0..self.processes.len() {
+            crate::notes::look(self, process);
             self.check_bounds(process);
             // Now and then somebody copies a disk, to put the copy back later.
             if self.schedule.faults.roll_back.is_some() && self.random.percent(15) {
@@ -242,7 +290,6 @@ impl<N: Node> World<N> {
         let Some(overview) = self.overview(index) else {
             return;
         };
-        self.processes[index].view = self.processes[index].view.max(overview.view.0);
         let window = u64::from(self.schedule.window);
         let records = self.processes[index].node.records() as u64;
         let open_max = 2 * window;
@@ -256,26 +303,6 @@ impl<N: Node> World<N> {
             let (open, batches) = (overview.open.len(), overview.batches);
             self.oracle.violate(Rule::Bounds, || {
                 format!("process {index}: {open} open slots, {batches} batches, {records} records")
-            });
-        }
-    }
-
-    /// Everything was done: was it done within the views allowed?
-    pub(crate) fn oracle_last_words(&mut self) {
-        let Some(healing) = &self.healing else {
-            return;
-        };
-        let (view_max, members) = (healing.view_max, healing.members.clone());
-        let took = self.now_ms - healing.since;
-        self.counters.add("ms from healing to progress", took);
-        let views = members
-            .iter()
-            .filter_map(|process| self.overview(*process))
-            .map(|overview| overview.view.0);
-        let view = views.max().unwrap_or(0);
-        if view > view_max {
-            self.oracle.violate(Rule::ViewBound, || {
-                format!("progress in view {view}, it was due by view {view_max}")
             });
         }
     }

@@ -18,6 +18,7 @@ pub mod coverage;
 pub mod disk;
 mod faults;
 pub mod fixture;
+pub mod mutants;
 pub mod network;
 pub mod node;
 mod notes;

@@ -195,6 +195,8 @@ pub enum DiskFault {
     Wiped,
     /// An older copy is put back.
     RolledBack,
+    /// A bit of it flipped.
+    BitFlipped,
 }
 
 /// One validator's process and its disk.
@@ -212,6 +214,9 @@ pub trait Node {
     /// The process is dead: memory is lost, and what was written without a sync may be. Says whether
     /// a part of that was: the log is torn.
     fn died(&mut self, random: &mut Random) -> bool;
+
+    /// The second phase begins: of whatever the process was to die, it does not.
+    fn spare(&mut self) {}
 
     /// The disk of the process, which does not run, is damaged.
     fn damage_disk(&mut self, fault: DiskFault);

@@ -1,6 +1,9 @@
 //! What is written down while a world runs: notes in the trace's table, and counters.
 
-use chancery_consensus::{Body, SignedMessage, VoteKind};
+use std::collections::BTreeMap;
+
+use chancery_consensus::{Body, Cause, Mode, NewView, SignedMessage, VoteKind};
+use chancery_ledger::{Batch, BatchDigest, Slot};
 
 use crate::node::{Node, Observation};
 use crate::world::World;
@@ -74,6 +77,80 @@ pub(crate) fn sent<N: Node>(world: &mut World<N>, process: usize, message: &Sign
     if world.processes[process].last_note != text {
         world.processes[process].last_note.clone_from(&text);
         world.trace.note(now, process, || text);
+    }
+}
+
+/// A message that nobody sent before is on the wire.
+pub(crate) fn first_sent<N: Node>(world: &mut World<N>, message: &SignedMessage) {
+    let Body::NewView(begun) = &message.body else {
+        return;
+    };
+    world.counters.count("view change");
+    let gap = Batch::empty().digest();
+    if begun.proposals.iter().any(|carried| carried.digest != gap) {
+        world.counters.count("NEW-VIEW carrying prepared slots");
+    }
+    if begun.proposals.iter().any(|carried| carried.digest == gap) {
+        world.counters.count("gap filled");
+    }
+    if competes(begun) {
+        world.counters.count("competing certificates for a slot");
+    }
+}
+
+/// Whether two batches are prepared in one slot, in different views.
+fn competes(begun: &NewView) -> bool {
+    let mut prepared: BTreeMap<Slot, BatchDigest> = BTreeMap::new();
+    let certificates = begun
+        .view_changes
+        .iter()
+        .flat_map(|change| &change.view_change.prepared);
+    let mut competes = false;
+    for certificate in certificates {
+        let ballot = certificate.ballot;
+        let before = prepared.insert(ballot.slot, ballot.digest);
+        competes |= before.is_some_and(|before| before != ballot.digest);
+    }
+    competes
+}
+
+/// What a look at the running replicas shows.
+pub(crate) fn look<N: Node>(world: &mut World<N>, index: usize) {
+    let Some(overview) = world.overview(index) else {
+        return;
+    };
+    let process = &mut world.processes[index];
+    process.view = process.view.max(overview.view.0);
+    let is_quarantined = matches!(overview.mode, Mode::Quarantine { .. });
+    let is_on_probation = matches!(overview.mode, Mode::Probation { .. });
+    if process.quarantined != is_quarantined {
+        process.quarantined = is_quarantined;
+        let (what, note) = if is_quarantined {
+            ("quarantine entered", "QUARANTINE")
+        } else {
+            ("quarantine left", "OUT OF QUARANTINE")
+        };
+        world.counters.count(what);
+        world.trace.note(world.now_ms, index, || note.to_owned());
+    }
+    let process = &mut world.processes[index];
+    // It votes again: it has proved harmless.
+    if process.damaged && !is_quarantined && !is_on_probation {
+        process.damaged = false;
+        world.counters.count("damaged disk recovered from");
+    }
+    let process = &mut world.processes[index];
+    if overview.view_changes_begun > process.view_changes_begun {
+        process.view_changes_begun = overview.view_changes_begun;
+        let why = match overview.left_because {
+            Some(Cause::NoProgress) => "view left, no progress",
+            Some(Cause::NoNewView) => "view left, no NEW-VIEW",
+            Some(Cause::Joined) => "view joined by f+1",
+            Some(Cause::Evidence) => "view left, its primary lied",
+            Some(Cause::Neglect(_)) => "view left, its primary neglects",
+            None => return,
+        };
+        world.counters.count(why);
     }
 }
 

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use chancery_consensus::{Body, Evidence, Record, SignedMessage, VoteKind};
+use chancery_consensus::{Body, Evidence, NewView, Record, SignedMessage, VoteKind};
 use chancery_ledger::checkpoint::CheckpointStatement;
 use chancery_ledger::{Batch, BatchDigest, Height, Slot, TransactionId};
 
@@ -413,6 +413,10 @@ impl Oracle {
             if kind == "view-change" {
                 said.left = said.left.max(view);
             }
+            if let Body::NewView(begun) = &message.body {
+                self.on_carried(key, begun);
+            }
+            let said = &mut self.said[key];
             let signature = message.signature.0;
             let before = said.changes.insert((view, kind), signature);
             if before.is_some_and(|before| before != signature) {
@@ -428,6 +432,22 @@ impl Oracle {
             if before.is_some_and(|before| before != *statement) {
                 self.violate(Rule::Monotonicity, || {
                     format!("validator {key} cosigned two statements of height {height}")
+                });
+            }
+        }
+    }
+
+    /// The PRE-PREPAREs in a NEW-VIEW are votes like others.
+    fn on_carried(&mut self, key: usize, begun: &NewView) {
+        let said = &mut self.said[key];
+        for carried in &begun.proposals {
+            let place = (begun.view.0, carried.slot, VoteKind::PrePrepare);
+            said.durable.insert(carried.signature.0);
+            let before = said.votes.insert(place, carried.digest);
+            if before.is_some_and(|before| before != carried.digest) {
+                return self.violate(Rule::Monotonicity, || {
+                    let (view, slot) = (begun.view, carried.slot);
+                    format!("validator {key} proposed two batches in slot {slot} of view {view}")
                 });
             }
         }

@@ -101,6 +101,8 @@ pub struct FaultPlan {
     pub wipe: Every,
     /// A disk is rolled back to an earlier copy, likewise.
     pub roll_back: Every,
+    /// A bit of a disk flips, likewise. Not drawn here: a core node's disk has no bits.
+    pub bit_flip: Every,
     /// How long a dead process stays dead, at most.
     pub down_ms_max: u64,
 }
@@ -157,6 +159,7 @@ impl Schedule {
             clock_rates: false,
             wipe: None,
             roll_back: None,
+            bit_flip: None,
             down_ms_max: 100,
         };
         schedule
@@ -280,6 +283,7 @@ impl FaultPlan {
             clock_rates: every(30, 0, 0).is_some(),
             wipe: every(8, 2_000, 6_000),
             roll_back: every(8, 2_000, 6_000),
+            bit_flip: None,
             down_ms_max: *random.pick(&[100, 500, 3_000]).expect("some"),
         }
     }
@@ -332,6 +336,7 @@ impl fmt::Display for Schedule {
             ("clock jump", faults.clock_jump),
             ("wiped disk", faults.wipe),
             ("disk rolled back", faults.roll_back),
+            ("bit flipped", faults.bit_flip),
         ];
         for (name, mean) in every {
             if let Some(mean) = mean {

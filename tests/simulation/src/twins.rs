@@ -35,7 +35,7 @@ fn calm(number: u64, validators: u16) -> Schedule {
     schedule.view_timeout_ms_max = 4 * VIEW_TIMEOUT_MS;
     schedule.status_interval_ms = 150;
     schedule.execution_ms_max = 2;
-    schedule.transaction_every_ms = 60;
+    schedule.transaction_every_ms = 150;
     schedule.window = if number.is_multiple_of(2) { 1 } else { 3 };
     schedule
 }

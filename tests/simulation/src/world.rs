@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use chancery_consensus::{
-    Context, Now, Overview, SignedMessage, VerifiedMessage, message_bytes_max,
+    Body, Context, Now, Overview, SignedMessage, VerifiedMessage, message_bytes_max,
 };
 use chancery_ledger::transaction::SignedTransaction;
 use chancery_ledger::{Height, Millis, TransactionId, ValidatorIndex, Verified};
@@ -51,6 +51,8 @@ pub struct World<N: Node> {
     load: Vec<Arc<Verified<SignedTransaction>>>,
     pub(crate) handed_in: usize,
     pub(crate) healing: Option<Healing>,
+    /// Since it was last looked whether everything is done.
+    has_new_block: bool,
 }
 
 /// A validator's process.
@@ -79,6 +81,9 @@ pub(crate) struct Process<N: Node> {
     /// The highest view it was seen in.
     pub(crate) view: u64,
     pub(crate) last_note: String,
+    pub(crate) quarantined: bool,
+    /// Since its start.
+    pub(crate) view_changes_begun: u64,
     waiting: Vec<Input<N::Job>>,
 }
 
@@ -92,8 +97,12 @@ pub(crate) struct Healing {
     /// What they must have executed.
     pub(crate) height: Height,
     pub(crate) transactions: Vec<TransactionId>,
-    /// The view by which they must have.
-    pub(crate) view_max: u64,
+    /// The highest view that anybody honest had asked for.
+    pub(crate) view: u64,
+    /// Within so many more, the first new block must be there.
+    pub(crate) views: u64,
+    /// It is.
+    pub(crate) moves: bool,
 }
 
 #[derive(Debug)]
@@ -178,6 +187,7 @@ impl<N: Node> World<N> {
             load,
             handed_in: 0,
             healing: None,
+            has_new_block: false,
             processes,
             schedule,
         }
@@ -193,8 +203,7 @@ impl<N: Node> World<N> {
             if self.oracle.violation().is_some() {
                 return End::Violation;
             }
-            if self.healing.is_some() && self.has_progressed() {
-                self.oracle_last_words();
+            if std::mem::take(&mut self.has_new_block) && self.has_progressed() {
                 return match self.oracle.violation() {
                     Some(_) => End::Violation,
                     None => End::Progress,
@@ -324,6 +333,8 @@ impl<N: Node> World<N> {
             return;
         }
         process.runs = true;
+        process.quarantined = false;
+        process.view_changes_begun = 0;
         process.incarnation += 1;
         process.waiting.clear();
         let incarnation = process.incarnation;
@@ -416,7 +427,14 @@ impl<N: Node> World<N> {
         let incarnation = self.processes[index].incarnation;
         for deed in out.deeds {
             match deed {
-                Deed::Send { to, frame } => self.send(index, to, frame),
+                Deed::Send { to, frame } => {
+                    if let Frame::Message(message) = &frame
+                        && matches!(message.body, Body::NewView(_))
+                    {
+                        self.counters.count("NEW-VIEW served by status");
+                    }
+                    self.send(index, to, frame);
+                }
                 Deed::Broadcast(frame) => {
                     for to in 0..self.schedule.validators {
                         if ValidatorIndex(to) != key {
@@ -443,6 +461,10 @@ impl<N: Node> World<N> {
     fn observe(&mut self, index: usize, observation: Observation) {
         crate::notes::observation(self, index, &observation);
         self.oracle.observe(index, &observation);
+        self.has_new_block |= matches!(
+            observation,
+            Observation::Executed { .. } | Observation::Joined(_)
+        );
         if let Observation::Halted(_) = observation {
             self.processes[index].halted = true;
             self.processes[index].runs = false;
@@ -586,6 +608,7 @@ impl<N: Node> World<N> {
         match verified {
             Ok(verified) => {
                 self.oracle.on_traffic(verified.message());
+                crate::notes::first_sent(self, verified.message());
                 let verified = Arc::new(verified);
                 self.verified
                     .insert(message.signature.0, Arc::clone(&verified));
@@ -652,6 +675,8 @@ impl<N: Node> Process<N> {
             liar: None,
             view: 0,
             last_note: String::new(),
+            quarantined: false,
+            view_changes_begun: 0,
             waiting: Vec::new(),
         }
     }

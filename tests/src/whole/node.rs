@@ -268,14 +268,25 @@ impl Node for WholeNode {
         torn.iter().any(|name| name != LEDGER)
     }
 
+    fn spare(&mut self) {
+        if self.doom.take().is_some() {
+            self.disk.repair();
+        }
+    }
+
     fn damage_disk(&mut self, fault: DiskFault) {
         match (fault, self.backup.take()) {
             (DiskFault::RolledBack, Some((disk, told))) => {
                 (self.disk, self.told) = (disk, told);
+                self.flipped = false;
+            }
+            (DiskFault::BitFlipped, _) => {
+                self.flipped |= self.disk.flip_a_bit(&mut self.random).is_some();
             }
             (DiskFault::RolledBack | DiskFault::Wiped, _) => {
                 self.disk = SimulatedDisk::default();
                 (self.is_set_up, self.was_wiped) = (false, true);
+                self.flipped = false;
                 self.told = Told::new(&self.ledger);
             }
         }

@@ -6,13 +6,13 @@ use super::*;
 fn power_lost_at_any_operation_leaves_a_whole_prefix() {
     let genesis = small_genesis();
     let blocks = some_blocks(&genesis, 5);
-    let power = Power::default();
-    let store = Store::create_on(SimulatedDisk::new(&power), &genesis).expect("no fault");
+    let disk = SimulatedDisk::default();
+    let store = Store::create_on(SimulatedFile::new(&disk), &genesis).expect("no fault");
     for block in &blocks {
         store.commit(block.write()).expect("no fault");
     }
     drop(store);
-    for cut in 0..power.used() {
+    for cut in 0..disk.used() {
         for seed in 0..4 {
             check_crash(cut, &mut chances(cut * 1000 + seed), &genesis, &blocks);
         }
@@ -25,14 +25,14 @@ fn check_crash(
     genesis: &GenesisBlock,
     blocks: &[Block],
 ) {
-    let power = Power::default();
-    let disk = SimulatedDisk::new(&power);
-    power.cut_after(cut);
-    let Ok(store) = Store::create_on(disk.clone(), genesis) else {
+    let disk = SimulatedDisk::default();
+    let file = SimulatedFile::new(&disk);
+    disk.cut_after(cut);
+    let Ok(store) = Store::create_on(file.clone(), genesis) else {
         // Store::create gives a file its name only when it is whole; here it must not be half-read.
-        let disk = SimulatedDisk::of(disk.after_power_loss(chance, TearSectors::No), &power);
-        power.cut_after(10_000);
-        if let Ok(store) = Store::open_on(disk, CHAIN) {
+        let file = SimulatedFile::of(file.after_power_loss(chance, TearSectors::No), &disk);
+        disk.cut_after(10_000);
+        if let Ok(store) = Store::open_on(file, CHAIN) {
             check_holds(&store, genesis, &[]);
         }
         return;
@@ -43,22 +43,22 @@ fn check_crash(
         .count();
     drop(store);
     // Power goes once more while the ledger is opened, and once more, and so on.
-    let mut bytes = disk.after_power_loss(chance, TearSectors::No);
+    let mut bytes = file.after_power_loss(chance, TearSectors::No);
     for again in 0.. {
-        let power = Power::default();
-        let disk = SimulatedDisk::of(bytes, &power);
-        power.cut_after(again);
-        let opened = Store::open_on(disk.clone(), CHAIN);
+        let disk = SimulatedDisk::default();
+        let file = SimulatedFile::of(bytes, &disk);
+        disk.cut_after(again);
+        let opened = Store::open_on(file.clone(), CHAIN);
         let store = match opened {
             Ok(store) => store,
             Err(StoreError::Io { .. } | StoreError::Database { .. }) => {
                 assert!(again < 100, "cut {cut}: opening needs an end");
-                bytes = disk.after_power_loss(chance, TearSectors::No);
+                bytes = file.after_power_loss(chance, TearSectors::No);
                 continue;
             }
             Err(error) => panic!("cut after {cut}, then {again}: {error}"),
         };
-        power.cut_after(10_000);
+        disk.cut_after(10_000);
         let height = usize::try_from(store.tip().header.height.0).expect("few blocks");
         assert!(
             height == committed || height == committed + 1,
@@ -77,13 +77,13 @@ fn check_crash(
 fn after_a_failed_commit_nothing_more_is_written() {
     let genesis = small_genesis();
     let blocks = some_blocks(&genesis, 1);
-    let power = Power::default();
-    let store = Store::create_on(SimulatedDisk::new(&power), &genesis).expect("no fault");
-    power.cut_after(1);
+    let disk = SimulatedDisk::default();
+    let store = Store::create_on(SimulatedFile::new(&disk), &genesis).expect("no fault");
+    disk.cut_after(1);
     store
         .commit(blocks[0].write())
         .expect_err("the power is off");
-    power.cut_after(1000);
+    disk.cut_after(1000);
     store
         .commit(blocks[0].write())
         .expect_err("what is durable is not known");
@@ -92,15 +92,15 @@ fn after_a_failed_commit_nothing_more_is_written() {
 #[test]
 fn damage_is_reported_when_opening() {
     let genesis = small_genesis();
-    let disk = SimulatedDisk::default();
-    let store = Store::create_on(disk.clone(), &genesis).expect("no fault");
+    let file = SimulatedFile::default();
+    let store = Store::create_on(file.clone(), &genesis).expect("no fault");
     let blocks = some_blocks(&genesis, 4);
     for block in &blocks {
         store.commit(block.write()).expect("no fault");
     }
     drop(store);
-    let bytes = disk.bytes();
-    let open = |bytes| Store::open_on(SimulatedDisk::of(bytes, &Power::default()), CHAIN);
+    let bytes = file.bytes();
+    let open = |bytes| Store::open_on(SimulatedFile::of(bytes, &SimulatedDisk::default()), CHAIN);
     let mut refused = 0;
     for at in (0..bytes.len()).step_by(101).chain(0..320) {
         let mut damaged = bytes.clone();

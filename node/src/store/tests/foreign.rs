@@ -5,14 +5,14 @@ use super::*;
 /// A store of four blocks, changed through redb, so that every checksum is right.
 fn tampered(tamper: impl FnOnce(&WriteTransaction) -> Result<(), redb::Error>) -> StoreError {
     let genesis = small_genesis();
-    let disk = SimulatedDisk::default();
-    let store = Store::create_on(disk.clone(), &genesis).expect("no fault");
+    let file = SimulatedFile::default();
+    let store = Store::create_on(file.clone(), &genesis).expect("no fault");
     for block in some_blocks(&genesis, 4) {
         store.commit(block.write()).expect("no fault");
     }
     store.write("tampering", tamper).expect("no fault");
     drop(store);
-    Store::open_on(disk, CHAIN).expect_err("tampered with")
+    Store::open_on(file, CHAIN).expect_err("tampered with")
 }
 
 #[test]
@@ -75,16 +75,16 @@ fn a_newest_block_that_does_not_hold_together_is_damage() {
 
 #[test]
 fn what_is_no_ledger_of_ours_is_named() {
-    let disk = SimulatedDisk::default();
-    let error = Store::open_on(disk.clone(), CHAIN).expect_err("empty");
+    let file = SimulatedFile::default();
+    let error = Store::open_on(file.clone(), CHAIN).expect_err("empty");
     assert!(matches!(error, StoreError::NotALedger { .. }), "{error}");
-    assert!(disk.bytes().is_empty(), "opening makes nothing");
-    let disk = SimulatedDisk::of(vec![7; 100_000], &Power::default());
-    let error = Store::open_on(disk, CHAIN).expect_err("other bytes");
+    assert!(file.bytes().is_empty(), "opening makes nothing");
+    let file = SimulatedFile::of(vec![7; 100_000], &SimulatedDisk::default());
+    let error = Store::open_on(file, CHAIN).expect_err("other bytes");
     assert!(matches!(error, StoreError::NotALedger { .. }), "{error}");
 
-    let disk = SimulatedDisk::default();
-    let database = open_database(disk.clone(), false).expect("no fault");
+    let file = SimulatedFile::default();
+    let database = open_database(file.clone(), false).expect("no fault");
     let write = database.begin_write().expect("no fault");
     let other: TableDefinition<'_, u64, u64> = TableDefinition::new("headers");
     write
@@ -94,7 +94,7 @@ fn what_is_no_ledger_of_ours_is_named() {
         .expect("no fault");
     write.commit().expect("no fault");
     drop(database);
-    let error = Store::open_on(disk, CHAIN).expect_err("another database");
+    let error = Store::open_on(file, CHAIN).expect_err("another database");
     assert!(matches!(error, StoreError::NotALedger { .. }), "{error}");
 
     let error = tampered(|write| {

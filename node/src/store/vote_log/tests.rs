@@ -2,34 +2,35 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use chancery_ledger::SecretKey;
+use chancery_simulation::disk::{SimulatedDisk, SimulatedFile, TearSectors};
 use proptest::prelude::*;
 
 use super::*;
-use crate::store::simulated_disk::{Power, SimulatedDisk, TearSectors, chances};
+use crate::store::tests::chances;
 
 fn owner() -> PublicKey {
     SecretKey::from_seed(&[1; 32]).public()
 }
 
-fn boxed(disks: &[SimulatedDisk; 2]) -> [Box<dyn StorageBackend>; 2] {
-    let [a, b] = disks.clone();
+fn boxed(files: &[SimulatedFile; 2]) -> [Box<dyn StorageBackend>; 2] {
+    let [a, b] = files.clone();
     [Box::new(a), Box::new(b)]
 }
 
-fn new_disks(power: &Power) -> [SimulatedDisk; 2] {
-    [SimulatedDisk::new(power), SimulatedDisk::new(power)]
+fn new_files(disk: &SimulatedDisk) -> [SimulatedFile; 2] {
+    [SimulatedFile::new(disk), SimulatedFile::new(disk)]
 }
 
-fn create(disks: &[SimulatedDisk; 2]) -> VoteLog {
-    VoteLog::create_on(boxed(disks), owner()).expect("the disks are empty")
+fn create(files: &[SimulatedFile; 2]) -> VoteLog {
+    VoteLog::create_on(boxed(files), owner()).expect("the disks are empty")
 }
 
-fn open(disks: &[SimulatedDisk; 2]) -> Result<(VoteLog, Vec<Vec<u8>>), VoteLogError> {
-    VoteLog::open_on(boxed(disks), owner())
+fn open(files: &[SimulatedFile; 2]) -> Result<(VoteLog, Vec<Vec<u8>>), VoteLogError> {
+    VoteLog::open_on(boxed(files), owner())
 }
 
-fn of_bytes(bytes: [Vec<u8>; 2]) -> [SimulatedDisk; 2] {
-    bytes.map(|bytes| SimulatedDisk::of(bytes, &Power::default()))
+fn of_bytes(bytes: [Vec<u8>; 2]) -> [SimulatedFile; 2] {
+    bytes.map(|bytes| SimulatedFile::of(bytes, &SimulatedDisk::default()))
 }
 
 fn slices(records: &[Vec<u8>]) -> Vec<&[u8]> {
@@ -103,10 +104,10 @@ fn run(
 
 #[test]
 fn power_lost_at_any_operation_loses_nothing_that_was_promised() {
-    let power = Power::default();
-    let disks = new_disks(&power);
-    run(&mut create(&disks), Vec::new(), &steps());
-    let operations = power.used();
+    let disk = SimulatedDisk::default();
+    let files = new_files(&disk);
+    run(&mut create(&files), Vec::new(), &steps());
+    let operations = disk.used();
     for cut in 0..operations {
         for seed in 0..3 {
             let mut chance = chances(cut * 1000 + seed);
@@ -121,11 +122,11 @@ fn power_lost_at_any_operation_loses_nothing_that_was_promised() {
 }
 
 fn check_crash(cut: u64, chance: &mut dyn FnMut(u64) -> u64, tear: TearSectors) {
-    let power = Power::default();
-    let disks = new_disks(&power);
-    power.cut_after(cut);
-    let Ok(mut log) = VoteLog::create_on(boxed(&disks), owner()) else {
-        return check_half_created(&disks, chance, tear);
+    let disk = SimulatedDisk::default();
+    let files = new_files(&disk);
+    disk.cut_after(cut);
+    let Ok(mut log) = VoteLog::create_on(boxed(&files), owner()) else {
+        return check_half_created(&files, chance, tear);
     };
     let (durable, perhaps) = run(&mut log, Vec::new(), &steps());
     let at = format!("power cut after {cut} operations");
@@ -137,13 +138,13 @@ fn check_crash(cut: u64, chance: &mut dyn FnMut(u64) -> u64, tear: TearSectors) 
         );
     }
     // Power goes once more while the log is opened, and once more, and so on.
-    let mut bytes = disks.map(|disk| disk.after_power_loss(chance, tear));
+    let mut bytes = files.map(|file| file.after_power_loss(chance, tear));
     for cut in 0.. {
-        let power = Power::default();
-        let disks = bytes.map(|bytes| SimulatedDisk::of(bytes, &power));
-        power.cut_after(cut);
-        let Ok((mut log, records)) = open(&disks) else {
-            bytes = disks.map(|disk| disk.after_power_loss(chance, tear));
+        let disk = SimulatedDisk::default();
+        let files = bytes.map(|bytes| SimulatedFile::of(bytes, &disk));
+        disk.cut_after(cut);
+        let Ok((mut log, records)) = open(&files) else {
+            bytes = files.map(|file| file.after_power_loss(chance, tear));
             assert!(cut < 100, "{at}: opening needs an end");
             continue;
         };
@@ -154,13 +155,13 @@ fn check_crash(cut: u64, chance: &mut dyn FnMut(u64) -> u64, tear: TearSectors) 
             durable.len()
         );
         assert!(
-            is_zero_behind_the_end(&log, &disks),
+            is_zero_behind_the_end(&log, &files),
             "{at}: something is left"
         );
-        power.cut_after(1000);
+        disk.cut_after(1000);
         let (more, _) = run(&mut log, records, &steps());
         assert!(
-            is_zero_behind_the_end(&log, &disks),
+            is_zero_behind_the_end(&log, &files),
             "{at}: something is left"
         );
         assert_eq!(more.len(), 3, "{at}: the log goes on");
@@ -170,25 +171,25 @@ fn check_crash(cut: u64, chance: &mut dyn FnMut(u64) -> u64, tear: TearSectors) 
 
 #[test]
 fn what_opening_returned_after_a_kill_or_a_failed_sync_is_durable() {
-    let power = Power::default();
-    run(&mut create(&new_disks(&power)), Vec::new(), &steps());
-    for (cut, sync_failed) in (0..power.used()).flat_map(|cut| [(cut, false), (cut, true)]) {
-        let power = Power::default();
-        let disks = new_disks(&power);
-        power.cut_after(cut);
-        if let Ok(mut log) = VoteLog::create_on(boxed(&disks), owner()) {
+    let disk = SimulatedDisk::default();
+    run(&mut create(&new_files(&disk)), Vec::new(), &steps());
+    for (cut, sync_failed) in (0..disk.used()).flat_map(|cut| [(cut, false), (cut, true)]) {
+        let disk = SimulatedDisk::default();
+        let files = new_files(&disk);
+        disk.cut_after(cut);
+        if let Ok(mut log) = VoteLog::create_on(boxed(&files), owner()) {
             run(&mut log, Vec::new(), &steps());
         }
         if sync_failed {
-            disks.iter().for_each(SimulatedDisk::believe_written);
+            files.iter().for_each(SimulatedFile::believe_written);
         }
         // The process is gone, the machine goes on.
-        power.cut_after(1000);
-        let Ok((_, records)) = open(&disks) else {
+        disk.cut_after(1000);
+        let Ok((_, records)) = open(&files) else {
             continue;
         };
-        let disks = disks.map(|disk| disk.after_power_loss(&mut |_| 0, TearSectors::No));
-        let (_, after) = open(&of_bytes(disks)).expect("was opened before");
+        let files = files.map(|file| file.after_power_loss(&mut |_| 0, TearSectors::No));
+        let (_, after) = open(&of_bytes(files)).expect("was opened before");
         assert!(
             records == after,
             "cut after {cut}, sync failed: {sync_failed}"
@@ -197,13 +198,13 @@ fn what_opening_returned_after_a_kill_or_a_failed_sync_is_durable() {
 }
 
 fn check_half_created(
-    disks: &[SimulatedDisk; 2],
+    files: &[SimulatedFile; 2],
     chance: &mut dyn FnMut(u64) -> u64,
     tear: TearSectors,
 ) {
-    let bytes = disks
+    let bytes = files
         .each_ref()
-        .map(|disk| disk.after_power_loss(chance, tear));
+        .map(|file| file.after_power_loss(chance, tear));
     match open(&of_bytes(bytes)) {
         Err(VoteLogError::NoHeader | VoteLogError::Damaged { .. }) => {}
         Ok((_, records)) => assert!(records.is_empty()),
@@ -211,15 +212,15 @@ fn check_half_created(
     }
 }
 
-fn is_zero_behind_the_end(log: &VoteLog, disks: &[SimulatedDisk; 2]) -> bool {
+fn is_zero_behind_the_end(log: &VoteLog, files: &[SimulatedFile; 2]) -> bool {
     let end = usize::try_from(log.len_bytes()).expect("small");
-    disks[log.live].bytes()[end..].iter().all(|byte| *byte == 0)
+    files[log.live].bytes()[end..].iter().all(|byte| *byte == 0)
 }
 
 /// A log of generation 2 with three groups, the first of them made by compaction.
 fn three_groups() -> ([Vec<u8>; 2], Vec<Vec<u8>>, [usize; 3]) {
-    let disks = new_disks(&Power::default());
-    let mut log = create(&disks);
+    let files = new_files(&SimulatedDisk::default());
+    let mut log = create(&files);
     let (old, records) = (
         [record(9, 700)],
         [record(1, 600), record(2, 30), record(3, 1000)],
@@ -236,7 +237,7 @@ fn three_groups() -> ([Vec<u8>; 2], Vec<Vec<u8>>, [usize; 3]) {
         .map(|end| usize::try_from(end).expect("small"))
         .collect();
     (
-        disks.map(|disk| disk.bytes()),
+        files.map(|file| file.bytes()),
         records.to_vec(),
         ends.try_into().expect("three"),
     )
@@ -286,9 +287,9 @@ fn every_group_but_the_last_is_missed_when_it_is_zeroed() {
 
 #[test]
 fn damage_to_what_compaction_wrote_is_never_a_torn_tail() {
-    let disks = new_disks(&Power::default());
-    create(&disks).compact(&[b"kept"]).expect("no fault");
-    let mut bytes = disks.map(|disk| disk.bytes());
+    let files = new_files(&SimulatedDisk::default());
+    create(&files).compact(&[b"kept"]).expect("no fault");
+    let mut bytes = files.map(|file| file.bytes());
     bytes[1][usize::try_from(DATA_START).expect("small") + 50] ^= 1;
     let error = open(&of_bytes(bytes)).expect_err("the last group is damaged");
     assert!(
@@ -305,11 +306,11 @@ fn damage_to_what_compaction_wrote_is_never_a_torn_tail() {
 
 #[test]
 fn a_log_that_compaction_retired_never_comes_back() {
-    let disks = new_disks(&Power::default());
-    let mut log = create(&disks);
+    let files = new_files(&SimulatedDisk::default());
+    let mut log = create(&files);
     log.append_all(&[b"old"]).expect("no fault");
     log.compact(&[b"new"]).expect("no fault");
-    let [a, mut b] = disks.map(|disk| disk.after_power_loss(&mut |_| 0, TearSectors::No));
+    let [a, mut b] = files.map(|file| file.after_power_loss(&mut |_| 0, TearSectors::No));
     b[0] ^= 1;
     let error = open(&of_bytes([a, b])).expect_err("the newer header is damaged");
     assert!(matches!(error, VoteLogError::NoHeader), "{error}");
@@ -340,17 +341,17 @@ fn a_file_cut_short_is_refused() {
 
 #[test]
 fn bytes_that_look_like_a_group_do_not_pass_for_one() {
-    let disks = new_disks(&Power::default());
-    let mut log = create(&disks);
+    let files = new_files(&SimulatedDisk::default());
+    let mut log = create(&files);
     log.append_all(&[b"first"]).expect("no fault");
     let start = usize::try_from(DATA_START).expect("small");
-    let group = disks[0].bytes()[start..start + 512].to_vec();
+    let group = files[0].bytes()[start..start + 512].to_vec();
     // A record that carries a real group to the start of a sector, behind a torn one.
     let end = log.len_bytes();
     let mut record = vec![1; 512 - GROUP_HEADER_BYTES - 4];
     record.extend(&group);
     log.append_all(&[&record]).expect("no fault");
-    let mut bytes = disks.map(|disk| disk.bytes());
+    let mut bytes = files.map(|file| file.bytes());
     let torn = usize::try_from(end).expect("small");
     assert_eq!(bytes[0][torn + 512..torn + 1024], group);
     bytes[0][torn..torn + 512].fill(0);
@@ -362,9 +363,9 @@ fn bytes_that_look_like_a_group_do_not_pass_for_one() {
 #[test]
 fn a_group_of_another_log_does_not_pass_for_one() {
     let [mut one, other] = [b"one", b"two"].map(|record| {
-        let disks = new_disks(&Power::default());
-        create(&disks).append_all(&[record]).expect("no fault");
-        disks.map(|disk| disk.bytes())
+        let files = new_files(&SimulatedDisk::default());
+        create(&files).append_all(&[record]).expect("no fault");
+        files.map(|file| file.bytes())
     });
     let start = usize::try_from(DATA_START).expect("small");
     one[0][start..].copy_from_slice(&other[0][start..]);
@@ -377,13 +378,13 @@ fn a_group_of_another_log_does_not_pass_for_one() {
 
 #[test]
 fn an_append_longer_than_a_group_is_split() {
-    let disks = new_disks(&Power::default());
-    let mut log = create(&disks);
+    let files = new_files(&SimulatedDisk::default());
+    let mut log = create(&files);
     let records = [record(1, 20_000_000), record(2, 20_000_000), record(3, 1)];
     log.append_all(&slices(&records)).expect("no fault");
     log.append_all(&[]).expect("nothing to do");
     assert_eq!(log.sequence, 2);
-    let (_, found) = open(&disks).expect("whole");
+    let (_, found) = open(&files).expect("whole");
     assert!(found == records);
     let error = log
         .append_all(&[&vec![0; RECORD_BYTES_MAX + 1]])
@@ -395,21 +396,21 @@ fn an_append_longer_than_a_group_is_split() {
 
 #[test]
 fn the_log_of_another_is_refused() {
-    let disks = new_disks(&Power::default());
-    drop(create(&disks));
+    let files = new_files(&SimulatedDisk::default());
+    drop(create(&files));
     let key = SecretKey::from_seed(&[2; 32]).public();
-    let error = VoteLog::open_on(boxed(&disks), key).expect_err("another key");
+    let error = VoteLog::open_on(boxed(&files), key).expect_err("another key");
     assert!(matches!(error, VoteLogError::OtherOwner { .. }));
-    let error = VoteLog::create_on(boxed(&disks), owner()).expect_err("there is one");
+    let error = VoteLog::create_on(boxed(&files), owner()).expect_err("there is one");
     assert!(matches!(error, VoteLogError::AlreadyExists { .. }));
 }
 
 #[test]
 fn a_later_format_is_named() {
-    let disks = new_disks(&Power::default());
-    let mut header = create(&disks).header;
+    let files = new_files(&SimulatedDisk::default());
+    let mut header = create(&files).header;
     header.version = 2;
-    let mut bytes = disks.map(|disk| disk.bytes());
+    let mut bytes = files.map(|file| file.bytes());
     bytes[0][..FILE_HEADER_BYTES].copy_from_slice(&header.to_bytes());
     let error = open(&of_bytes(bytes)).expect_err("a later format");
     assert!(matches!(
@@ -529,15 +530,15 @@ proptest! {
     fn what_was_written_is_read(
         rounds in proptest::collection::vec(proptest::collection::vec(any_step(), 0..8), 1..5)
     ) {
-        let disks = new_disks(&Power::default());
-        drop(create(&disks));
+        let files = new_files(&SimulatedDisk::default());
+        drop(create(&files));
         let mut model = Vec::new();
         for steps in rounds {
-            let (mut log, found) = open(&disks).expect("whole");
+            let (mut log, found) = open(&files).expect("whole");
             prop_assert_eq!(&found, &model);
             (model, _) = run(&mut log, model, &steps);
         }
-        prop_assert_eq!(open(&disks).expect("whole").1, model);
+        prop_assert_eq!(open(&files).expect("whole").1, model);
     }
 
     #[test]
