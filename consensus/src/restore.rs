@@ -1,4 +1,4 @@
-//! Starting: from nothing, or from what a replica had promised before it stopped (R19).
+//! Starting: from nothing, or from what a replica had promised before it stopped (R19, R30).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

@@ -1,5 +1,5 @@
 //! Counting who said what: one saying for each validator, so that whoever says two things counts
-//! for the first only. Of votes it is the one of the highest view (R4).
+//! for the first only. Of votes it is the one of the highest view (R20).
 
 use std::collections::BTreeMap;
 

@@ -181,13 +181,14 @@ impl Replica {
             return self.leave_for(next, cause, out);
         }
         if let (Mode::Active, Demand::Neglected(how)) = (self.mode, self.demand)
+            && !self.is_primary()
             && self.pacemaker.had_its_time()
         {
             self.leave_for(next, Cause::Neglect(how), out);
         }
     }
 
-    /// Somebody said two things where it may say one: R30.
+    /// Somebody said two things where it may say one: R31.
     pub(crate) fn accuse(
         &mut self,
         guilty: ValidatorIndex,
