@@ -179,7 +179,7 @@ impl Disk {
     /// The newest height of which it has a certificate.
     pub fn certified(&self) -> Height {
         let logged = self.records.iter().filter_map(|record| match record {
-            Record::Certificate(certificate) => Some(certificate),
+            Record::Certificate(certificate) | Record::Final(certificate) => Some(certificate),
             _ => None,
         });
         logged
@@ -187,6 +187,18 @@ impl Disk {
             .map(|certificate| certificate.statement.height)
             .max()
             .unwrap_or_default()
+    }
+
+    /// The view whose NEW-VIEW it has.
+    pub fn entered(&self) -> View {
+        let new_views = self.records.iter().filter_map(|record| match record {
+            Record::NewView(message) => match &message.body {
+                Body::NewView(new_view) => Some(new_view.view),
+                _ => None,
+            },
+            _ => None,
+        });
+        new_views.max().unwrap_or_default()
     }
 
     /// Of some kinds only the newest record is kept.
@@ -283,8 +295,15 @@ impl Default for World {
     }
 }
 
+/// Whether something from one validator to another is lost on its way; batches have no message.
+pub type Loses = Box<dyn Fn(usize, usize, Option<&SignedMessage>) -> bool>;
+
 pub struct Cluster {
     pub count: u16,
+    /// What the network loses beside what it loses by chance.
+    pub loses: Loses,
+    /// Who dies for good, after how many more things it sent to somebody.
+    pub dies_after: Option<(usize, u64)>,
     pub window: u32,
     pub world: World,
     pub random: Random,
@@ -294,6 +313,10 @@ pub struct Cluster {
     pub played: BTreeSet<u16>,
     queue: BTreeMap<(u64, u64), (usize, u64, Arrival)>,
     queued: u64,
+    /// The newest view that each correct validator sent a VIEW-CHANGE for.
+    left: BTreeMap<ValidatorIndex, View>,
+    /// Every VIEW-CHANGE and NEW-VIEW that left one.
+    views: BTreeMap<(ValidatorIndex, &'static str, View), SignedMessage>,
     /// Every vote that left a correct validator.
     votes: BTreeMap<(ValidatorIndex, View, Slot, VoteKind), SignedMessage>,
     /// The digest executed in each slot, by whom first.
@@ -310,6 +333,8 @@ impl Cluster {
     pub fn new(count: u16, window: u32, seed: u64, world: World) -> Self {
         let mut cluster = Self {
             count,
+            loses: Box::new(|_, _, _| false),
+            dies_after: None,
             window,
             world,
             random: Random(seed),
@@ -318,6 +343,8 @@ impl Cluster {
             played: BTreeSet::new(),
             queue: BTreeMap::new(),
             queued: 0,
+            left: BTreeMap::new(),
+            views: BTreeMap::new(),
             votes: BTreeMap::new(),
             order: BTreeMap::new(),
             context: context(count),
@@ -418,7 +445,22 @@ impl Cluster {
         self.queue.insert(at, (index, incarnation, arrival));
     }
 
-    fn post(&mut self, to: usize, arrival: &Arrival) {
+    fn post(&mut self, from: usize, to: usize, arrival: &Arrival) {
+        if let Some((dying, left)) = &mut self.dies_after
+            && *dying == from
+        {
+            if *left == 0 {
+                return;
+            }
+            *left -= 1;
+        }
+        let message = match arrival {
+            Arrival::Message(message) => Some(message.message()),
+            _ => None,
+        };
+        if (self.loses)(from, to, message) {
+            return;
+        }
         let copies = 1 + u64::from(self.random.chance(self.world.duplicate_percent));
         for _ in 0..copies {
             if self.random.chance(self.world.loss_percent) {
@@ -555,6 +597,9 @@ impl Cluster {
     pub fn carry_out(&mut self, index: usize, actions: Vec<Action>) {
         let own = ValidatorIndex(u16::try_from(index).expect("small"));
         for action in actions {
+            if self.dies_after == Some((index, 0)) {
+                return self.crash(index);
+            }
             if self.random.below(1000) < self.world.crash_per_mille {
                 self.crash(index);
                 let after = 10 + self.random.below(300);
@@ -569,7 +614,7 @@ impl Cluster {
                     let message = self.through_bytes(message);
                     for to in 0..self.nodes.len() {
                         if to != index {
-                            self.post(to, &Arrival::Message(message.clone()));
+                            self.post(index, to, &Arrival::Message(message.clone()));
                         }
                     }
                 }
@@ -577,18 +622,18 @@ impl Cluster {
                     assert_ne!(to, own, "nobody writes to itself");
                     self.check_sent(index, &message);
                     let message = self.through_bytes(message);
-                    self.post(to.as_usize(), &Arrival::Message(message));
+                    self.post(index, to.as_usize(), &Arrival::Message(message));
                 }
                 Action::BroadcastBatch(batch) => {
                     for to in 0..self.nodes.len() {
                         if to != index {
-                            self.post(to, &Arrival::Batch(Arc::clone(&batch)));
+                            self.post(index, to, &Arrival::Batch(Arc::clone(&batch)));
                         }
                     }
                 }
                 Action::SendBatch { to, batch } => {
                     assert_ne!(to, own, "nobody writes to itself");
-                    self.post(to.as_usize(), &Arrival::Batch(batch));
+                    self.post(index, to.as_usize(), &Arrival::Batch(batch));
                 }
                 Action::Execute { slot, batch } => self.check_executed(index, slot, batch),
                 Action::Final(certificate) => {
@@ -671,12 +716,24 @@ impl Cluster {
     /// At most one digest a place, the same bytes again, and persisted before it is sent.
     fn check_sent(&mut self, index: usize, message: &SignedMessage) {
         let Some((kind, ballot)) = message.body.vote() else {
-            return;
+            return self.check_view_sent(index, message);
         };
         let place = (message.from, ballot.view, ballot.slot, kind);
         let sender = u16::try_from(index).expect("small");
         if self.played.contains(&message.from.0) {
             return;
+        }
+        if !self.votes.contains_key(&place) && !self.is_carried(message, kind, ballot) {
+            let left = self.left.get(&message.from).copied().unwrap_or_default();
+            assert!(
+                ballot.view >= left,
+                "a vote in a view that was left: {message:?}"
+            );
+            let entered = ballot.view == View(0) || self.nodes[index].disk.entered() == ballot.view;
+            assert!(
+                entered || message.from.0 != sender,
+                "a vote in a view not entered"
+            );
         }
         let before = self.votes.entry(place).or_insert_with(|| message.clone());
         assert_eq!(before, message, "a second vote in one place");
@@ -708,6 +765,39 @@ impl Cluster {
             ),
         };
         assert!(entitled, "voted before its ground was persisted");
+    }
+
+    /// Whether a PRE-PREPARE is out of a NEW-VIEW that was sent.
+    fn is_carried(&self, message: &SignedMessage, kind: VoteKind, ballot: Ballot) -> bool {
+        let whole = self.views.get(&(message.from, "new-view", ballot.view));
+        kind == VoteKind::PrePrepare && whole.is_some_and(|whole| carries(whole, ballot))
+    }
+
+    /// One VIEW-CHANGE and one NEW-VIEW a view, persisted before they are sent.
+    fn check_view_sent(&mut self, index: usize, message: &SignedMessage) {
+        let view = match &message.body {
+            Body::ViewChange(view_change) => view_change.view,
+            Body::NewView(new_view) => new_view.view,
+            _ => return,
+        };
+        if self.played.contains(&message.from.0) {
+            return;
+        }
+        let place = (message.from, message.body.kind(), view);
+        let before = self.views.entry(place).or_insert_with(|| message.clone());
+        assert_eq!(before, message, "two messages for one view");
+        if let Body::ViewChange(_) = message.body {
+            let left = self.left.entry(message.from).or_default();
+            *left = (*left).max(view);
+        }
+        if message.from.as_usize() == index {
+            let records = &self.nodes[index].disk.records;
+            let persisted = records.iter().any(|record| match record {
+                Record::ViewChange(stored) | Record::NewView(stored) => stored == message,
+                _ => false,
+            });
+            assert!(persisted, "sent before persisted: {message:?}");
+        }
     }
 
     fn check_executed(&mut self, index: usize, slot: Slot, batch: Arc<Verified<Batch>>) {
@@ -754,6 +844,16 @@ impl Cluster {
 
     pub fn final_height(&self, index: usize) -> u64 {
         self.nodes[index].finals.last().map_or(0, |height| height.0)
+    }
+
+    pub fn view(&self, index: usize) -> u64 {
+        let replica = self.nodes[index].replica.as_ref();
+        replica.map_or(0, |replica| replica.view().0)
+    }
+
+    pub fn is_active(&self, index: usize) -> bool {
+        let replica = self.nodes[index].replica.as_ref();
+        replica.is_some_and(|replica| replica.overview().mode == Mode::Active)
     }
 
     pub fn refused(&self, index: usize, why: Refusal) -> u64 {
