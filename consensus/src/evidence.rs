@@ -1,7 +1,9 @@
 //! Proof that a validator lied: two messages of which it may have signed one. It convinces anybody
 //! who knows the validators, and it removes nobody by itself.
 
-use chancery_ledger::{CodecError, Height, Slot, ValidatorIndex, View, decode_canonical};
+use chancery_ledger::{
+    ChainId, CodecError, Height, PublicKey, Slot, ValidatorIndex, View, decode_canonical,
+};
 use parity_scale_codec::{Decode, DecodeWithMemTracking, Encode};
 
 use crate::message::{Body, SignedMessage, VoteKind, message_bytes_max};
@@ -133,6 +135,42 @@ impl Evidence {
             validator: first.from,
             place,
         })
+    }
+
+    /// What an auditor checks, who knows the ledger's name and the accused validator's key and has
+    /// to believe nobody: both messages are signed by that key and contradict each other.
+    ///
+    /// # Errors
+    /// The first rule that is broken.
+    pub fn verify_by_key(&self, chain: ChainId, key: &PublicKey) -> Result<Place, EvidenceError> {
+        let (first, second) = (&self.first, &self.second);
+        let place = Place::of(&first.body)
+            .filter(|place| Place::of(&second.body) == Some(*place))
+            .filter(|_| first.epoch == second.epoch && first.body != second.body)
+            .ok_or_else(|| EvidenceError::NoContradiction {
+                first: first.body.kind(),
+                second: second.body.kind(),
+            })?;
+        for message in [first, second] {
+            let chains = match &message.body {
+                Body::Checkpoint(statement) if statement.height.0 == u64::MAX => {
+                    return Err(MessageError::PositionOutOfRange.into());
+                }
+                Body::Checkpoint(statement) => [message.chain, statement.chain],
+                _ => [message.chain, chain],
+            };
+            if let Some(given) = chains.into_iter().find(|given| *given != chain) {
+                return Err(MessageError::WrongChain { given, ours: chain }.into());
+            }
+            let bytes = message.body.signed_bytes(message.chain, message.epoch);
+            key.verify_strict(&bytes, &message.signature).map_err(|_| {
+                MessageError::WrongSignature {
+                    from: message.from,
+                    kind: message.body.kind(),
+                }
+            })?;
+        }
+        Ok(place)
     }
 
     /// Decodes bytes from outside.

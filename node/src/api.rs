@@ -11,6 +11,7 @@
 //!   requests that wait, and threads that read the disk, check transactions or run contracts.
 
 mod connections;
+mod evidence;
 mod health;
 mod ledger;
 mod proofs;
@@ -168,6 +169,8 @@ fn router(node: Arc<NodeHandle>, config: &ApiConfig) -> Router {
         .route("/v1/contracts/{id}", get(ledger::contract))
         .route("/v1/accounts/{did}", get(ledger::account))
         .route("/v1/proofs/transactions/{id}", get(proofs::transaction))
+        .route("/v1/evidence", get(evidence::list))
+        .route("/v1/evidence/{hash}", get(evidence::show))
         .route("/health/live", get(health::live))
         .route("/health/ready", get(health::ready))
         .route("/metrics", get(health::metrics))

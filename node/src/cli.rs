@@ -12,6 +12,8 @@ mod calls;
 mod context;
 mod contracts;
 mod error;
+mod evidence;
+mod explain;
 mod files;
 mod genesis;
 mod keys;
@@ -91,7 +93,8 @@ fn dispatch(context: &Context, command: Command) -> Result<Report, CliError> {
         Command::Block(command) => blocks::block(context, &command),
         Command::Proof(command) => proofs::proof(context, command),
         Command::Verify(command) => proofs::verify(&command),
-        Command::Status => status::status(context),
+        Command::Status(args) => status::status(context, &args),
+        Command::Evidence(args) => evidence::evidence(context, &args),
         Command::Bench(command) => bench::bench(context, &command),
     }
 }

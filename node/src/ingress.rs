@@ -161,12 +161,9 @@ async fn bulk_of_peer(
                     return;
                 }
             }
-            Ok(Ok(Judged::Work(ordered, question))) => {
+            Ok(Ok(Judged::Work(ordered))) => {
                 // The receiver is gone only while the node stops.
                 let _ = work.send(Job::Work(ordered));
-                if let Some(message) = question {
-                    handle.network.send(from, Lane::Bulk, message.to_frame());
-                }
             }
             Ok(Ok(Judged::Answer(message))) => {
                 let frame = message.to_frame();

@@ -13,6 +13,7 @@ pub mod cli;
 pub mod config;
 pub mod devnet;
 pub mod evidence;
+pub mod evidence_file;
 pub mod executor;
 pub mod gate;
 pub mod handle;

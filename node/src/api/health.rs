@@ -73,7 +73,7 @@ pub(super) async fn metrics(State(api): Shared) -> Response {
     let gauges = Gauges {
         final_height: seen.final_height,
         view: seen.view.0,
-        mode: seen.mode,
+        mode: seen.mode_name,
         evidence: api.node.evidence.count(),
         pool: api.node.pool.count(),
         peers: peers.collect(),

@@ -31,33 +31,22 @@ pub(super) struct BlockCache {
 
 impl BlockCache {
     /// The block at `height`, if there is one. Reads the disk: for threads that may block.
-    ///
-    /// # Errors
-    /// If there is one, but not here.
-    pub(super) fn get(
-        &self,
-        snapshot: &Snapshot,
-        height: Height,
-    ) -> Result<Option<Arc<StoredBlock>>, Refusal> {
+    pub(super) fn get(&self, snapshot: &Snapshot, height: Height) -> Option<Arc<StoredBlock>> {
         let lock = || self.blocks.lock().unwrap_or_else(PoisonError::into_inner);
         let cached = lock()
             .iter()
             .find(|block| block.header.height == height)
             .map(Arc::clone);
         if cached.is_some() {
-            return Ok(cached);
+            return cached;
         }
-        let Some(block) = snapshot.block(height) else {
-            let base = snapshot.base().filter(|base| height <= *base);
-            return base.map_or(Ok(None), |base| Err(Refusal::before_snapshot(height, base)));
-        };
-        let block = Arc::new(block);
+        let block = Arc::new(snapshot.block(height)?);
         let mut blocks = lock();
         if blocks.len() >= CACHED_BLOCKS_MAX {
             blocks.pop_front();
         }
         blocks.push_back(Arc::clone(&block));
-        Ok(Some(block))
+        Some(block)
     }
 }
 
@@ -108,7 +97,7 @@ pub(super) async fn block(
         (newest, shared.blocks.get(&snapshot, height))
     })
     .await?;
-    let block = block?.ok_or_else(|| {
+    let block = block.ok_or_else(|| {
         Refusal::new(
             StatusCode::NOT_FOUND,
             "unknown_block",

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use axum::Json;
 use axum::extract::State;
-use chancery_client::api::{PeerInfo, StatusInfo, Waiting};
-use chancery_consensus::{Mode, Overview, Phase, SlotOverview};
+use chancery_client::api::{LeavingInfo, ModeInfo, PeerInfo, StatusInfo, TimerInfo, Waiting};
+use chancery_consensus::{Awaited, Cause, Mode, Neglect, Overview, Phase, SlotOverview};
 use chancery_genesis::time;
 use chancery_ledger::{Height, ValidatorIndex};
 
@@ -20,13 +20,18 @@ pub(super) struct Seen {
     pub(super) halted: Option<String>,
     pub(super) view: chancery_ledger::View,
     /// One of those that metrics name.
-    pub(super) mode: &'static str,
+    pub(super) mode_name: &'static str,
     pub(super) primary: ValidatorIndex,
     pub(super) catching_up: bool,
     /// The newest height that a quorum has, as far as known here.
     pub(super) quorum_height: Height,
     pub(super) validators: Vec<PeerInfo>,
     waiting: Option<Waiting>,
+    mode: ModeInfo,
+    leaving: Vec<LeavingInfo>,
+    timer: Option<TimerInfo>,
+    view_changes: u64,
+    left_because: Option<String>,
 }
 
 impl Seen {
@@ -79,12 +84,65 @@ pub(super) fn look(api: &Api) -> Seen {
         final_height: progress.final_height,
         halted: progress.halted,
         view: overview.view,
-        mode: mode_name(&overview.mode),
+        mode_name: mode_name(&overview.mode),
         primary: overview.primary,
         catching_up: overview.catching_up,
         quorum_height,
         validators: validators.collect(),
         waiting: overview.open.first().map(|slot| waiting(api, slot)),
+        mode: mode(api, &overview.mode),
+        leaving: overview
+            .view_changes
+            .iter()
+            .map(|leaving| LeavingInfo {
+                validator: name(api, leaving.validator),
+                view: leaving.view,
+            })
+            .collect(),
+        timer: overview.timer.map(|timer| TimerInfo {
+            waits_for: match timer.waits_for {
+                Awaited::Progress => "progress".to_owned(),
+                Awaited::NewView => "new_view".to_owned(),
+            },
+            in_ms: timer.at.since(now).0,
+        }),
+        view_changes: overview.view_changes_begun,
+        left_because: overview
+            .left_because
+            .map(|cause| cause_in_words(cause).to_owned()),
+    }
+}
+
+fn mode(api: &Api, mode: &Mode) -> ModeInfo {
+    match mode {
+        Mode::Active => ModeInfo::Active,
+        Mode::Changing => ModeInfo::Changing,
+        Mode::Probation { confirmed, needed } => ModeInfo::Probation {
+            confirmed: names(api, confirmed),
+            needed: *needed,
+        },
+        Mode::Quarantine {
+            answered,
+            needed,
+            slots_through,
+            view_least,
+        } => ModeInfo::Quarantine {
+            answered: names(api, answered),
+            needed: *needed,
+            slots_through: *slots_through,
+            view_least: *view_least,
+        },
+    }
+}
+
+fn cause_in_words(cause: Cause) -> &'static str {
+    match cause {
+        Cause::NoProgress => "nothing was ordered in time",
+        Cause::NoNewView => "the view did not begin in time",
+        Cause::Joined => "enough others had left the view",
+        Cause::Evidence => "its primary contradicted itself",
+        Cause::Neglect(Neglect::Censored) => "its primary left out a transaction",
+        Cause::Neglect(Neglect::Slow) => "its primary ordered far less than others had",
     }
 }
 
@@ -160,5 +218,12 @@ pub(super) async fn status(State(api): Shared) -> Result<Json<StatusInfo>, Refus
         quorum: api.node.validators.quorum(),
         validators: seen.validators,
         waiting: seen.waiting,
+        mode: seen.mode,
+        leaving: seen.leaving,
+        timer: seen.timer,
+        view_changes: seen.view_changes,
+        left_because: seen.left_because,
+        evidence: u64::try_from(api.node.evidence.count()).unwrap_or(u64::MAX),
+        halted: seen.halted,
     }))
 }

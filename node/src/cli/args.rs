@@ -93,10 +93,12 @@ pub(super) enum Command {
     /// Fetch proofs
     #[command(subcommand)]
     Proof(ProofCommand),
-    /// Verify a proof offline
+    /// Verify a proof, or evidence against a validator, offline
     Verify(VerifyArgs),
     /// How each validator is
-    Status,
+    Status(StatusArgs),
+    /// Proofs that a validator contradicted itself, as the nodes keep them
+    Evidence(EvidenceArgs),
     /// Measure a network: signed grants at a fixed rate
     Bench(BenchArgs),
 }
@@ -343,12 +345,26 @@ pub(super) struct ProofTxArgs {
 
 #[derive(Debug, Args)]
 pub(super) struct VerifyArgs {
-    /// The proof
+    /// The proof, or the evidence
     #[arg(value_name = "FILE")]
     pub(super) file: PathBuf,
     /// The policy: which validators are trusted, and how many of them it takes
     #[arg(long, value_name = "POLICY")]
     pub(super) trust: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct StatusArgs {
+    /// Say why nothing happens, if nothing does, and what can be done
+    #[arg(long)]
+    pub(super) explain: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct EvidenceArgs {
+    /// Save every proof as a file in this directory, for `chancery verify`
+    #[arg(long, value_name = "DIR")]
+    pub(super) out: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

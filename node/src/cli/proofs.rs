@@ -10,6 +10,7 @@ use super::blocks::transaction_id;
 use super::context::{Context, block_on};
 use super::output::{grouped, printable};
 use super::{CliError, Exit, Report, Rows, files};
+use crate::evidence_file::{self, EvidenceFile};
 
 pub(super) fn proof(context: &Context, command: ProofCommand) -> Result<Report, CliError> {
     let ProofCommand::Tx(ProofTxArgs { id, out }) = command;
@@ -46,7 +47,7 @@ pub(super) fn verify(args: &VerifyArgs) -> Result<Report, CliError> {
                 .code("policy")
                 .hint("a policy comes from a source you trust: a devnet's `policy`, or `chancery genesis policy FILE`")
         })?;
-    let bytes = files::read(&args.file, BUNDLE_BYTES_MAX)?;
+    let bytes = files::read(&args.file, BUNDLE_BYTES_MAX.max(EvidenceFile::bytes_max()))?;
     let invalid = |reason: String| {
         CliError::new(
             Exit::Invalid,
@@ -56,10 +57,31 @@ pub(super) fn verify(args: &VerifyArgs) -> Result<Report, CliError> {
         .detail("valid", false)
     };
     let text = std::str::from_utf8(&bytes).map_err(|_| invalid("it is not text".to_owned()))?;
+    if is_evidence(text) {
+        let file = EvidenceFile::from_json(text)
+            .map_err(|error| invalid(printable(&error.to_string())))?;
+        file.verify(&policy)
+            .map_err(|error| invalid(printable(&error.to_string())))?;
+        let mut rows = Rows::default();
+        rows.add("valid", "the evidence holds under the policy");
+        rows.add("claim", &file.words);
+        rows.add("guilty", &file.validator);
+        let json = json!({"valid": true, "guilty": file.validator, "words": file.words});
+        return Ok(Report::new(rows.to_text(), json));
+    }
     let claim = Bundle::from_json(text)
         .and_then(|bundle| bundle.verify(&policy))
         .map_err(|error| invalid(printable(&error.to_string())))?;
     Ok(verified(&claim))
+}
+
+/// Whether a file says of itself that it is evidence against a validator.
+fn is_evidence(text: &str) -> bool {
+    #[derive(serde::Deserialize)]
+    struct Format {
+        format: String,
+    }
+    serde_json::from_str::<Format>(text).is_ok_and(|it| it.format == evidence_file::FORMAT)
 }
 
 fn verified(claim: &Claim) -> Report {

@@ -2,19 +2,29 @@
 
 use std::collections::BTreeMap;
 
-use chancery_client::api::{PeerInfo, StatusInfo};
+use chancery_client::api::{ModeInfo, PeerInfo, StatusInfo};
 use chancery_client::{ClientError, Liveness, NodeFailure, NodeReport, clock};
 use chancery_ledger::Millis;
 use serde_json::{Value, json};
 
+use super::args::StatusArgs;
 use super::context::{Context, block_on};
+use super::explain::explain;
 use super::output::Table;
 use super::submit::waiting_in_words;
 use super::{CliError, Report, Rows};
 
-pub(super) fn status(context: &Context) -> Result<Report, CliError> {
+pub(super) fn status(context: &Context, args: &StatusArgs) -> Result<Report, CliError> {
     let reports = block_on(async { Ok(context.client()?.reports().await) })?;
-    report_of(&reports, clock())
+    let mut report = report_of(&reports, clock())?;
+    if args.explain
+        && let Some(liveness) = Liveness::of(&reports)
+    {
+        let explanation = explain(&reports, &liveness);
+        report.text.push_str(&explanation.to_text());
+        report.json["explanation"] = explanation.to_json();
+    }
+    Ok(report)
 }
 
 /// What is known of one validator.
@@ -171,10 +181,17 @@ fn line(name: &str, seen: &Seen<'_>, all_asked: bool) -> Vec<String> {
         ];
     };
     let (connected, others) = peers(own);
-    let mut notes = key_exchanges(own).join(", ");
-    if own.primary == name {
-        notes = format!("primary  {notes}");
+    let mut notes = Vec::new();
+    if let Some(state) = state(own) {
+        notes.push(state.to_owned());
+    } else if own.primary == name {
+        notes.push("primary".to_owned());
     }
+    if own.evidence > 0 {
+        notes.push(format!("evidence: {}", own.evidence));
+    }
+    notes.push(key_exchanges(own).join(", "));
+    let notes = notes.join("  ");
     vec![
         name.to_owned(),
         own.height.to_string(),
@@ -187,6 +204,19 @@ fn line(name: &str, seen: &Seen<'_>, all_asked: bool) -> Vec<String> {
     ]
 }
 
+/// What is unusual about a validator.
+fn state(own: &StatusInfo) -> Option<&'static str> {
+    if own.halted.is_some() {
+        return Some("stopped");
+    }
+    match own.mode {
+        ModeInfo::Active => None,
+        ModeInfo::Changing => Some("view change"),
+        ModeInfo::Probation { .. } => Some("starting"),
+        ModeInfo::Quarantine { .. } => Some("quarantine"),
+    }
+}
+
 fn object(name: &str, seen: &Seen<'_>) -> Value {
     match seen.own {
         Some(own) => {
@@ -195,7 +225,8 @@ fn object(name: &str, seen: &Seen<'_>) -> Value {
                 "name": name, "answers": true, "height": own.height,
                 "final_height": own.final_height, "view": own.view, "primary": own.primary,
                 "peers": connected, "peers_max": others, "behind_by": own.behind_by,
-                "pool": own.pool, "key_exchange": key_exchanges(own), "validators": own.validators,
+                "pool": own.pool, "mode": own.mode, "view_changes": own.view_changes,
+                "evidence": own.evidence, "halted": own.halted, "key_exchange": key_exchanges(own), "validators": own.validators,
             })
         }
         None => json!({
@@ -208,11 +239,11 @@ fn object(name: &str, seen: &Seen<'_>) -> Value {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use chancery_ledger::{ChainId, Height, View};
 
-    fn answer(name: &str) -> StatusInfo {
+    pub(in crate::cli) fn answer(name: &str) -> StatusInfo {
         let validators = (1..=4)
             .map(|number| {
                 let peer = format!("validator-{number}");
@@ -242,6 +273,13 @@ mod tests {
             quorum: 3,
             validators,
             waiting: None,
+            mode: ModeInfo::Active,
+            leaving: Vec::new(),
+            timer: None,
+            view_changes: 0,
+            left_because: None,
+            evidence: 0,
+            halted: None,
         }
     }
 

@@ -111,6 +111,72 @@ pub struct StatusInfo {
     /// What the oldest open slot waits for, if it waits.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waiting: Option<Waiting>,
+    /// What the validator does in that view.
+    pub mode: ModeInfo,
+    /// Who wants to leave that view, as far as heard here, and for which one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub leaving: Vec<LeavingInfo>,
+    /// What ends the waiting if nothing comes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timer: Option<TimerInfo>,
+    /// View changes that this validator began since it started.
+    pub view_changes: u64,
+    /// Why it began the newest of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub left_because: Option<String>,
+    /// Proofs kept here that a validator contradicted itself.
+    pub evidence: u64,
+    /// Why this validator takes no further part, if so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub halted: Option<String>,
+}
+
+/// What a validator does.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "state", rename_all = "snake_case")]
+pub enum ModeInfo {
+    /// It votes in its view.
+    Active,
+    /// It waits for its view to begin and votes in none.
+    Changing,
+    /// It has just started, and signs nothing new until others confirm that its memory is whole.
+    Probation {
+        /// Who has.
+        confirmed: Vec<String>,
+        /// How many it takes.
+        needed: usize,
+    },
+    /// It has lost its memory of what it signed, and is silent until that can hurt nobody.
+    Quarantine {
+        /// Who has told it how far its votes may have gone.
+        answered: Vec<String>,
+        /// How many it takes.
+        needed: usize,
+        /// The checkpoints must get above this height;
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        slots_through: Option<Slot>,
+        /// then it votes in views from this one on.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        view_least: Option<View>,
+    },
+}
+
+/// Who wants to leave a view.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeavingInfo {
+    /// Its name.
+    pub validator: String,
+    /// The view that it wants to get to.
+    pub view: View,
+}
+
+/// A timer that runs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TimerInfo {
+    /// `progress`: that something is ordered; `new_view`: that the next view begins.
+    pub waits_for: String,
+    /// When it fires and the next view is asked for, in milliseconds from now.
+    pub in_ms: u64,
 }
 
 /// A validator as another one sees it.
@@ -150,6 +216,24 @@ pub struct Waiting {
     pub missing: Vec<String>,
     /// How many are needed.
     pub needed: usize,
+}
+
+/// `GET /v1/evidence`: the proofs that validators contradicted themselves, as one node keeps them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EvidenceList {
+    /// By validator and place.
+    pub evidence: Vec<EvidenceInfo>,
+}
+
+/// One proof; `GET /v1/evidence/{hash}` is the file for `chancery verify`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EvidenceInfo {
+    /// SHA-256 of the encoded evidence, which names it.
+    pub hash: Hash,
+    /// Who contradicted itself.
+    pub validator: String,
+    /// How.
+    pub words: String,
 }
 
 /// `POST /v1/transactions`, asked.

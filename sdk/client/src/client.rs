@@ -3,13 +3,13 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use chancery_ledger::{AccountId, ContractId, TransactionId};
+use chancery_ledger::{AccountId, ContractId, Hash, TransactionId};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::api::{
-    AccountInfo, ApiError, BlockInfo, Bytes, ChainInfo, ContractInfo, ErrorBody, QueryInfo,
-    QueryRequest, ReadyInfo, StatusInfo, TransactionInfo,
+    AccountInfo, ApiError, BlockInfo, Bytes, ChainInfo, ContractInfo, ErrorBody, EvidenceList,
+    QueryInfo, QueryRequest, ReadyInfo, StatusInfo, TransactionInfo,
 };
 use crate::error::{ClientError, NodeFailure};
 
@@ -242,6 +242,26 @@ impl Client {
         }
     }
 
+    /// The evidence that one node keeps.
+    ///
+    /// # Errors
+    /// Why it does not say.
+    pub async fn evidence(&self, index: usize) -> Result<EvidenceList, String> {
+        self.ask::<(), _>(index, "/v1/evidence", None, ANSWER_TIMEOUT)
+            .await
+            .map_err(in_words)
+    }
+
+    /// One evidence file of a node, as it gives it out.
+    ///
+    /// # Errors
+    /// Why it does not.
+    pub async fn evidence_file(&self, index: usize, hash: Hash) -> Result<Vec<u8>, String> {
+        self.exchange::<()>(index, &format!("/v1/evidence/{hash}"), None, ANSWER_TIMEOUT)
+            .await
+            .map_err(in_words)
+    }
+
     async fn exchange<B: Serialize>(
         &self,
         index: usize,
@@ -298,6 +318,13 @@ impl Client {
             bytes.extend_from_slice(&chunk);
         }
         Ok((status, bytes))
+    }
+}
+
+fn in_words(failure: Failure) -> String {
+    match failure {
+        Failure::NotSent(reason) | Failure::NoAnswer(reason) | Failure::BadAnswer(reason) => reason,
+        Failure::Api(_, error) => error.message,
     }
 }
 

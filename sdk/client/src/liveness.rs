@@ -124,7 +124,7 @@ fn words(failure: Failure) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::PeerInfo;
+    use crate::api::{ModeInfo, PeerInfo};
     use chancery_ledger::{ChainId, Height, Millis, View};
 
     fn report(name: &str, heard: [Option<u64>; 4]) -> NodeReport {
@@ -160,6 +160,13 @@ mod tests {
                 quorum: 3,
                 validators,
                 waiting: None,
+                mode: ModeInfo::Active,
+                leaving: Vec::new(),
+                timer: None,
+                view_changes: 0,
+                left_because: None,
+                evidence: 0,
+                halted: None,
             }),
         }
     }
