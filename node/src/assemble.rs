@@ -95,7 +95,7 @@ pub fn genesis_block(genesis: &Genesis) -> GenesisBlock {
 }
 
 /// Puts a validator together; reads the whole state once. `incarnation` is a number for this run:
-/// random, not 0.
+/// random, not 0. More than `snapshot_after_blocks` behind, it takes over a peer's state.
 ///
 /// # Errors
 /// If vote log and ledger do not fit together, or the vote log cannot be written.
@@ -111,10 +111,12 @@ pub fn assemble(
     runtime: Arc<Runtime>,
     pool: Arc<Pool>,
     incarnation: u64,
+    snapshot_after_blocks: u64,
     now: Now,
 ) -> Result<Parts, AssembleError> {
     let context = config.context();
     let limits = config.limits.clone();
+    let own = config.own;
     let executor = Executor::new(
         context.chain,
         context.validators.clone(),
@@ -155,7 +157,7 @@ pub fn assemble(
         .chain(said)
         .filter(|certificate| certificate.statement.height <= executed.height)
         .max_by_key(|certificate| certificate.statement.height);
-    let catch_up = Arc::new(Session::default());
+    let catch_up = Arc::new(Session::new(own, snapshot_after_blocks));
     let worker = Worker::new(executor, Arc::clone(&pool), Arc::clone(&catch_up));
     let intake = Intake {
         context,
@@ -164,6 +166,7 @@ pub fn assemble(
         store,
         pool,
         catch_up,
+        offers: Arc::default(),
     };
     Ok(Parts {
         validator,

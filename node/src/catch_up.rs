@@ -1,249 +1,334 @@
-//! Catching up: blocks that PBFT will not bring here any more are fetched from a peer, checked
-//! against a certified checkpoint and executed again. The peer is believed in nothing.
+//! Catching up: what PBFT will not bring here any more is fetched from a peer, and checked against
+//! what a quorum certified. The peer is believed in nothing.
+//!
+//! Few blocks are executed again ([`blocks`]); where thousands are missing, the state after them is
+//! taken over instead ([`snapshot`], served from [`offers`]). [`Session`] is the side that asks: one
+//! source at a time, one or two questions on their way, so that nobody is listened to who was not
+//! asked. A source that lied is not asked again for a while, and one that is silent is left.
 
-use std::sync::Mutex;
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard};
 
-use chancery_ledger::checkpoint::{CertificateError, CheckpointCertificate};
-use chancery_ledger::merkle::MerkleError;
-use chancery_ledger::{
-    BatchDigest, ChainId, ChainLimits, Hash, Header, Height, ValidatorIndex, ValidatorSet,
-};
-use parity_scale_codec::Encode as _;
+use chancery_ledger::checkpoint::CheckpointCertificate;
+use chancery_ledger::{Height, Millis, ValidatorIndex};
 
-use crate::store::Snapshot;
-use crate::wire::{BlockRange, ReplayBlock};
+use crate::wire::{BlockRange, BulkMessage, SnapshotPart, SnapshotRequest};
 
-/// The most blocks in one range.
-pub const RANGE_BLOCKS_MAX: usize = 256;
+pub mod blocks;
+pub mod offers;
+pub mod snapshot;
+#[cfg(test)]
+mod tests;
 
-/// The most bytes of blocks in one range, unless its first block alone has more.
-pub const RANGE_BYTES_MAX: usize = 512 * 1024;
+pub use blocks::{RANGE_BLOCKS_MAX, RANGE_BYTES_MAX, RangeError, serve, verify};
+pub use offers::Offers;
 
-/// Why a range of blocks is not what the certificate stands for.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum RangeError {
-    /// No block in it, or more than [`RANGE_BLOCKS_MAX`].
-    #[error("{count} blocks, between 1 and {RANGE_BLOCKS_MAX} are allowed")]
-    Count {
-        /// How many.
-        count: usize,
-    },
-    /// The certificate does not hold.
-    #[error("the certificate: {0}")]
-    Certificate(#[from] CertificateError),
-    /// A block that does not follow the one before it.
-    #[error("block {height} does not follow {parent}")]
-    NotAChain {
-        /// The block.
-        height: Height,
-        /// What it should follow.
-        parent: Hash,
-    },
-    /// A header of another batch.
-    #[error("block {height} is made of another batch than {digest}")]
-    OtherBatch {
-        /// The block.
-        height: Height,
-        /// The batch given with it.
-        digest: BatchDigest,
-    },
-    /// The last header is not in the certified log.
-    #[error("the last header is not in the certified log: {0}")]
-    NotCertified(MerkleError),
-    /// The inclusion proof is about another leaf or another log.
-    #[error(
-        "the proof is of leaf {leaf} in a log of {size}, the last block is {height} and the certificate covers {certified}"
-    )]
-    OtherProof {
-        /// The proof's leaf.
-        leaf: u64,
-        /// The proof's log size.
-        size: u64,
-        /// The last block.
-        height: Height,
-        /// The certified height.
-        certified: Height,
-    },
+/// A source that has said nothing for so long is silent.
+const SILENT_AFTER: Millis = Millis(4_000);
+
+/// How often a silent source of a snapshot is asked again before it is left.
+const ASKED_AGAIN_MAX: u32 = 2;
+
+/// How often somebody is asked for a snapshot, in vain, before blocks are asked for instead.
+const OFFERS_ASKED_MAX: u32 = 6;
+
+/// So long a source that lied is not asked again.
+const LIAR_FOR: Millis = Millis(600_000);
+
+/// Ranges of blocks that wait to be executed while the next one is already asked for.
+const QUEUED_MAX: u32 = 2;
+
+/// What a source sent.
+#[derive(Debug)]
+pub enum Answer {
+    /// Blocks to execute.
+    Blocks(BlockRange),
+    /// A part of a snapshot.
+    Snapshot(SnapshotPart),
 }
 
-/// The blocks above `after` up to at most `through`, as many as one answer may hold; `None` where
-/// this node has none, or no certificate that covers them. `newest` is the newest certificate,
-/// which the store gets only with a later block.
-#[must_use]
-pub fn serve(
-    snapshot: &Snapshot,
-    newest: Option<CheckpointCertificate>,
-    limits: &ChainLimits,
-    after: Height,
-    through: Height,
-) -> Option<BlockRange> {
-    let mut blocks = Vec::new();
-    let mut bytes = 0;
-    // The numbers are the peer's; blocks exist only up to the tip.
-    while blocks.len() < RANGE_BLOCKS_MAX {
-        let asked = after.0.checked_add(1 + blocks.len() as u64).map(Height);
-        let asked = asked.filter(|height| *height <= through);
-        let Some(block) = asked.and_then(|height| snapshot.block(height)) else {
-            break;
-        };
-        let block = ReplayBlock {
-            header: block.header,
-            batch: block.batch,
-        };
-        bytes += block.encoded_size();
-        // A frame of the bulk lane has room for one block of the greatest size.
-        let bytes_max = RANGE_BYTES_MAX.min(limits.batch_bytes_max as usize);
-        if bytes > bytes_max && !blocks.is_empty() {
-            break;
-        }
-        blocks.push(block);
-    }
-    let last = blocks.last()?.header.height;
-    let certificate = snapshot
-        .certificate_at_or_after(last)
-        .or(newest.filter(|newest| newest.statement.height >= last))?;
-    let size = certificate.statement.height.next().0;
-    let inclusion = chancery_ledger::header_log::inclusion_proof(last.0, size, &|level, index| {
-        snapshot.log_node(level, index)
-    })?;
-    Some(BlockRange {
-        blocks,
-        certificate,
-        inclusion,
-    })
+/// A message to a source.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Question {
+    /// To whom.
+    pub to: ValidatorIndex,
+    /// What.
+    pub message: BulkMessage,
 }
 
-/// Checks that `range` continues `tip` and is certified from end to end.
-///
-/// # Errors
-/// The first rule that is broken.
-pub fn verify(
-    range: &BlockRange,
-    tip: &Header,
-    chain: ChainId,
-    validators: &ValidatorSet,
-) -> Result<(), RangeError> {
-    let count = range.blocks.len();
-    if count > RANGE_BLOCKS_MAX {
-        return Err(RangeError::Count { count });
-    }
-    let last = &range
-        .blocks
-        .last()
-        .ok_or(RangeError::Count { count })?
-        .header;
-    let (mut height, mut parent) = (tip.height, tip.hash());
-    for ReplayBlock { header, batch } in &range.blocks {
-        if header.height.0.checked_sub(1) != Some(height.0) || header.parent != parent {
-            return Err(RangeError::NotAChain {
-                height: header.height,
-                parent,
-            });
-        }
-        let digest = batch.digest();
-        if header.batch != digest {
-            return Err(RangeError::OtherBatch {
-                height: header.height,
-                digest,
-            });
-        }
-        (height, parent) = (header.height, header.hash());
-    }
-    let certified = range.certificate.statement.height;
-    let (leaf, size) = (range.inclusion.leaf_index, range.inclusion.tree_size);
-    if leaf != last.height.0 || certified.0.checked_add(1) != Some(size) {
-        return Err(RangeError::OtherProof {
-            leaf,
-            size,
-            height: last.height,
-            certified,
-        });
-    }
-    range
-        .inclusion
-        .verify(&parent, &range.certificate.statement.root)
-        .map_err(RangeError::NotCertified)?;
-    // Last, because it costs a quorum of signature checks.
-    range.certificate.verify(chain, validators)?;
-    Ok(())
-}
-
-/// One catch-up under way: who was asked for blocks, so that nobody else's are looked at.
-#[derive(Debug, Default)]
-pub struct Session(Mutex<Option<Asked>>);
-
-#[derive(Debug, Clone)]
-struct Asked {
-    from: ValidatorIndex,
-    certificate: CheckpointCertificate,
-    answered: bool,
-}
-
-/// What follows once the blocks of an answer are executed.
+/// What follows once an answer is dealt with.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Next {
     /// Ask for more.
-    Ask {
-        /// Whom.
-        from: ValidatorIndex,
-        /// Up to where.
-        through: Height,
-    },
+    Ask(Question),
     /// Everything up to the certified height is here.
     CaughtUp(CheckpointCertificate),
-    /// Nobody had asked.
-    Nothing,
+    /// The answer to a question is on its way, or nobody had asked.
+    Wait,
+}
+
+/// One catch-up under way.
+#[derive(Debug)]
+pub struct Session {
+    own: ValidatorIndex,
+    /// More blocks than this behind: a snapshot.
+    snapshot_after_blocks: u64,
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    asked: Option<Asked>,
+    /// The time that was last told.
+    now: Millis,
+    /// Until when.
+    liars: BTreeMap<ValidatorIndex, Millis>,
+    offers_asked: u32,
+}
+
+#[derive(Debug)]
+struct Asked {
+    from: ValidatorIndex,
+    /// Up to where.
+    certificate: CheckpointCertificate,
+    /// The last question.
+    message: BulkMessage,
+    /// Whether it was answered.
+    answered: bool,
+    /// Ranges that wait to be executed, and the last block in them.
+    queued: u32,
+    queued_through: Height,
+    /// Since when it is known that the source was asked; none right after asking.
+    since: Option<Millis>,
+    asked_again: u32,
+}
+
+impl Asked {
+    fn ask(&mut self, message: BulkMessage) -> Question {
+        (self.answered, self.since) = (false, None);
+        self.message = message.clone();
+        Question {
+            to: self.from,
+            message,
+        }
+    }
+
+    fn ask_for_blocks(&mut self, after: Height) -> Question {
+        let through = self.certificate.statement.height;
+        self.ask(BulkMessage::BlocksRequest { after, through })
+    }
 }
 
 impl Session {
-    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Asked>> {
-        self.0.lock().expect("no holder of this lock panics")
+    /// Of validator `own`, which takes a snapshot when it is more than so many blocks behind.
+    #[must_use]
+    pub fn new(own: ValidatorIndex, snapshot_after_blocks: u64) -> Self {
+        Self {
+            own,
+            snapshot_after_blocks,
+            inner: Mutex::default(),
+        }
     }
 
-    /// Begins, or begins again with another peer.
-    pub fn begin(&self, from: ValidatorIndex, certificate: CheckpointCertificate) {
-        *self.lock() = Some(Asked {
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().expect("no holder of this lock panics")
+    }
+
+    /// Begins, or goes on, or begins again with another source; `tip` is the newest block here.
+    /// What is to be asked, if anything: nothing while a source is answering.
+    pub fn begin(
+        &self,
+        now: Millis,
+        tip: Height,
+        from: ValidatorIndex,
+        certificate: CheckpointCertificate,
+    ) -> Option<Question> {
+        let mut inner = self.lock();
+        inner.now = now;
+        inner.liars.retain(|_, until| *until > now);
+        if let Some(asked) = &mut inner.asked {
+            if certificate.statement.height > asked.certificate.statement.height {
+                asked.certificate = certificate.clone();
+            }
+            let is_silent = now.since(*asked.since.get_or_insert(now)) >= SILENT_AFTER;
+            if asked.answered || !is_silent {
+                return None;
+            }
+            let reads_snapshot = matches!(
+                asked.message,
+                BulkMessage::SnapshotRequest(
+                    SnapshotRequest::Blocks { .. } | SnapshotRequest::State { .. }
+                )
+            );
+            if reads_snapshot && asked.asked_again < ASKED_AGAIN_MAX {
+                asked.asked_again += 1;
+                let message = asked.message.clone();
+                let question = asked.ask(message);
+                asked.since = Some(now);
+                return Some(question);
+            }
+        }
+        let question = self.ask_somebody(&mut inner, tip, from, certificate);
+        if let Some(asked) = &mut inner.asked {
+            asked.since = Some(now);
+        }
+        question
+    }
+
+    fn ask_somebody(
+        &self,
+        inner: &mut Inner,
+        tip: Height,
+        first: ValidatorIndex,
+        certificate: CheckpointCertificate,
+    ) -> Option<Question> {
+        let through = certificate.statement.height;
+        if through <= tip {
+            inner.asked = None;
+            return None;
+        }
+        let from = self.source(inner, first, &certificate)?;
+        let far_behind = through.0.saturating_sub(tip.0) > self.snapshot_after_blocks;
+        let message = if far_behind && inner.offers_asked < OFFERS_ASKED_MAX {
+            inner.offers_asked += 1;
+            BulkMessage::SnapshotRequest(SnapshotRequest::Offer { above: tip })
+        } else {
+            inner.offers_asked = 0;
+            BulkMessage::BlocksRequest {
+                after: tip,
+                through,
+            }
+        };
+        let asked = inner.asked.insert(Asked {
             from,
             certificate,
+            message: message.clone(),
             answered: false,
+            queued: 0,
+            queued_through: tip,
+            since: None,
+            asked_again: 0,
         });
+        Some(asked.ask(message))
     }
 
-    /// Whether an answer of `from` is expected; each question takes one answer.
-    #[must_use]
-    pub fn accepts_answer(&self, from: ValidatorIndex) -> bool {
-        let mut asked = self.lock();
-        match asked.as_mut() {
-            Some(asked) if asked.from == from && !asked.answered => {
-                asked.answered = true;
-                true
-            }
+    /// `first`, or the next one of those who cosigned, and so have executed, that did not lie.
+    fn source(
+        &self,
+        inner: &mut Inner,
+        first: ValidatorIndex,
+        certificate: &CheckpointCertificate,
+    ) -> Option<ValidatorIndex> {
+        let cosigners = certificate.cosignatures.iter().map(|c| c.validator);
+        let mut others: Vec<_> = cosigners.filter(|v| *v != self.own).collect();
+        let turn = others.iter().position(|v| *v == first).unwrap_or(0);
+        others.rotate_left(turn);
+        let honest = others.iter().find(|v| !inner.liars.contains_key(v));
+        if honest.is_none() {
+            // At least one cosigner is correct: better to begin again than to stay behind.
+            inner.liars.clear();
+        }
+        honest.or(others.first()).copied()
+    }
+
+    /// Whether `answer` is one to a question that `from` was asked; each question takes one answer.
+    /// If so, perhaps the next question, asked while this answer is being dealt with.
+    pub fn accept(
+        &self,
+        now: Millis,
+        from: ValidatorIndex,
+        answer: &Answer,
+    ) -> Option<Option<Question>> {
+        let mut inner = self.lock();
+        inner.now = now;
+        let asked = inner.asked.as_mut()?;
+        if asked.from != from || asked.answered {
+            return None;
+        }
+        let fits = match (&asked.message, answer) {
+            (BulkMessage::BlocksRequest { .. }, Answer::Blocks(range)) => !range.blocks.is_empty(),
+            (BulkMessage::SnapshotRequest(request), Answer::Snapshot(part)) => matches!(
+                (request, part),
+                (SnapshotRequest::Offer { .. }, SnapshotPart::Offer(_))
+                    | (SnapshotRequest::Blocks { .. }, SnapshotPart::Blocks { .. })
+                    | (SnapshotRequest::State { .. }, SnapshotPart::State { .. })
+            ),
             _ => false,
-        }
-    }
-
-    /// What to do now that block `tip` is executed.
-    #[must_use]
-    pub fn next(&self, tip: Height) -> Next {
-        let mut session = self.lock();
-        let Some(asked) = session.as_mut() else {
-            return Next::Nothing;
         };
-        let through = asked.certificate.statement.height;
-        if tip < through {
-            asked.answered = false;
-            return Next::Ask {
-                from: asked.from,
-                through,
-            };
+        if !fits {
+            return None;
         }
-        session
-            .take()
-            .map_or(Next::Nothing, |asked| Next::CaughtUp(asked.certificate))
+        (asked.answered, asked.asked_again) = (true, 0);
+        let Answer::Blocks(range) = answer else {
+            inner.offers_asked = 0;
+            return Some(None);
+        };
+        asked.queued += 1;
+        if let Some(last) = range.blocks.last() {
+            asked.queued_through = last.header.height;
+        }
+        let (after, through) = (asked.queued_through, asked.certificate.statement.height);
+        let more = after < through && asked.queued < QUEUED_MAX;
+        Some(more.then(|| asked.ask_for_blocks(after)))
     }
 
-    /// Ends without result: the one who was asked served something else than blocks of this ledger.
+    /// What to do now that an answer of `from` is dealt with and block `tip` is the newest here.
+    /// `part` is what is missing of a snapshot.
+    pub fn next(&self, from: ValidatorIndex, tip: Height, part: Option<SnapshotRequest>) -> Next {
+        let mut inner = self.lock();
+        let Some(asked) = inner.asked.as_mut().filter(|asked| asked.from == from) else {
+            return Next::Wait;
+        };
+        if let Some(part) = part {
+            return Next::Ask(asked.ask(BulkMessage::SnapshotRequest(part)));
+        }
+        asked.queued = asked.queued.saturating_sub(1);
+        let through = asked.certificate.statement.height;
+        if tip >= through {
+            let asked = inner.asked.take();
+            return asked.map_or(Next::Wait, |asked| Next::CaughtUp(asked.certificate));
+        }
+        if !asked.answered {
+            return Next::Wait;
+        }
+        let after = asked.queued_through.max(tip);
+        if after >= through {
+            return Next::Wait;
+        }
+        Next::Ask(asked.ask_for_blocks(after))
+    }
+
+    /// The source's snapshot is in place: what it certifies counts if it is newer.
+    pub fn joined(&self, certificate: CheckpointCertificate) {
+        if let Some(asked) = &mut self.lock().asked
+            && certificate.statement.height > asked.certificate.statement.height
+        {
+            asked.certificate = certificate;
+        }
+    }
+
+    /// `from` served something else than this ledger: asks somebody else, and not `from` for a
+    /// while.
+    pub fn lied(&self, from: ValidatorIndex, tip: Height) -> Option<Question> {
+        let mut inner = self.lock();
+        let until = inner.now.saturating_add(LIAR_FOR);
+        inner.liars.insert(from, until);
+        if inner.asked.as_ref().is_none_or(|asked| asked.from != from) {
+            return None;
+        }
+        let certificate = inner.asked.take()?.certificate;
+        let cosigners = certificate.cosignatures.iter().map(|c| c.validator);
+        let next = cosigners.filter(|v| *v != self.own).find(|v| *v > from);
+        self.ask_somebody(
+            &mut inner,
+            tip,
+            next.unwrap_or(ValidatorIndex(0)),
+            certificate,
+        )
+    }
+
+    /// Ends without result and without blame: the replica will ask again.
     pub fn abandon(&self) {
-        *self.lock() = None;
+        self.lock().asked = None;
     }
 }

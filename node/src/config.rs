@@ -75,6 +75,9 @@ pub struct NodeConfig {
     /// When the primary is doubted.
     #[serde(default)]
     pub consensus: ConsensusConfig,
+    /// How to get what was missed.
+    #[serde(default)]
+    pub catch_up: CatchUpConfig,
 }
 
 /// `[p2p]`.
@@ -184,6 +187,23 @@ impl Default for ConsensusConfig {
     }
 }
 
+/// `[catch_up]`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct CatchUpConfig {
+    /// More blocks than this behind, a validator takes over the state from a peer instead of
+    /// executing what it missed; it then lacks the blocks in between.
+    pub snapshot_after_blocks: u64,
+}
+
+impl Default for CatchUpConfig {
+    fn default() -> Self {
+        Self {
+            snapshot_after_blocks: 2_000,
+        }
+    }
+}
+
 impl ConsensusConfig {
     /// As the replica takes it.
     #[must_use]
@@ -230,6 +250,7 @@ impl NodeConfig {
             log: LogConfig::default(),
             pool: PoolConfig::default(),
             consensus: ConsensusConfig::default(),
+            catch_up: CatchUpConfig::default(),
         }
     }
 

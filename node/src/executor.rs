@@ -13,9 +13,10 @@ use chancery_ledger::{
 };
 use chancery_runtime::{BlockContext, DropReason, ExecutedBatch, LedgerView, Runtime};
 
-use crate::catch_up::{self, RangeError};
-use crate::store::{BlockWrite, Snapshot, Store, StoreError};
-use crate::wire::BlockRange;
+use crate::catch_up::snapshot::{Floor, Join, Past, SnapshotError};
+use crate::catch_up::{self, Answer, RangeError};
+use crate::store::{Base, BlockWrite, Snapshot, Store, StoreError};
+use crate::wire::{BlockRange, SnapshotPart, SnapshotRequest};
 
 impl LedgerView for Snapshot {
     fn get(&self, key: &[u8]) -> Option<Vec<u8>> {
@@ -39,6 +40,10 @@ pub struct Executor {
     tip: Header,
     /// Certificates that became known since the last block; they are stored with the next one.
     certificates: BTreeMap<Height, CheckpointCertificate>,
+    /// How long a transaction may be valid, which says how far back a snapshot needs blocks.
+    valid_for: Millis,
+    /// The snapshot that is being fetched.
+    join: Option<Join>,
 }
 
 /// A block just written.
@@ -54,12 +59,26 @@ pub struct Executed {
     pub dropped: Vec<(TransactionId, DropReason)>,
 }
 
+/// What came of a peer's answer.
+#[derive(Debug, Default)]
+pub struct Taken {
+    /// Blocks that were executed.
+    pub blocks: Vec<Executed>,
+    /// The certificate of a snapshot that is in place now.
+    pub joined: Option<CheckpointCertificate>,
+    /// What is missing of a snapshot.
+    pub part: Option<SnapshotRequest>,
+}
+
 /// Why blocks from a peer were not executed.
 #[derive(Debug, thiserror::Error)]
 pub enum CatchUpError {
     /// They are not what they claim to be: the peer lied.
     #[error(transparent)]
     Range(#[from] RangeError),
+    /// A snapshot is not what it claims to be.
+    #[error("a snapshot: {0}")]
+    Snapshot(#[from] SnapshotError),
     /// They are certified, and executing them here gives something else: this validator is wrong.
     #[error("block {height} is certified as {certified}, executing it here gives {ours}")]
     Diverged {
@@ -90,6 +109,7 @@ impl Executor {
         runtime: Arc<Runtime>,
         store: Arc<Store>,
     ) -> Self {
+        let valid_for = Millis(runtime.limits().valid_for_ms_max);
         let snapshot = store.read();
         let tip = snapshot.tip();
         let tree = StateTree::build(snapshot.state_leaves());
@@ -107,6 +127,8 @@ impl Executor {
             log: tip.log,
             tip: tip.header,
             certificates: BTreeMap::new(),
+            valid_for,
+            join: None,
         }
     }
 
@@ -114,6 +136,12 @@ impl Executor {
     #[must_use]
     pub fn tip(&self) -> &Header {
         &self.tip
+    }
+
+    /// Every transaction that is known to be executed.
+    #[must_use]
+    pub fn executed_ids(&self) -> Vec<TransactionId> {
+        self.store.read().transaction_ids().collect()
     }
 
     /// What there is to cosign about the newest block.
@@ -148,6 +176,111 @@ impl Executor {
     pub fn execute(&mut self, batch: &Batch) -> Result<Executed, StoreError> {
         let made = self.make(batch);
         self.write(batch, made)
+    }
+
+    /// Takes what a peer sent: executes blocks, or goes on with a snapshot.
+    ///
+    /// # Errors
+    /// If it does not hold, if this validator has diverged, or if the disk failed. What was fetched
+    /// of a snapshot is given up then.
+    pub fn take(&mut self, answer: Answer) -> Result<Taken, CatchUpError> {
+        match answer {
+            Answer::Blocks(range) => Ok(Taken {
+                blocks: self.catch_up(range)?,
+                ..Taken::default()
+            }),
+            Answer::Snapshot(part) => self.take_part(part),
+        }
+    }
+
+    /// One part of a snapshot; the whole rules stand in [`catch_up::snapshot`].
+    fn take_part(&mut self, part: SnapshotPart) -> Result<Taken, CatchUpError> {
+        let begun = self.join.take();
+        let join = match (part, begun) {
+            // Another source of the same snapshot: what is here already counts.
+            (SnapshotPart::Offer(offer), Some(join)) if *join.offer() == *offer => join,
+            (SnapshotPart::Offer(offer), _) => {
+                let here = (self.tip.height, self.floor());
+                let set = (self.chain, &self.validators);
+                let join = Join::begin(*offer, here, set, self.valid_for)?;
+                self.store.begin_staging()?;
+                join
+            }
+            (SnapshotPart::Blocks { height, blocks }, Some(mut join)) => {
+                match join.take_blocks(height, &blocks)? {
+                    Past::Transactions(executed) => self.store.stage_transactions(&executed)?,
+                    Past::Contradicts { certified } => {
+                        let Floor { height, hash } = join.floor();
+                        return Err(CatchUpError::Diverged {
+                            height,
+                            certified,
+                            ours: hash,
+                        });
+                    }
+                }
+                join
+            }
+            (SnapshotPart::State { height, entries }, Some(mut join)) => {
+                let staged = join.take_entries(height, entries)?;
+                self.store.stage_entries(&staged)?;
+                join
+            }
+            (SnapshotPart::Blocks { .. } | SnapshotPart::State { .. }, None) => {
+                return Err(SnapshotError::Unexpected.into());
+            }
+        };
+        let Some(part) = join.next_request() else {
+            return self.join(join);
+        };
+        self.join = Some(join);
+        Ok(Taken {
+            part: Some(part),
+            ..Taken::default()
+        })
+    }
+
+    /// The newest certified block here.
+    fn floor(&self) -> Floor {
+        let snapshot = self.store.read();
+        let certified = snapshot.newest_certified_header();
+        let header = certified.or_else(|| snapshot.header(Height(0)));
+        let header =
+            header.expect("a ledger begins with genesis, or goes on from a certified block");
+        Floor {
+            height: header.height,
+            hash: header.hash(),
+        }
+    }
+
+    /// Puts a snapshot in place, all of which is staged: S6, S7.
+    fn join(&mut self, join: Join) -> Result<Taken, CatchUpError> {
+        let header = join.header();
+        if header.height <= self.tip.height {
+            let (height, have) = (header.height, self.tip.height);
+            return Err(SnapshotError::NotAhead { height, have }.into());
+        }
+        let tree = self
+            .store
+            .with_staged_leaves(|leaves| StateTree::build(leaves))?;
+        let (given, certified) = (tree.root(), header.state_root);
+        if given != certified || tree.count() != header.state_count {
+            return Err(SnapshotError::OtherState { given, certified }.into());
+        }
+        let (log, log_nodes) = join.log();
+        let certificate = &join.offer().certificate;
+        self.store.install(Base {
+            header,
+            certificate,
+            log_nodes,
+            log,
+            certified_here: join.floor().height,
+        })?;
+        (self.tree, self.log, self.tip) = (tree, log.clone(), header.clone());
+        self.certificates = self.certificates.split_off(&self.tip.height.next());
+        Ok(Taken {
+            joined: Some(certificate.clone()),
+            ..Taken::default()
+        })
     }
 
     /// Executes blocks that a peer sent, after checking that they are certified.

@@ -161,9 +161,12 @@ async fn bulk_of_peer(
                     return;
                 }
             }
-            Ok(Ok(Judged::Work(ordered))) => {
+            Ok(Ok(Judged::Work(ordered, question))) => {
                 // The receiver is gone only while the node stops.
                 let _ = work.send(Job::Work(ordered));
+                if let Some(message) = question {
+                    handle.network.send(from, Lane::Bulk, message.to_frame());
+                }
             }
             Ok(Ok(Judged::Answer(message))) => {
                 let frame = message.to_frame();

@@ -10,7 +10,7 @@ use chancery_ledger::transaction::SignedTransaction;
 use chancery_ledger::{ChainLimits, Millis, ValidatorIndex, Verified};
 use chancery_runtime::{DropReason, Runtime};
 
-use crate::catch_up::{self, Session};
+use crate::catch_up::{self, Answer, Offers, Session};
 use crate::gate::{Gate, Here};
 use crate::pool::{Origin, Pool, PoolError};
 use crate::store::Store;
@@ -33,8 +33,8 @@ pub enum SubmitError {
 pub enum Judged {
     /// For the validator.
     Event(Event),
-    /// For the executor.
-    Work(Work),
+    /// For the executor; and perhaps another question to the one it came from.
+    Work(Work, Option<BulkMessage>),
     /// Back to the one it came from.
     Answer(BulkMessage),
     /// It brought transactions that wait in the pool now: the validator is to be woken.
@@ -58,6 +58,8 @@ pub struct Intake {
     pub pool: Arc<Pool>,
     /// Whose blocks are wanted.
     pub catch_up: Arc<Session>,
+    /// Snapshots that peers read.
+    pub offers: Arc<Offers>,
 }
 
 impl Intake {
@@ -129,6 +131,11 @@ impl Intake {
                 Judged::Event(Event::Batch(Arc::new(batch)))
             }
             BulkMessage::Transactions(relayed) => self.relayed(now, relayed)?,
+            BulkMessage::BlocksRequest { .. } | BulkMessage::SnapshotRequest(_)
+                if !self.offers.admits(now, from) =>
+            {
+                Judged::Nothing
+            }
             BulkMessage::BlocksRequest { after, through } => catch_up::serve(
                 &self.store.read(),
                 newest.cloned(),
@@ -139,12 +146,29 @@ impl Intake {
             .map_or(Judged::Nothing, |range| {
                 Judged::Answer(BulkMessage::Blocks(range))
             }),
-            // Only of the one who was asked.
-            BulkMessage::Blocks(range) if self.catch_up.accepts_answer(from) => {
-                Judged::Work(Work::CatchUp { from, range })
+            BulkMessage::SnapshotRequest(request) => {
+                let ledger = (&*self.store, newest.cloned());
+                let part = self
+                    .offers
+                    .answer(now, from, &request, ledger, &self.limits);
+                part.map_or(Judged::Nothing, |part| {
+                    Judged::Answer(BulkMessage::Snapshot(part))
+                })
             }
-            BulkMessage::Blocks(_) => Judged::Nothing,
+            BulkMessage::Blocks(range) => self.answered(now, from, Answer::Blocks(range)),
+            BulkMessage::Snapshot(part) => self.answered(now, from, Answer::Snapshot(part)),
         })
+    }
+
+    /// Takes an answer only of the one who was asked.
+    fn answered(&self, now: Millis, from: ValidatorIndex, answer: Answer) -> Judged {
+        match self.catch_up.accept(now, from, &answer) {
+            Some(more) => {
+                let more = more.map(|question| question.message);
+                Judged::Work(Work::CatchUp { from, answer }, more)
+            }
+            None => Judged::Nothing,
+        }
     }
 
     /// One that does not verify is the sender's fault. One that this state would not admit, or that

@@ -196,6 +196,7 @@ impl Node {
             Arc::clone(&pool),
             // Zero stands for nobody.
             getrandom::u64()?.max(1),
+            config.catch_up.snapshot_after_blocks,
             clock.now(),
         )?;
 

@@ -33,6 +33,7 @@ use write::{check_is_next, write_block, write_certificates};
 mod disk;
 mod error;
 mod snapshot;
+mod staging;
 mod tables;
 #[cfg(test)]
 mod tests;
@@ -42,7 +43,8 @@ mod write;
 
 pub use error::{STORAGE_FAILED_EXIT_CODE, StoreError, end_by_unwinding, storage_failed};
 pub use redb::StorageBackend;
-pub use snapshot::{Snapshot, StoredBlock, Tip, TransactionPlace};
+pub use snapshot::{Snapshot, StateRow, StoredBlock, Tip, TransactionPlace};
+pub use staging::{Base, StagedEntry};
 pub use vote_log::{VoteLog, VoteLogError};
 
 /// Memory for pages of the ledger, besides what the system caches of the file: enough for the
@@ -184,6 +186,7 @@ impl Store {
                 database: open_database(disk, true)?,
             };
             verify(&store.tables()?, chain)?;
+            store.drop_staging()?;
             Ok(store)
         }));
         opened.unwrap_or_else(|_| Err(StoreError::damaged("the database cannot make sense of it")))

@@ -159,12 +159,14 @@ impl ValidatorThread {
                     self.order(Work::Final(certificate));
                 }
                 Effect::CatchUp { from, certificate } => {
-                    let after = self.progress.borrow().height;
+                    let tip = self.progress.borrow().height;
                     let through = certificate.statement.height;
-                    info!(%after, %through, peer = from.0, "fetching blocks");
-                    self.handle.intake.catch_up.begin(from, certificate);
-                    let request = BulkMessage::BlocksRequest { after, through };
-                    network.send(from, Lane::Bulk, request.to_frame());
+                    let now = self.handle.clock.now().since_start;
+                    let session = &self.handle.intake.catch_up;
+                    if let Some(question) = session.begin(now, tip, from, certificate) {
+                        info!(%tip, %through, peer = question.to.0, "catching up");
+                        network.send(question.to, Lane::Bulk, question.message.to_frame());
+                    }
                 }
                 Effect::Halt(halted) => {
                     self.halt(&halted);
@@ -284,7 +286,12 @@ impl ExecutorThread {
                         network.send(to, Lane::Bulk, message.to_frame());
                     }
                     Outcome::Lied { peer, error } => {
-                        warn!(peer = peer.0, %error, "a validator served blocks that do not verify");
+                        warn!(peer = peer.0, %error, "a validator served what does not verify");
+                    }
+                    Outcome::Joined { height } => {
+                        self.progress
+                            .send_modify(|progress| progress.height = height);
+                        info!(%height, "joined by a snapshot");
                     }
                     Outcome::Halt(reason) => return halt(&self.progress, &reason),
                 }
@@ -300,6 +307,8 @@ impl ExecutorThread {
         if !arrivals.is_empty() {
             self.arrivals.insert(height, arrivals);
         }
+        let now = self.handle.clock.now().since_start;
+        self.handle.intake.offers.close_idle(now);
         self.handle.metrics.block_executed(height, &block.receipts);
         self.progress
             .send_modify(|progress| progress.height = height);

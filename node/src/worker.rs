@@ -7,11 +7,12 @@ use chancery_consensus::Event;
 use chancery_ledger::checkpoint::{CheckpointCertificate, CheckpointStatement};
 use chancery_ledger::{Batch, Height, Millis, Slot, ValidatorIndex, Verified};
 
-use crate::catch_up::{Next, RangeError, Session};
-use crate::executor::{CatchUpError, Executed, Executor};
+use crate::catch_up::snapshot::SnapshotError;
+use crate::catch_up::{Answer, Next, Question, Session};
+use crate::executor::{CatchUpError, Executed, Executor, Taken};
 use crate::pool::{Pool, Source};
 use crate::store::StoreError;
-use crate::wire::{BlockRange, BulkMessage};
+use crate::wire::BulkMessage;
 
 /// What the executor is asked to do, in order.
 #[derive(Debug)]
@@ -23,12 +24,12 @@ pub enum Work {
         /// The batch.
         batch: Arc<Verified<Batch>>,
     },
-    /// Execute blocks that a peer sent.
+    /// Take what a peer was asked for.
     CatchUp {
         /// Which peer.
         from: ValidatorIndex,
-        /// The blocks.
-        range: BlockRange,
+        /// What it sent.
+        answer: Answer,
     },
     /// A checkpoint became final.
     Final(CheckpointCertificate),
@@ -53,12 +54,17 @@ pub enum Outcome {
         /// What.
         message: BulkMessage,
     },
-    /// A peer served blocks that do not verify.
+    /// The ledger goes on from here, by a state that was made elsewhere.
+    Joined {
+        /// The newest block now.
+        height: Height,
+    },
+    /// A peer served what does not verify.
     Lied {
         /// Which.
         peer: ValidatorIndex,
-        /// What they break.
-        error: RangeError,
+        /// What it breaks.
+        error: CatchUpError,
     },
     /// What is executed here is not what a quorum certified: this validator makes no more blocks.
     Halt(String),
@@ -105,7 +111,7 @@ impl Worker {
     pub fn carry_out(&mut self, work: Work) -> Result<Vec<Outcome>, StoreError> {
         match work {
             Work::Execute { slot, batch } => self.execute(slot, &batch),
-            Work::CatchUp { from, range } => self.catch_up(from, range),
+            Work::CatchUp { from, answer } => self.catch_up(from, answer),
             Work::Final(certificate) => {
                 self.executor.keep_certificate(certificate);
                 Ok(Vec::new())
@@ -136,34 +142,42 @@ impl Worker {
     fn catch_up(
         &mut self,
         from: ValidatorIndex,
-        range: BlockRange,
+        answer: Answer,
     ) -> Result<Vec<Outcome>, StoreError> {
-        let blocks = match self.executor.catch_up(range) {
-            Ok(blocks) => blocks,
-            Err(CatchUpError::Range(error)) => {
+        let Taken {
+            blocks,
+            joined,
+            part,
+        } = match self.executor.take(answer) {
+            Ok(taken) => taken,
+            Err(CatchUpError::Snapshot(SnapshotError::NotAhead { .. })) => {
+                // PBFT was faster.
                 self.catch_up.abandon();
-                return Ok(vec![Outcome::Lied { peer: from, error }]);
+                return Ok(Vec::new());
+            }
+            Err(error @ (CatchUpError::Range(_) | CatchUpError::Snapshot(_))) => {
+                let ask_another = self.catch_up.lied(from, self.height()).map(send);
+                let lied = Outcome::Lied { peer: from, error };
+                return Ok([Some(lied), ask_another].into_iter().flatten().collect());
             }
             Err(error @ CatchUpError::Diverged { .. }) => {
                 return Ok(vec![Outcome::Halt(error.to_string())]);
             }
             Err(CatchUpError::Store(error)) => return Err(error),
         };
-        let nothing_came = blocks.is_empty();
+        let is_higher = joined.is_some() || !blocks.is_empty();
         let mut outcomes: Vec<Outcome> = blocks
             .into_iter()
             .map(|block| self.made(Source::Fetched, block))
             .collect();
-        if !nothing_came {
+        if let Some(certificate) = joined {
+            outcomes.push(self.joined(certificate));
+        }
+        if is_higher {
             outcomes.push(Outcome::Tell(Event::Executed(self.executor.statement())));
         }
-        let after = self.height();
-        match self.catch_up.next(after) {
-            Next::Ask { .. } if nothing_came => self.catch_up.abandon(),
-            Next::Ask { from, through } => outcomes.push(Outcome::Send {
-                to: from,
-                message: BulkMessage::BlocksRequest { after, through },
-            }),
+        match self.catch_up.next(from, self.height(), part) {
+            Next::Ask(question) => outcomes.push(send(question)),
             Next::CaughtUp(certificate) => {
                 self.executor.keep_certificate(certificate.clone());
                 outcomes.push(Outcome::Tell(Event::CaughtUp {
@@ -171,9 +185,20 @@ impl Worker {
                     executed: self.executor.statement(),
                 }));
             }
-            Next::Nothing => {}
+            Next::Wait => {}
         }
         Ok(outcomes)
+    }
+
+    /// What was executed in blocks that are not here does not wait any more.
+    fn joined(&self, certificate: CheckpointCertificate) -> Outcome {
+        self.catch_up.joined(certificate);
+        self.pool.remove_expired(self.executor.tip().time);
+        let executed = self.executor.executed_ids();
+        self.pool.remove(Source::Fetched, executed, []);
+        Outcome::Joined {
+            height: self.height(),
+        }
     }
 
     fn made(&self, source: Source, block: Executed) -> Outcome {
@@ -183,4 +208,8 @@ impl Worker {
         self.pool.remove_expired(block.header.time);
         Outcome::Block { block, arrivals }
     }
+}
+
+fn send(Question { to, message }: Question) -> Outcome {
+    Outcome::Send { to, message }
 }

@@ -31,22 +31,33 @@ pub(super) struct BlockCache {
 
 impl BlockCache {
     /// The block at `height`, if there is one. Reads the disk: for threads that may block.
-    pub(super) fn get(&self, snapshot: &Snapshot, height: Height) -> Option<Arc<StoredBlock>> {
+    ///
+    /// # Errors
+    /// If there is one, but not here.
+    pub(super) fn get(
+        &self,
+        snapshot: &Snapshot,
+        height: Height,
+    ) -> Result<Option<Arc<StoredBlock>>, Refusal> {
         let lock = || self.blocks.lock().unwrap_or_else(PoisonError::into_inner);
         let cached = lock()
             .iter()
             .find(|block| block.header.height == height)
             .map(Arc::clone);
         if cached.is_some() {
-            return cached;
+            return Ok(cached);
         }
-        let block = Arc::new(snapshot.block(height)?);
+        let Some(block) = snapshot.block(height) else {
+            let base = snapshot.base().filter(|base| height <= *base);
+            return base.map_or(Ok(None), |base| Err(Refusal::before_snapshot(height, base)));
+        };
+        let block = Arc::new(block);
         let mut blocks = lock();
         if blocks.len() >= CACHED_BLOCKS_MAX {
             blocks.pop_front();
         }
         blocks.push_back(Arc::clone(&block));
-        Some(block)
+        Ok(Some(block))
     }
 }
 
@@ -97,7 +108,7 @@ pub(super) async fn block(
         (newest, shared.blocks.get(&snapshot, height))
     })
     .await?;
-    let block = block.ok_or_else(|| {
+    let block = block?.ok_or_else(|| {
         Refusal::new(
             StatusCode::NOT_FOUND,
             "unknown_block",

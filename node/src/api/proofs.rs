@@ -40,7 +40,7 @@ fn prove(api: &Api, id: TransactionId) -> Result<String, Refusal> {
         .filter(|certificate| certificate.statement.height >= height)
         .ok_or_else(|| not_final_yet(format!("its block {height} is not certified yet")))?;
     let size = certificate.statement.height.next().0;
-    let block = api.blocks.get(&snapshot, height);
+    let block = api.blocks.get(&snapshot, height)?;
     let in_log = header_log::inclusion_proof(height.0, size, &|level, index| {
         snapshot.log_node(level, index)
     });

@@ -13,7 +13,7 @@ use axum::response::{IntoResponse, Response};
 use chancery_client::api::{ApiError, ErrorBody};
 use chancery_genesis::time;
 use chancery_ledger::transaction::TransactionError;
-use chancery_ledger::{ChainLimits, CodecError, Millis};
+use chancery_ledger::{ChainLimits, CodecError, Height, Millis};
 use chancery_runtime::{DropReason, ModuleError};
 use serde::de::DeserializeOwned;
 
@@ -56,6 +56,18 @@ impl Refusal {
             "not_ready",
             "this node is stopping",
             "ask another validator",
+        )
+    }
+
+    /// A block that this ledger does not have because it goes on from a later one.
+    pub(super) fn before_snapshot(height: Height, base: Height) -> Self {
+        Self::new(
+            StatusCode::GONE,
+            "before_snapshot",
+            format!(
+                "block {height} is not here: this validator joined by a snapshot at height {base}"
+            ),
+            "ask another validator, one that has executed the block itself",
         )
     }
 

@@ -27,6 +27,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::Server;
 use crate::assemble::genesis_block;
+use crate::catch_up::Session;
 use crate::config::{ApiConfig, PoolConfig};
 use crate::evidence::EvidenceStore;
 use crate::executor::Executor;
@@ -136,7 +137,8 @@ impl Ledger {
             runtime: Arc::clone(&runtime),
             store: Arc::clone(&store),
             pool: Arc::clone(&pool),
-            catch_up: Arc::default(),
+            catch_up: Arc::new(Session::new(ValidatorIndex(0), 2_000)),
+            offers: Arc::default(),
         };
         let node = Arc::new(NodeHandle {
             genesis_toml: genesis.to_toml(),

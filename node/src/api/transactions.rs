@@ -172,10 +172,13 @@ pub(super) async fn look_up(
     let shared = Arc::clone(api);
     blocking(&api.reads, move || {
         let snapshot = shared.node.store.read();
-        let TransactionPlace { height, index } = snapshot.transaction(&id)?;
-        Some((index, shared.blocks.get(&snapshot, height)?))
+        let Some(TransactionPlace { height, index }) = snapshot.transaction(&id) else {
+            return Ok(None);
+        };
+        let block = shared.blocks.get(&snapshot, height)?;
+        Ok(block.map(|block| (index, block)))
     })
-    .await
+    .await?
 }
 
 fn without_block(id: TransactionId, state: TransactionState) -> TransactionInfo {

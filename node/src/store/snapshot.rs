@@ -1,6 +1,8 @@
 //! Reading: a view of the ledger as it was when a block had been written, whatever is written
 //! later.
 
+use std::ops::Bound;
+
 use chancery_ledger::checkpoint::CheckpointCertificate;
 use chancery_ledger::header_log::HeaderLog;
 use chancery_ledger::state_tree::{Leaf, LeafSource, key_hash, value_hash};
@@ -44,6 +46,9 @@ pub struct TransactionPlace {
     /// Among the executed transactions of the block.
     pub index: u32,
 }
+
+/// A key of the state with its value.
+pub type StateRow = (Vec<u8>, Vec<u8>);
 
 /// A consistent view. It costs some five microseconds to make; while it lives, the file keeps
 /// what it can see.
@@ -98,7 +103,7 @@ impl Snapshot {
     }
 
     /// Every key of the state with its value, in ascending order of the key's hash.
-    pub fn state_entries(&self) -> impl Iterator<Item = (Vec<u8>, Vec<u8>)> {
+    pub fn state_entries(&self) -> impl Iterator<Item = StateRow> {
         let rows = or_end(self.tables.state.iter().map_err(reading));
         rows.map(|row| {
             or_end(row.map_err(reading).and_then(|(_, row)| {
@@ -119,13 +124,43 @@ impl Snapshot {
         })
     }
 
+    /// Entries of the state, in ascending order of the key's hash: those behind `after`, at least
+    /// one, and more as long as they and `bytes_max` allow.
+    #[must_use]
+    pub fn state_entries_after(&self, after: Option<&Hash>, bytes_max: usize) -> Vec<StateRow> {
+        or_end(self.tables.state_entries_after(after, bytes_max))
+    }
+
+    /// The height of the snapshot by which this ledger joined, if it did. Of that block there is
+    /// the header; of blocks below, what was here before.
+    #[must_use]
+    pub fn base(&self) -> Option<Height> {
+        or_end(self.tables.base())
+    }
+
+    /// The newest certificate of a block that is here.
+    #[must_use]
+    pub fn newest_certified_header(&self) -> Option<Header> {
+        or_end(self.tables.newest_certified_header())
+    }
+
+    /// Every transaction whose place is known.
+    pub fn transaction_ids(&self) -> impl Iterator<Item = TransactionId> {
+        let rows = or_end(self.tables.transactions.iter().map_err(reading));
+        rows.map(|row| {
+            let (id, _) = or_end(row.map_err(reading));
+            TransactionId(*id.value())
+        })
+    }
+
     /// The header of a block, if there is one at that height.
     #[must_use]
     pub fn header(&self, height: Height) -> Option<Header> {
         or_end(self.tables.header(height))
     }
 
-    /// A block, if there is one at that height.
+    /// A block, if there is one at that height and it was made here: none at or below
+    /// [`Snapshot::base`] need be.
     #[must_use]
     pub fn block(&self, height: Height) -> Option<StoredBlock> {
         or_end(self.tables.block(height))
@@ -209,6 +244,9 @@ impl Tables {
         };
         let missing = || StoreError::damaged(format!("a part of block {height} is missing"));
         let body: Option<Body> = at_height("a block", &self.blocks, height)?;
+        if body.is_none() && self.base()? == Some(height) {
+            return Ok(None);
+        }
         let Body { batch, executed } = body.ok_or_else(missing)?;
         let transaction = |index: &u32| {
             let index = usize::try_from(*index).ok()?;
@@ -226,6 +264,47 @@ impl Tables {
     pub(super) fn log_node(&self, level: u8, index: u64) -> Result<Option<Hash>, StoreError> {
         let node = self.log_nodes.get((level, index)).map_err(reading)?;
         Ok(node.map(|node| Hash(*node.value())))
+    }
+
+    pub(super) fn base(&self) -> Result<Option<Height>, StoreError> {
+        let value = self.meta.get(tables::BASE).map_err(reading)?;
+        value
+            .map(|value| tables::decode(tables::BASE, value.value()))
+            .transpose()
+    }
+
+    pub(super) fn newest_certified_header(&self) -> Result<Option<Header>, StoreError> {
+        for row in self.certificates.iter().map_err(reading)?.rev() {
+            let (height, _) = row.map_err(reading)?;
+            if let Some(header) = self.header(Height(height.value()))? {
+                return Ok(Some(header));
+            }
+        }
+        Ok(None)
+    }
+
+    fn state_entries_after(
+        &self,
+        after: Option<&Hash>,
+        bytes_max: usize,
+    ) -> Result<Vec<StateRow>, StoreError> {
+        let from = after.map_or(Bound::Unbounded, |after| Bound::Excluded(&after.0));
+        let rows = self
+            .state
+            .range::<&[u8; 32]>((from, Bound::Unbounded))
+            .map_err(reading)?;
+        let mut entries = Vec::new();
+        let mut bytes = 0;
+        for row in rows {
+            let (_, row) = row.map_err(reading)?;
+            bytes += row.value().len();
+            if bytes > bytes_max && !entries.is_empty() {
+                break;
+            }
+            let (key, value) = tables::split_state_row(row.value())?;
+            entries.push((key.to_vec(), value.to_vec()));
+        }
+        Ok(entries)
     }
 
     fn state_get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {

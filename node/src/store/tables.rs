@@ -10,7 +10,7 @@ use super::StoreError;
 type Bytes = &'static [u8];
 type HashBytes = &'static [u8; 32];
 
-/// [`SCHEMA`], [`CHAIN`] and [`LOG`].
+/// [`SCHEMA`], [`CHAIN`], [`LOG`] and [`BASE`].
 pub(super) const META: TableDefinition<'_, &str, Bytes> = TableDefinition::new("meta");
 /// Height -> SCALE(Header).
 pub(super) const HEADERS: TableDefinition<'_, u64, Bytes> = TableDefinition::new("headers");
@@ -30,12 +30,23 @@ pub(super) const CERTIFICATES: TableDefinition<'_, u64, Bytes> =
 pub(super) const LOG_NODES: TableDefinition<'_, (u8, u64), HashBytes> =
     TableDefinition::new("log_nodes");
 
+/// Rows of [`STATE`] that are being fetched, for [`super::Store::install`].
+pub(super) const STAGED_STATE: TableDefinition<'_, HashBytes, Bytes> =
+    TableDefinition::new("staged_state");
+/// Rows of [`TRANSACTIONS`] that are being fetched.
+pub(super) const STAGED_TRANSACTIONS: TableDefinition<'_, HashBytes, (u64, u32)> =
+    TableDefinition::new("staged_transactions");
+
 /// In [`META`]: SCALE(u16), [`SCHEMA_VERSION`].
 pub(super) const SCHEMA: &str = "schema";
 /// In [`META`]: the 32 bytes of the chain id.
 pub(super) const CHAIN: &str = "chain";
 /// In [`META`]: SCALE(HeaderLog) after the newest block.
 pub(super) const LOG: &str = "log";
+
+/// In [`META`]: SCALE(Height) of the block whose state was fetched and not made here, if any. Of
+/// this block only the header is there, of some below nothing.
+pub(super) const BASE: &str = "base";
 
 /// The version of these tables.
 pub(super) const SCHEMA_VERSION: u16 = 1;

@@ -39,6 +39,30 @@ impl HeaderLog {
         self.size
     }
 
+    /// The roots of the whole subtrees that the log consists of, the largest first. A store that
+    /// has them, and every node that [`HeaderLog::append`] completes from now on, can prove every
+    /// leaf from now on, though it has no earlier one.
+    #[must_use]
+    pub fn peaks(&self) -> Vec<LogNode> {
+        let places = peak_places(self.size).zip(&self.peaks);
+        places
+            .map(|((level, index), hash)| LogNode {
+                level,
+                index,
+                hash: *hash,
+            })
+            .collect()
+    }
+
+    /// The edge that the log had when it had `size` leaves, from stored nodes
+    /// (`node(level, index)`); none if one is missing.
+    #[must_use]
+    pub fn of_size(size: u64, node: &dyn Fn(u8, u64) -> Option<Hash>) -> Option<Self> {
+        let peaks = peak_places(size).map(|(level, index)| node(level, index));
+        let peaks = peaks.collect::<Option<_>>()?;
+        Some(Self { size, peaks })
+    }
+
     /// Appends a leaf, given as its leaf hash ([`crate::Header::hash`]).
     ///
     /// Returns every node that it completes: the leaf, then its ancestors upwards.
@@ -80,6 +104,13 @@ impl HeaderLog {
             .reduce(|right, left| node_hash(&left, &right))
             .unwrap_or_else(|| sha256(&[]))
     }
+}
+
+/// Level and index of each whole subtree of a log of `size` leaves, the largest first.
+fn peak_places(size: u64) -> impl Iterator<Item = (u8, u64)> {
+    let whole = (0..64_u8).rev().filter(move |level| size >> level & 1 == 1);
+    // Before it stand as many leaves as the higher bits of `size` say.
+    whole.map(move |level| (level, (size >> level) - 1))
 }
 
 impl Decode for HeaderLog {

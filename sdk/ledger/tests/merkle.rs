@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use chancery_ledger::Hash;
-use chancery_ledger::header_log::{self, HeaderLog};
+use chancery_ledger::header_log::{self, HeaderLog, LogNode};
 use chancery_ledger::merkle::{
     self, ConsistencyProof, InclusionProof, MerkleError, leaf_hash, node_hash, verify_consistency,
 };
@@ -326,5 +326,46 @@ proptest! {
         prop_assert!(proof.verify(&Hash([2; 32]), &Hash([3; 32])).is_err());
         let proof = ConsistencyProof { earlier_size: a, later_size: b, path };
         prop_assert!(proof.verify(&Hash([2; 32]), &Hash([3; 32])).is_err());
+    }
+}
+
+#[test]
+fn a_log_goes_on_from_its_edge_and_proves_every_leaf_from_then_on() {
+    let leaf = |i: u64| Hash(core::array::from_fn(|at| i.to_le_bytes()[at % 8]));
+    for begins in 0..40 {
+        let mut whole = HeaderLog::default();
+        let mut all = BTreeMap::new();
+        let mut keep = |nodes: Vec<LogNode>| {
+            for node in nodes {
+                all.insert((node.level, node.index), node.hash);
+            }
+        };
+        for i in 0..begins {
+            keep(whole.append(leaf(i)));
+        }
+        let node = |level, index| all.get(&(level, index)).copied();
+        assert_eq!(HeaderLog::of_size(begins, &node).as_ref(), Some(&whole));
+        assert_eq!(HeaderLog::of_size(begins + 1, &node), None);
+        let mut few: BTreeMap<_, _> = whole
+            .peaks()
+            .into_iter()
+            .map(|node| ((node.level, node.index), node.hash))
+            .collect();
+        assert_eq!(few.len(), begins.count_ones() as usize);
+        for size in begins + 1..begins + 20 {
+            for node in whole.append(leaf(size - 1)) {
+                few.insert((node.level, node.index), node.hash);
+            }
+            let node = |level, index| few.get(&(level, index)).copied();
+            for i in begins..size {
+                let proof =
+                    header_log::inclusion_proof(i, size, &node).expect("its nodes are here");
+                assert_eq!(
+                    proof.verify(&leaf(i), &whole.root()),
+                    Ok(()),
+                    "{i} of {size}"
+                );
+            }
+        }
     }
 }

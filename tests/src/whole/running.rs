@@ -208,12 +208,13 @@ impl Running {
             self.shown_at = now.since_start;
             self.shown = self.validator.overview();
         }
-        self.carry_out(effects, out)
+        self.carry_out(now, effects, out)
     }
 
     /// What the validator's thread does with effects.
     pub(super) fn carry_out(
         &mut self,
+        now: Now,
         effects: Vec<Effect>,
         out: &mut Outbox<Job>,
     ) -> Result<(), End> {
@@ -246,12 +247,12 @@ impl Running {
                 Effect::Execute { slot, batch } => self.order(Work::Execute { slot, batch }, out),
                 Effect::Final(certificate) => self.on_final(certificate, out),
                 Effect::CatchUp { from, certificate } => {
-                    let after = self.worker.height();
-                    let through = certificate.statement.height;
-                    self.intake.catch_up.begin(from, certificate);
-                    out.observe(Observation::Count("catch-up begun"));
-                    let request = BulkMessage::BlocksRequest { after, through };
-                    out.send(from, travelling(&request));
+                    let session = &self.intake.catch_up;
+                    let (now, tip) = (now.since_start, self.worker.height());
+                    if let Some(question) = session.begin(now, tip, from, certificate) {
+                        out.observe(Observation::Count("catch-up begun"));
+                        out.send(question.to, travelling(&question.message));
+                    }
                 }
                 Effect::Evidence(evidence) => out.observe(Observation::Evidence(evidence)),
                 Effect::Halt(halted) => return Err(End::Halted(why(&halted))),
@@ -315,6 +316,10 @@ impl Running {
                     self.event(now, event, out)?;
                 }
                 Outcome::Send { to, message } => out.send(to, travelling(&message)),
+                Outcome::Joined { .. } => {
+                    out.observe(Observation::Count("snapshot joined"));
+                    self.told.join(&self.intake.store.read());
+                }
                 Outcome::Lied { .. } => {
                     out.observe(Observation::Count("lying catch-up server found out"));
                 }
@@ -341,8 +346,11 @@ impl Running {
         let newest = self.certificate.as_ref();
         match self.intake.bulk(now.since_start, newest, from, frame) {
             Ok(Judged::Event(event)) => self.event(now, event, out),
-            Ok(Judged::Work(work)) => {
+            Ok(Judged::Work(work, question)) => {
                 self.order(work, out);
+                if let Some(question) = question {
+                    out.send(from, travelling(&question));
+                }
                 Ok(())
             }
             Ok(Judged::Answer(message)) => {

@@ -3,6 +3,7 @@
 use chancery_ledger::checkpoint::CheckpointStatement;
 use chancery_ledger::header_log::HeaderLog;
 use chancery_ledger::{Header, Receipt};
+use chancery_node::store::Snapshot;
 use chancery_simulation::node::Observation;
 
 use super::ledger::Ledger;
@@ -28,6 +29,17 @@ impl Told {
         Self {
             statement: CheckpointStatement::new(header.chain, header.height, root, header.time),
             log,
+        }
+    }
+
+    /// The block whose state came from another validator, if it is above what was told.
+    pub(super) fn join(&mut self, ledger: &Snapshot) {
+        let base = ledger.base().filter(|base| *base > self.statement.height);
+        if let Some(base) = base {
+            let header = ledger.header(base).expect("it is stored");
+            let node = |level, index| ledger.log_node(level, index);
+            let log = HeaderLog::of_size(base.0, &node).expect("its edge is stored");
+            *self = Self::of(&header, log);
         }
     }
 

@@ -119,3 +119,103 @@ fn damage_is_reported_when_opening() {
         );
     }
 }
+
+/// The state of the last of some blocks, as a snapshot of it is staged.
+fn staged(state: &BTreeMap<Vec<u8>, Vec<u8>>) -> Vec<StagedEntry> {
+    let mut entries: Vec<_> = state
+        .iter()
+        .map(|(key, value)| StagedEntry {
+            key_hash: key_hash(key),
+            key: key.clone(),
+            value: value.clone(),
+        })
+        .collect();
+    entries.sort_by_key(|entry| entry.key_hash);
+    entries
+}
+
+/// Stages the state after `blocks` and puts it in place; the blocks of `store` are certified.
+fn install(store: &Store, genesis: &GenesisBlock, blocks: &[Block]) -> Result<(), StoreError> {
+    let mut state = genesis.state.clone();
+    for block in blocks {
+        apply(&mut state, &block.changes);
+    }
+    let last = blocks.last().expect("some");
+    let here = store.tip().header.height;
+    store.begin_staging()?;
+    let place = |height, index| TransactionPlace { height, index };
+    let transactions = |block: &Block| {
+        let height = block.header.height;
+        let ids = block.transactions.iter().map(SignedTransaction::id);
+        ids.zip(0..)
+            .map(|(id, index)| (id, place(height, index)))
+            .collect::<Vec<_>>()
+    };
+    for block in blocks.iter().filter(|block| block.header.height > here) {
+        store.stage_transactions(&transactions(block))?;
+    }
+    for part in staged(&state).chunks(7) {
+        store.stage_entries(part)?;
+    }
+    let nodes: Vec<LogNode> = blocks
+        .iter()
+        .flat_map(|block| block.log_nodes.clone())
+        .collect();
+    store.install(Base {
+        header: &last.header,
+        certificate: &certificate(&last.header),
+        log_nodes: &nodes,
+        log: &last.log,
+        certified_here: here,
+    })
+}
+
+#[test]
+fn power_lost_while_a_snapshot_is_installed_leaves_one_ledger_or_the_other() {
+    let genesis = small_genesis();
+    let blocks = some_blocks(&genesis, 9);
+    let (before, after) = (&blocks[..3], &blocks[..8]);
+    let bytes = {
+        let disk = SimulatedDisk::default();
+        let store = Store::create_on(disk.clone(), &genesis).expect("no fault");
+        for block in before {
+            store.commit(block.write()).expect("no fault");
+        }
+        drop(store);
+        disk.bytes()
+    };
+    let power = Power::default();
+    let store = Store::open_on(SimulatedDisk::of(bytes.clone(), &power), CHAIN).expect("whole");
+    install(&store, &genesis, after).expect("no fault");
+    drop(store);
+    let (mut old, mut new) = (0, 0);
+    for cut in 0..power.used() {
+        for seed in 0..3 {
+            let mut chance = chances(cut * 1000 + seed);
+            let power = Power::default();
+            let disk = SimulatedDisk::of(bytes.clone(), &power);
+            power.cut_after(cut);
+            let installed = Store::open_on(disk.clone(), CHAIN)
+                .is_ok_and(|store| install(&store, &genesis, after).is_ok());
+            let left = disk.after_power_loss(&mut chance, TearSectors::No);
+            let disk = SimulatedDisk::of(left, &Power::default());
+            let store = Store::open_on(disk, CHAIN).expect("whole");
+            if store.read().base().is_none() {
+                assert!(!installed, "cut {cut}: what was installed is there");
+                check_holds(&store, &genesis, before);
+                assert!(!store.is_staging().expect("no fault"));
+                store.commit(blocks[3].write()).expect("no fault");
+                old += 1;
+                continue;
+            }
+            let tip = store.tip();
+            assert_eq!(tip.header, after[7].header);
+            assert_eq!(tip.certificate, Some(certificate(&tip.header)));
+            let tree = StateTree::build(store.read().state_leaves());
+            assert_eq!(tree.root(), tip.header.state_root);
+            store.commit(blocks[8].write()).expect("no fault");
+            new += 1;
+        }
+    }
+    assert!(old > 50 && new > 2, "{old} old, {new} new");
+}

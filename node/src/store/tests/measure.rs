@@ -49,3 +49,41 @@ fn measure_blocks() {
     Maker::new(&store);
     println!("building the state tree: {:?}", clock.elapsed());
 }
+
+/// Measures opening a ledger of 10,000 blocks, closed in order and not.
+#[test]
+#[ignore = "a measurement; run with --ignored --nocapture on a quiet machine"]
+fn measure_opening_ten_thousand_blocks() {
+    const BLOCKS: u64 = 10_000;
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let path = directory.path().join("ledger.redb");
+    Store::create(&path, &small_genesis()).expect("a disk");
+    let store = Store::open(&path, CHAIN).expect("just made");
+    let mut maker = Maker::new(&store);
+    let clock = Instant::now();
+    for height in 1..=BLOCKS {
+        let changes = (0..20_u64)
+            .map(|i| {
+                let key = key_hash(&(height * 20 + i).to_le_bytes()).0.to_vec();
+                (key, Some(vec![7; 60]))
+            })
+            .collect();
+        maker.commit(30, changes);
+    }
+    println!("making {BLOCKS} blocks of 20: {:?}", clock.elapsed());
+    // As it lies there while it is open: what a killed process leaves.
+    let killed = directory.path().join("killed.redb");
+    std::fs::copy(&path, &killed).expect("a disk");
+    drop(store);
+    for (what, path) in [("closed", &path), ("killed", &killed), ("closed", &killed)] {
+        let bytes = std::fs::metadata(path).expect("a file").len();
+        let clock = Instant::now();
+        let store = Store::open(path, CHAIN).expect("whole");
+        let opened = clock.elapsed();
+        Maker::new(&store);
+        println!(
+            "{what}: opening {bytes} bytes {opened:?}, with the state tree {:?}",
+            clock.elapsed()
+        );
+    }
+}

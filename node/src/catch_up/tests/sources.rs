@@ -1,0 +1,212 @@
+//! Whom to ask for what, and who gets an answer.
+
+use super::*;
+use crate::wire::BlockRange;
+
+const ME: ValidatorIndex = ValidatorIndex(3);
+
+fn certificate(height: u64) -> CheckpointCertificate {
+    let cosignature = |i| Cosignature {
+        validator: ValidatorIndex(i),
+        signature: chancery_ledger::Signature([3; 64]),
+    };
+    CheckpointCertificate {
+        statement: chancery_ledger::checkpoint::CheckpointStatement {
+            chain: chancery_ledger::ChainId([5; 32]),
+            height: Height(height),
+            root: Hash([1; 32]),
+            time_seconds: 1,
+        },
+        cosignatures: (0..4).map(cosignature).collect(),
+    }
+}
+
+/// A range that ends at `last`; the session looks at nothing else.
+fn range(world: &World, last: u64) -> Answer {
+    let ledger = Ledger::new(world);
+    let mut header = ledger.executor.tip().clone();
+    header.height = Height(last);
+    Answer::Blocks(BlockRange {
+        blocks: vec![crate::wire::ReplayBlock {
+            header,
+            batch: Batch::empty(),
+        }],
+        certificate: certificate(last),
+        inclusion: chancery_ledger::merkle::InclusionProof {
+            leaf_index: last,
+            tree_size: last + 1,
+            path: Vec::new(),
+        },
+    })
+}
+
+fn blocks_after(to: u16, after: u64, through: u64) -> Question {
+    Question {
+        to: ValidatorIndex(to),
+        message: BulkMessage::BlocksRequest {
+            after: Height(after),
+            through: Height(through),
+        },
+    }
+}
+
+fn offer_above(to: u16, above: u64) -> Question {
+    Question {
+        to: ValidatorIndex(to),
+        message: BulkMessage::SnapshotRequest(SnapshotRequest::Offer {
+            above: Height(above),
+        }),
+    }
+}
+
+fn begin(session: &Session, now: u64, tip: u64, from: u16, through: u64) -> Option<Question> {
+    let from = ValidatorIndex(from);
+    session.begin(Millis(now), Height(tip), from, certificate(through))
+}
+
+#[test]
+fn the_next_range_is_asked_for_while_one_is_executed_and_no_more() {
+    let world = World::new();
+    let session = Session::new(ME, 2_000);
+    let from = ValidatorIndex(1);
+    let accept = |last, now| session.accept(Millis(now), from, &range(&world, last));
+    let next = |tip| session.next(from, Height(tip), None);
+    assert_eq!(
+        begin(&session, 0, 10, 1, 100),
+        Some(blocks_after(1, 10, 100))
+    );
+    assert_eq!(
+        session.accept(Millis(1), ValidatorIndex(0), &range(&world, 20)),
+        None
+    );
+    assert_eq!(accept(20, 1), Some(Some(blocks_after(1, 20, 100))));
+    assert_eq!(accept(30, 2), Some(None), "two wait");
+    assert_eq!(accept(40, 3), None, "nobody asked for it");
+    assert_eq!(next(20), Next::Ask(blocks_after(1, 30, 100)));
+    assert_eq!(next(30), Next::Wait, "the answer is on its way");
+    assert_eq!(
+        begin(&session, 6, 30, 0, 110),
+        None,
+        "a source is answering"
+    );
+    assert_eq!(
+        accept(110, 7),
+        Some(None),
+        "it is the last one, of the newer height"
+    );
+    assert_eq!(next(110), Next::CaughtUp(certificate(110)));
+    assert_eq!(next(110), Next::Wait);
+}
+
+#[test]
+fn a_liar_is_not_asked_again_soon_and_a_silent_source_is_left() {
+    let session = Session::new(ME, 2_000);
+    let lied = |from| session.lied(ValidatorIndex(from), Height(10));
+    assert_eq!(
+        begin(&session, 0, 10, 1, 100),
+        Some(blocks_after(1, 10, 100))
+    );
+    assert_eq!(begin(&session, 3_999, 10, 2, 100), None);
+    assert_eq!(
+        begin(&session, 4_000, 10, 2, 100),
+        Some(blocks_after(2, 10, 100))
+    );
+    assert_eq!(lied(2), Some(blocks_after(0, 10, 100)));
+    assert_eq!(begin(&session, 9_000, 10, 2, 100), None);
+    let instead = begin(&session, 13_000, 10, 2, 100);
+    assert_eq!(instead, Some(blocks_after(0, 10, 100)));
+    assert_eq!(lied(0), Some(blocks_after(1, 10, 100)));
+    // Somebody among so many is correct.
+    assert_eq!(lied(1), Some(blocks_after(2, 10, 100)));
+    assert_eq!(lied(2), Some(blocks_after(0, 10, 100)));
+    assert_eq!(begin(&session, 20_000, 10, 2, 100), None);
+    let instead = begin(&session, 24_000, 10, 2, 100);
+    assert_eq!(instead, Some(blocks_after(0, 10, 100)));
+    // After a while everybody gets another chance.
+    let again = begin(&session, 700_000, 10, 2, 100);
+    assert_eq!(again, Some(blocks_after(2, 10, 100)));
+}
+
+#[test]
+fn who_is_far_behind_asks_for_a_snapshot_first_and_for_blocks_if_there_is_none() {
+    let session = Session::new(ME, 2_000);
+    assert_eq!(
+        begin(&session, 0, 10, 1, 2_010),
+        Some(blocks_after(1, 10, 2_010))
+    );
+    let session = Session::new(ME, 2_000);
+    for again in 0..u64::from(OFFERS_ASKED_MAX) {
+        let from = u16::try_from(again % 3).expect("small");
+        let question = begin(&session, again * 5_000, 10, from, 2_011);
+        assert_eq!(question, Some(offer_above(from, 10)));
+    }
+    assert_eq!(
+        begin(&session, 50_000, 10, 0, 2_011),
+        Some(blocks_after(0, 10, 2_011))
+    );
+    assert_eq!(
+        begin(&session, 55_000, 10, 0, 2_011),
+        Some(offer_above(0, 10))
+    );
+}
+
+#[test]
+fn an_offer_waits_until_its_block_is_certified_and_outlives_later_blocks() {
+    let world = World::new();
+    let mut server = Ledger::with_blocks(&world, 20);
+    let certificate = server.certificate.take();
+    server.executor.execute(&world.batch(21)).expect("a disk");
+    let offers = Offers::default();
+    let request = SnapshotRequest::Offer { above: Height(0) };
+    // Block 20 is certified, but the newest state is that of block 21.
+    server.certificate = certificate;
+    assert_eq!(server.answer(&offers, &request), None);
+    let of_21 = world.certify(&server.executor);
+    server.executor.keep_certificate(of_21.clone());
+    server.execute_up_to(25);
+    server.executor.execute(&world.batch(26)).expect("a disk");
+    let Some(SnapshotPart::Offer(offer)) = server.answer(&offers, &request) else {
+        panic!("block 21 is certified");
+    };
+    assert_eq!(offer.certificate, of_21);
+    server.execute_up_to(30);
+    assert_eq!(server.tip(), 30);
+    let mut joiner = Ledger::new(&world);
+    let mut taken = joiner.take(SnapshotPart::Offer(offer)).expect("honest");
+    while let Some(request) = taken.part {
+        let part = server.answer(&offers, &request).expect("still open");
+        taken = joiner.take(part).expect("honest");
+    }
+    assert_eq!(joiner.tip(), 21);
+    joiner.check_state();
+}
+
+#[test]
+fn views_are_closed_and_answers_are_counted() {
+    let world = World::new();
+    let server = Ledger::with_blocks(&world, 20);
+    let offers = Offers::default();
+    let limits = world.genesis.limits();
+    let ask = |now, from, request: &SnapshotRequest| {
+        let ledger = (&*server.store, server.certificate.clone());
+        offers.answer(Millis(now), ValidatorIndex(from), request, ledger, limits)
+    };
+    let begin = SnapshotRequest::Offer { above: Height(0) };
+    let state = SnapshotRequest::State {
+        height: Height(20),
+        after: None,
+    };
+    assert!(ask(0, 1, &state).is_none(), "nothing was offered");
+    assert!(ask(0, 1, &begin).is_some());
+    assert!(ask(59_999, 1, &state).is_some());
+    assert!(ask(59_999, 2, &state).is_none(), "it is another's");
+    assert!(ask(119_999, 1, &state).is_none(), "idle for a minute");
+    assert!(ask(120_000, 1, &SnapshotRequest::Offer { above: Height(20) }).is_none());
+
+    let admitted = |now, from| offers.admits(Millis(now), ValidatorIndex(from));
+    let at_once = (0..1_000).filter(|_| admitted(0, 7)).count();
+    assert_eq!(at_once, 100);
+    assert!(admitted(0, 8), "of somebody else");
+    let later = (0..1_000).filter(|_| admitted(100, 7)).count();
+    assert_eq!(later, 20);
+}
