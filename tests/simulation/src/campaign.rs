@@ -18,6 +18,8 @@ pub struct Outcome {
     pub schedule: String,
     /// How long it lasted, in virtual ms.
     pub virtual_ms: u64,
+    /// How much of the time was used that a healed quorum has, in thousandths.
+    pub healing_per_mille: u64,
     /// What happened.
     pub counters: Counters,
     /// The rule broken, if one was.
@@ -63,6 +65,7 @@ fn panicked(seed: u64, wanted: Wanted, panic: &(dyn std::any::Any + Send)) -> Ou
         seed,
         schedule: crate::schedule::Schedule::draw(seed, wanted).to_string(),
         virtual_ms: 0,
+        healing_per_mille: 0,
         counters: Counters::default(),
         violation: Some(Violation {
             rule: Rule::Panic,
@@ -87,6 +90,8 @@ pub struct Summary {
     pub failed: Vec<Outcome>,
     /// How many did.
     pub violations: u64,
+    /// The most of its time that a healed quorum used, in thousandths, and in which seed.
+    pub slowest_healing: (u64, u64),
     /// How long it took.
     pub wall: Duration,
 }
@@ -141,6 +146,8 @@ impl Summary {
     fn add(&mut self, outcome: Outcome) {
         self.seeds += 1;
         self.virtual_ms += outcome.virtual_ms;
+        let healing = (outcome.healing_per_mille, outcome.seed);
+        self.slowest_healing = self.slowest_healing.max(healing);
         self.counters.merge(&outcome.counters);
         if outcome.violation.is_some() {
             self.violations += 1;

@@ -196,6 +196,11 @@ fn describe(summary: &Summary) -> String {
         wall.as_millis(),
         per_second(*seeds, *wall),
     );
+    let (per_mille, seed) = summary.slowest_healing;
+    text.push_str(&format!(
+        "the slowest healed quorum used {}% of its time (seed {seed})\n",
+        per_mille / 10
+    ));
     for (what, times) in counters.iter() {
         text.push_str(&format!("  {times:>10} {what}\n"));
     }

@@ -136,7 +136,10 @@ impl CoreNode {
             Action::Send { to, message } => out.send(to, Frame::Message(Arc::new(message))),
             Action::BroadcastBatch(batch) => out.broadcast(Frame::Batch(batch)),
             Action::SendBatch { to, batch } => out.send(to, Frame::Batch(batch)),
-            Action::Execute { slot, batch } => self.begin_executing(slot, batch, out),
+            Action::Execute { slot, batch } => {
+                out.observe(Observation::Handed(slot));
+                self.begin_executing(slot, batch, out);
+            }
             Action::Final(certificate) => {
                 out.observe(Observation::Final(certificate.clone()));
                 self.disk.finish(certificate);

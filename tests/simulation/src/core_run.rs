@@ -39,6 +39,7 @@ pub fn outcome<N: Node>(seed: u64, schedule: String, world: World<N>) -> Outcome
         seed,
         schedule,
         virtual_ms: world.now_ms(),
+        healing_per_mille: world.healing_per_mille(),
         violation: world.oracle.violation().cloned(),
         trace_hash: world.trace.hash(),
         table: world.trace.table(&heads),

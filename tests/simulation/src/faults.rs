@@ -36,7 +36,7 @@ const ALL: [Fault; 9] = [
 
 /// What a healed quorum is given beside its timers: starting, telling what is here, fetching
 /// blocks from somebody who lies about them.
-const HEALED_EXTRA_MS: u64 = 30_000;
+const HEALED_EXTRA_MS: u64 = 6_000;
 
 impl Fault {
     fn every(self, schedule: &Schedule) -> Option<u64> {
@@ -184,7 +184,7 @@ impl<N: Node> World<N> {
         );
         let doublings = u64::from((most / least).max(1).ilog2());
         let views = doublings + away.max(self.schedule.faulty_max()) as u64 + 2;
-        let within_ms = 2 * (views + 2) * most + HEALED_EXTRA_MS;
+        let within_ms = (views + 2) * most + HEALED_EXTRA_MS;
         self.healing = Some(Healing {
             since: self.now_ms,
             until: self.now_ms + within_ms,

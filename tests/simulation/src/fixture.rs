@@ -67,6 +67,7 @@ pub fn limits(window_slots: u32) -> ChainLimits {
     ChainLimits {
         window_slots,
         batch_transactions_max: 4,
+        clock_drift_ms_max: 2_000,
         ..ChainLimits::default()
     }
 }

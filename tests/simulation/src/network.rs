@@ -72,9 +72,6 @@ pub struct Network {
     random: Random,
 }
 
-/// In the second phase a frame takes at most so long.
-pub const HEALED_DELAY_MS_MAX: u64 = 20;
-
 impl Network {
     pub(crate) fn new(count: usize, plan: NetworkPlan, mut random: Random) -> Self {
         let slow = (0..count)
@@ -101,7 +98,7 @@ impl Network {
         out.clear();
         if !self.healed.is_empty() {
             if self.healed[from] && self.healed[to] {
-                out.push(now + self.random.between(1, HEALED_DELAY_MS_MAX));
+                out.push(now + self.random.between(1, self.plan.healed_delay_ms_max));
             }
             return;
         }

@@ -74,6 +74,8 @@ pub enum Input<J> {
 pub enum Observation {
     /// A record of the vote log is durable; in the order of writing.
     Durable(Record),
+    /// The replica hands a slot over for execution.
+    Handed(Slot),
     /// A block is executed and durable.
     Executed {
         /// Its slot.

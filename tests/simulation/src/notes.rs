@@ -45,7 +45,7 @@ pub(crate) fn observation<N: Node>(world: &mut World<N>, process: usize, what: &
                 .trace
                 .note(now, process, || format!("EVIDENCE against {accused}"));
         }
-        Observation::Durable(_) | Observation::Proposed(_) => {}
+        Observation::Durable(_) | Observation::Proposed(_) | Observation::Handed(_) => {}
     }
 }
 

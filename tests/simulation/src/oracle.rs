@@ -110,6 +110,8 @@ pub struct Oracle {
     chain: BTreeMap<Slot, Block>,
     /// By process: its newest executed slot.
     tips: Vec<Slot>,
+    /// By process: the newest slot that was handed over for execution since its start.
+    handed: Vec<Slot>,
     said: Vec<Said>,
     commits: BTreeMap<(Slot, u64, BatchDigest), u64>,
     committed: BTreeMap<Slot, BatchDigest>,
@@ -130,6 +132,7 @@ impl Oracle {
             said: guilty.iter().map(|_| Said::default()).collect(),
             guilty,
             tips: vec![Slot(0); keys.len()],
+            handed: vec![Slot(0); keys.len()],
             keys,
             hears_records,
             gap: Batch::empty().digest(),
@@ -220,6 +223,11 @@ impl Oracle {
         self.tips[process] = executed.into();
     }
 
+    /// The process starts, with that much executed.
+    pub fn on_started(&mut self, process: usize, executed: Height) {
+        self.handed[process] = executed.into();
+    }
+
     /// A process tells about itself.
     pub fn observe(&mut self, process: usize, observation: &Observation) {
         let key = self.keys[process];
@@ -231,6 +239,14 @@ impl Oracle {
         }
         match observation {
             Observation::Durable(record) => self.on_durable(key, record),
+            Observation::Handed(slot) => {
+                let before = std::mem::replace(&mut self.handed[process], *slot);
+                if *slot <= before {
+                    self.violate(Rule::Order, || {
+                        format!("validator {key} was to execute slot {slot} after {before}")
+                    });
+                }
+            }
             Observation::Executed {
                 slot,
                 batch,

@@ -76,6 +76,8 @@ pub struct NetworkPlan {
     pub duplicate_percent: u64,
     /// Whether frames of one link keep their order.
     pub in_order: bool,
+    /// Most, in the second phase.
+    pub healed_delay_ms_max: u64,
     /// Links in a hundred that are five times as slow as the others.
     pub slow_links_percent: u64,
 }
@@ -147,6 +149,7 @@ impl Schedule {
             loss_percent: 0,
             duplicate_percent: 0,
             in_order: false,
+            healed_delay_ms_max: 5,
             slow_links_percent: 0,
         };
         schedule.faults = FaultPlan {
@@ -181,12 +184,19 @@ impl Schedule {
         });
         let window = *random.pick(&[1, 2, 2, 3, 4, 4, 6, 8]).expect("some");
         let view_timeout_ms = *random.pick(&[200, 300, 500, 700, 1000]).expect("some");
+        let doublings = random.between(1, 4);
+        // Some first phases are long: whoever cannot talk must not get out of reach.
+        let chaos_ms = if random.percent(4) {
+            random.between(30_000, 60_000)
+        } else {
+            random.between(4_000, 14_000)
+        };
         let mut schedule = Self {
             validators,
             window,
-            chaos_ms: wanted.chaos_ms.unwrap_or(random.between(4_000, 14_000)),
+            chaos_ms: wanted.chaos_ms.unwrap_or(chaos_ms),
             view_timeout_ms,
-            view_timeout_ms_max: view_timeout_ms << random.between(1, 4),
+            view_timeout_ms_max: view_timeout_ms << doublings,
             status_interval_ms: random.between(300, 900),
             heartbeat_ms: random.between(500, 3_000),
             execution_ms_max: *random.pick(&[0, 3, 20, 100]).expect("some"),
@@ -201,6 +211,10 @@ impl Schedule {
             world: random.fork(),
         };
         schedule.draw_liars(&mut random);
+        // Where views may last longer than at first, they may have to.
+        if doublings >= 3 && random.percent(40) {
+            schedule.network.healed_delay_ms_max = view_timeout_ms / 2;
+        }
         schedule
     }
 
@@ -264,6 +278,7 @@ impl NetworkPlan {
             loss_percent: some(50, 20),
             duplicate_percent: some(40, 20),
             in_order: some(50, 1) == 1,
+            healed_delay_ms_max: 20,
             slow_links_percent: some(25, 30),
         }
     }
@@ -313,9 +328,10 @@ impl fmt::Display for Schedule {
         )?;
         write!(
             f,
-            "\n  links: {}..{}ms, {}% stragglers, {}% lost, {}% twice, {}, {}% slow",
+            "\n  links: {}..{}ms (healed {}ms), {}% stragglers, {}% lost, {}% twice, {}, {}% slow",
             network.delay_ms_min,
             network.delay_ms_max,
+            network.healed_delay_ms_max,
             network.stragglers_percent,
             network.loss_percent,
             network.duplicate_percent,

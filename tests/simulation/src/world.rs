@@ -320,7 +320,13 @@ impl<N: Node> World<N> {
     fn now_of(&self, process: usize) -> Now {
         let process = &self.processes[process];
         let elapsed = self.now_ms * process.rate_per_mille / 1000;
-        let clock = (START_MS + elapsed).saturating_add_signed(process.clock_offset_ms);
+        // Once healed, clocks agree, but for a little.
+        let shown = if self.healing.is_some() {
+            self.now_ms
+        } else {
+            elapsed
+        };
+        let clock = (START_MS + shown).saturating_add_signed(process.clock_offset_ms);
         Now {
             since_start: Millis(1_000 + elapsed),
             clock: Millis(clock),
@@ -352,6 +358,8 @@ impl<N: Node> World<N> {
         );
         let now = self.now_of(index);
         let mut out = Outbox::new(self.processes[index].dies_after.take());
+        let executed = self.processes[index].node.executed().height;
+        self.oracle.on_started(index, executed);
         self.processes[index].node.start(now, shown, &mut out);
         self.do_deeds(index, out);
     }
@@ -627,6 +635,15 @@ impl<N: Node> World<N> {
                 None
             }
         }
+    }
+
+    /// How much of the time was used that a healed quorum has, in thousandths.
+    #[must_use]
+    pub fn healing_per_mille(&self) -> u64 {
+        self.healing.as_ref().map_or(0, |healing| {
+            let used = 1000 * (self.now_ms - healing.since);
+            used / (healing.until - healing.since)
+        })
     }
 
     /// Virtual time, in ms.

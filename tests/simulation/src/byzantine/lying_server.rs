@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use chancery_consensus::Body;
+use chancery_ledger::checkpoint::{CheckpointCertificate, CheckpointStatement};
 use chancery_ledger::{Height, Millis, ValidatorIndex};
 
 use super::{Liar, Mouth, message_of};
@@ -16,13 +17,46 @@ use crate::random::Random;
 pub(super) struct LyingServer {
     /// In a hundred answers.
     percent: u64,
+    known: Option<CheckpointCertificate>,
+    heard: Option<CheckpointStatement>,
 }
 
 impl LyingServer {
     pub(super) fn new(random: &mut Random) -> Self {
         Self {
             percent: *random.pick(&[50, 100]).expect("some"),
+            known: None,
+            heard: None,
         }
+    }
+
+    fn lie(&self, mouth: &mut Mouth, to: ValidatorIndex, mut certificate: CheckpointCertificate) {
+        match mouth.random.below(5) {
+            0 => certificate.statement.height = Height(certificate.statement.height.0 + 1_000),
+            1 => certificate.statement.root.0[0] ^= 1,
+            2 => {
+                certificate.cosignatures.pop();
+            }
+            choice => {
+                // All signatures its own, under what nobody has executed.
+                if choice == 3
+                    && let Some(statement) = &self.heard
+                {
+                    certificate.statement = statement.clone();
+                }
+                certificate.statement.height = Height(certificate.statement.height.0 + 5);
+                certificate.statement.root.0[0] ^= 1;
+                let body = Body::Checkpoint(certificate.statement.clone());
+                let signature = mouth.sign(body).signature;
+                for cosignature in &mut certificate.cosignatures {
+                    cosignature.validator = mouth.own;
+                    cosignature.signature = signature;
+                }
+            }
+        }
+        mouth.count("forged certificate");
+        let message = mouth.sign(Body::Certificate(certificate));
+        mouth.say(to, Frame::Message(Arc::new(message)));
     }
 }
 
@@ -54,20 +88,31 @@ impl Liar for LyingServer {
             let batches = Arc::new(batches);
             return mouth.say(to, Frame::Blocks { above, batches });
         }
-        let Some(Body::Certificate(certificate)) = message_of(&frame).map(|message| &message.body)
-        else {
-            return mouth.say(to, frame);
-        };
-        let mut certificate = certificate.clone();
-        match mouth.random.below(3) {
-            0 => certificate.statement.height = Height(certificate.statement.height.0 + 1_000),
-            1 => certificate.statement.root.0[0] ^= 1,
-            _ => {
-                certificate.cosignatures.pop();
+        let body = message_of(&frame).map(|message| &message.body);
+        match body {
+            Some(Body::Certificate(certificate)) => {
+                let certificate = certificate.clone();
+                self.lie(mouth, to, certificate);
             }
+            Some(Body::Status(_)) => {
+                // Whether it is asked for or not.
+                if let Some(certificate) = self.known.clone() {
+                    self.lie(mouth, to, certificate);
+                }
+                mouth.say(to, frame);
+            }
+            _ => mouth.say(to, frame),
         }
-        mouth.count("forged certificate");
-        let message = mouth.sign(Body::Certificate(certificate));
-        mouth.say(to, Frame::Message(Arc::new(message)));
+    }
+
+    fn hear(&mut self, _mouth: &mut Mouth, _from: ValidatorIndex, frame: &Frame) {
+        if let Some(Body::Checkpoint(statement)) = message_of(frame).map(|message| &message.body) {
+            self.heard = Some(statement.clone());
+        }
+        if let Some(Body::Certificate(certificate)) =
+            message_of(frame).map(|message| &message.body)
+        {
+            self.known = Some(certificate.clone());
+        }
     }
 }

@@ -57,10 +57,26 @@ impl TwoNewViews {
         }
         mouth.random.shuffle(&mut here);
         here.truncate(quorum);
+        if !self.keeps_to_rules {
+            match mouth.random.below(3) {
+                // One less than it takes.
+                0 => here.truncate(quorum - 1),
+                // Somebody's who wanted another view.
+                1 => {
+                    let earlier = self.changes.range(..(said.view, ValidatorIndex(0)));
+                    if let Some((_, other)) = earlier.last()
+                        && let Some(place) = here.iter().position(|c| c.from == other.from)
+                    {
+                        here[place] = other.clone();
+                    }
+                }
+                _ => {}
+            }
+        }
         here.sort_by_key(|change| change.from);
         let mut selected = select(&here);
         if !self.keeps_to_rules {
-            match mouth.random.below(3) {
+            match mouth.random.below(5) {
                 0 => {
                     selected.pop_last();
                 }
@@ -69,10 +85,11 @@ impl TwoNewViews {
                         *first.get_mut() = Batch::empty().digest();
                     }
                 }
-                _ => {
+                2 => {
                     let next = selected.last_key_value().map_or(1, |(slot, _)| slot.0 + 1);
                     selected.insert(Slot(next), BatchDigest([3; 32]));
                 }
+                _ => {}
             }
         }
         let view = said.view;
