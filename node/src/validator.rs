@@ -20,9 +20,6 @@ use crate::neglect::{Waiting, Watch};
 use crate::pool::Pool;
 use crate::store::{VoteLog, VoteLogError};
 
-/// The vote log is rewritten, with live records only, once it is longer and half of it is dead.
-const VOTE_LOG_BYTES_BEFORE_COMPACTION: u64 = 64 * 1024 * 1024;
-
 /// The replica is told of the time no more often than this, however many turns there are.
 const TICK_INTERVAL: Millis = Millis(20);
 
@@ -319,10 +316,10 @@ impl Validator {
     fn compact_if_due(&mut self) -> Result<(), VoteLogError> {
         let records = self.live.records();
         let live: u64 = records.iter().map(|bytes| bytes.len() as u64).sum();
-        if self.vote_log.len_bytes() < VOTE_LOG_BYTES_BEFORE_COMPACTION.max(2 * live) {
-            return Ok(());
+        if self.vote_log.is_worth_compacting(live) {
+            self.vote_log.compact(&records)?;
         }
-        self.vote_log.compact(&records)
+        Ok(())
     }
 }
 

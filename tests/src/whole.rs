@@ -17,6 +17,7 @@ use node::WholeNode;
 
 mod doom;
 pub mod ledger;
+mod lies;
 pub mod node;
 mod proofs;
 mod running;

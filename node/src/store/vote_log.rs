@@ -50,6 +50,9 @@ mod tests;
 /// The two files of a log in its directory.
 const FILE_NAMES: [&str; 2] = ["votes.a", "votes.b"];
 
+/// How long a log is at least before it is rewritten, unless it was told otherwise.
+const COMPACTED_FROM_BYTES: u64 = 64 * 1024 * 1024;
+
 /// An open vote log.
 #[derive(Debug)]
 pub struct VoteLog {
@@ -63,6 +66,8 @@ pub struct VoteLog {
     capacity: u64,
     /// Of the next group.
     sequence: u64,
+    /// No shorter log is worth rewriting.
+    compacted_from: u64,
     /// Whether a write or sync failed.
     failed: bool,
 }
@@ -156,6 +161,7 @@ impl VoteLog {
             end: DATA_START,
             capacity: GROWTH_BYTES,
             sequence: 0,
+            compacted_from: COMPACTED_FROM_BYTES,
             failed: false,
         })
     }
@@ -187,6 +193,7 @@ impl VoteLog {
             end: found.end,
             capacity,
             sequence: found.sequence,
+            compacted_from: COMPACTED_FROM_BYTES,
             failed: false,
             header,
             files,
@@ -214,6 +221,18 @@ impl VoteLog {
     #[must_use]
     pub fn len_bytes(&self) -> u64 {
         self.end
+    }
+
+    /// Whether the log is long and at least half of it dead, where `live` bytes of records are
+    /// still needed.
+    #[must_use]
+    pub fn is_worth_compacting(&self, live: u64) -> bool {
+        self.end >= self.compacted_from.max(2 * live)
+    }
+
+    /// From which length on it is worth that, in bytes; 64 MiB unless told otherwise.
+    pub fn set_compacted_from(&mut self, bytes: u64) {
+        self.compacted_from = bytes;
     }
 
     /// Rewrites the log so that it holds exactly `live`, in order.

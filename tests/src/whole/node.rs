@@ -11,6 +11,7 @@ use chancery_node::assemble::{FORGOTTEN, Parts, assemble, read_records};
 use chancery_node::config::PoolConfig;
 use chancery_node::pool::Pool;
 use chancery_node::store::{StorageBackend, Store, VoteLog, end_by_unwinding};
+use chancery_simulation::byzantine::LieKind;
 use chancery_simulation::disk::SimulatedDisk;
 use chancery_simulation::fixture;
 use chancery_simulation::node::{DiskFault, Halt, Input, Node, Observation, Outbox};
@@ -25,20 +26,18 @@ use super::running::{End, Job, Running, Setup};
 use super::told::Told;
 
 const LEDGER: &str = "ledger.redb";
-/// No validator here takes over a state: the oracle is told of every block that each executed.
-const SNAPSHOT_AFTER_BLOCKS: u64 = u64::MAX;
-
+const COMPACTED_FROM_BYTES: u64 = 32 * 1024;
 const VOTES: [&str; 2] = ["votes.a", "votes.b"];
 
 /// See the module's page.
 #[derive(Debug)]
 pub struct WholeNode {
-    ledger: Arc<Ledger>,
     config: Config,
-    execution_ms_max: u64,
-    grouped: bool,
+    setup: Arc<Setup>,
     /// Transactions of clients go to all after this time.
     relay_after: Millis,
+    /// Whoever is more than so many blocks behind takes over a state.
+    snapshot_after_blocks: u64,
     random: Random,
     disk: SimulatedDisk,
     /// Whether the disk was set up by the operator.
@@ -66,12 +65,18 @@ fn unwind(error: &dyn std::error::Error) -> ! {
 impl WholeNode {
     /// A machine that was never started.
     #[must_use]
-    pub fn new(ledger: Arc<Ledger>, schedule: &Schedule, config: Config, random: Random) -> Self {
+    pub fn new(
+        ledger: Arc<Ledger>,
+        schedule: &Schedule,
+        config: Config,
+        mut random: Random,
+    ) -> Self {
         end_by_unwinding(unwind);
+        let own = config.own;
+        let lies = schedule.liars.contains(&(own, LieKind::LyingServer));
         Self {
-            execution_ms_max: schedule.execution_ms_max,
-            grouped: schedule.group_commit,
             relay_after: Millis(config.view_timeout.0 / 2),
+            snapshot_after_blocks: *random.pick(&[3, 10, u64::MAX]).expect("some"),
             config,
             random,
             disk: SimulatedDisk::default(),
@@ -83,7 +88,14 @@ impl WholeNode {
             told: Told::new(&ledger),
             running: None,
             doom: None,
-            ledger,
+            setup: Arc::new(Setup {
+                own,
+                ledger,
+                log_key: log_key(own.0),
+                execution_ms_max: schedule.execution_ms_max,
+                grouped: schedule.group_commit,
+                lies,
+            }),
         }
     }
 
@@ -100,7 +112,7 @@ impl WholeNode {
             let forgotten = votes.append_all(&[&FORGOTTEN.encode()]);
             forgotten.expect("the disk is sound");
         }
-        let store = Store::create_on(self.disk.file(LEDGER), &self.ledger.first);
+        let store = Store::create_on(self.disk.file(LEDGER), &self.setup.ledger.first);
         drop(store.expect("the disk is empty and sound"));
         self.is_set_up = true;
     }
@@ -109,8 +121,10 @@ impl WholeNode {
     fn open(&mut self, now: Now, incarnation: u64) -> Result<Parts, String> {
         let config = self.config.clone();
         let files = VOTES.map(|name| Box::new(self.disk.file(name)) as Box<dyn StorageBackend>);
-        let (vote_log, records) =
+        let (mut vote_log, records) =
             VoteLog::open_on(files, self.key().public()).map_err(|error| error.to_string())?;
+        // A seed is too short for what a real one waits for.
+        vote_log.set_compacted_from(COMPACTED_FROM_BYTES);
         let records = read_records(&records, config.chain, &config.limits)
             .map_err(|error| error.to_string())?;
         let store = Store::open_on(self.disk.file(LEDGER), config.chain)
@@ -120,10 +134,10 @@ impl WholeNode {
             self.key(),
             (vote_log, records),
             Arc::new(store),
-            Arc::clone(&self.ledger.runtime),
+            Arc::clone(&self.setup.ledger.runtime),
             Arc::new(Pool::new(PoolConfig::default().limits(), self.relay_after)),
             incarnation,
-            SNAPSHOT_AFTER_BLOCKS,
+            self.snapshot_after_blocks,
             now,
         )
         .map_err(|error| error.to_string())
@@ -135,16 +149,10 @@ impl WholeNode {
             out.observe(Observation::Count("block file recovered after power cut"));
         }
         self.report_stored(&parts, out);
-        let setup = Setup {
-            own: self.config.own,
-            ledger: Arc::clone(&self.ledger),
-            log_key: log_key(self.config.own.0),
-            random: self.random.fork(),
-            execution_ms_max: self.execution_ms_max,
-            grouped: self.grouped,
-            dies_between_deeds: self.doom == Some(Doom::BetweenDeeds),
-        };
-        let (running, first) = Running::new(setup, parts, self.told.clone());
+        let random = self.random.fork();
+        let (mut running, first) =
+            Running::new(Arc::clone(&self.setup), random, parts, self.told.clone());
+        running.dies_between_deeds = self.doom == Some(Doom::BetweenDeeds);
         self.running.insert(running).carry_out(now, first, out)
     }
 
@@ -157,12 +165,18 @@ impl WholeNode {
             self.config.own
         );
         let snapshot = parts.intake.store.read();
-        self.told.join(&snapshot);
+        if let Some(joined) = self.told.join(&snapshot) {
+            out.observe(joined);
+        }
         for height in self.told.statement.height.0 + 1..=tip.0 {
             let block = snapshot.block(Height(height)).expect("it is stored");
             out.observe(self.told.block(&block.header, &block.receipts));
         }
         assert_eq!(self.told.statement, parts.worker.statement());
+        for (id, height) in &self.told.transactions {
+            let place = snapshot.transaction(id).map(|place| place.height);
+            assert_eq!(place, Some(*height), "{id} was executed before the restart");
+        }
     }
 
     /// Lets the process do something, and looks at how it took it.
@@ -287,7 +301,7 @@ impl Node for WholeNode {
                 self.disk = SimulatedDisk::default();
                 (self.is_set_up, self.was_wiped) = (false, true);
                 self.flipped = false;
-                self.told = Told::new(&self.ledger);
+                self.told = Told::new(&self.setup.ledger);
             }
         }
     }

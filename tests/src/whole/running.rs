@@ -21,8 +21,8 @@ use chancery_simulation::random::Random;
 use parity_scale_codec::Encode as _;
 
 use super::ledger::Ledger;
-use super::proofs;
 use super::told::Told;
+use super::{lies, proofs};
 
 /// How often the overview is made, as in a real process.
 const OVERVIEW_INTERVAL: Millis = Millis(100);
@@ -47,25 +47,33 @@ pub(super) enum End {
     Halted(Halt),
 }
 
-/// See the module's page.
+/// What a process is set up with.
 #[derive(Debug)]
-pub(super) struct Running {
+pub(super) struct Setup {
     pub(super) own: ValidatorIndex,
     pub(super) ledger: Arc<Ledger>,
     pub(super) log_key: SecretKey,
-    pub(super) random: Random,
     /// A block takes at most so long.
     pub(super) execution_ms_max: u64,
     /// Whether what comes in waits for what comes at the same time, as it may in the channel of a
     /// real one.
     pub(super) grouped: bool,
+    /// Whether it lies to those who catch up.
+    pub(super) lies: bool,
+}
+
+/// See the module's page.
+#[derive(Debug)]
+pub(super) struct Running {
+    setup: Arc<Setup>,
+    random: Random,
     /// Whether the world is asked before each deed.
     pub(super) dies_between_deeds: bool,
     pub(super) validator: Validator,
-    pub(super) worker: Worker,
-    pub(super) intake: Intake,
+    worker: Worker,
+    intake: Intake,
     /// The newest certificate of what is executed.
-    pub(super) certificate: Option<CheckpointCertificate>,
+    certificate: Option<CheckpointCertificate>,
     /// What the oracle was told.
     pub(super) told: Told,
     /// What the network side and the API see of the replica, and when it was made.
@@ -78,30 +86,14 @@ pub(super) struct Running {
     work: VecDeque<Work>,
 }
 
-/// What a process is set up with.
-#[derive(Debug)]
-pub(super) struct Setup {
-    pub(super) own: ValidatorIndex,
-    pub(super) ledger: Arc<Ledger>,
-    pub(super) log_key: SecretKey,
-    pub(super) random: Random,
-    pub(super) execution_ms_max: u64,
-    pub(super) grouped: bool,
-    pub(super) dies_between_deeds: bool,
-}
-
 impl Running {
     /// The process with its parts, and what it is to do first.
-    pub(super) fn new(setup: Setup, parts: Parts, told: Told) -> (Self, Vec<Effect>) {
-        let Setup {
-            own,
-            ledger,
-            log_key,
-            random,
-            execution_ms_max,
-            grouped,
-            dies_between_deeds,
-        } = setup;
+    pub(super) fn new(
+        setup: Arc<Setup>,
+        random: Random,
+        parts: Parts,
+        told: Told,
+    ) -> (Self, Vec<Effect>) {
         let Parts {
             validator,
             first,
@@ -110,13 +102,9 @@ impl Running {
             newest_final,
         } = parts;
         let running = Self {
-            own,
-            ledger,
-            log_key,
+            setup,
             random,
-            execution_ms_max,
-            grouped,
-            dies_between_deeds,
+            dies_between_deeds: false,
             shown: validator.overview(),
             shown_at: Millis(0),
             gates: BTreeMap::new(),
@@ -185,7 +173,7 @@ impl Running {
 
     /// There is something for the validator: it takes a turn.
     fn wake(&mut self, now: Now, out: &mut Outbox<Job>) -> Result<(), End> {
-        if !self.grouped {
+        if !self.setup.grouped {
             return self.turn(now, out);
         }
         if !self.turn_due {
@@ -266,7 +254,13 @@ impl Running {
         let height = certificate.statement.height;
         if self.random.percent(10) {
             let store = &self.intake.store;
-            if proofs::check(&self.ledger, store, &self.log_key, &certificate, height) {
+            if proofs::check(
+                &self.setup.ledger,
+                store,
+                &self.setup.log_key,
+                &certificate,
+                height,
+            ) {
                 out.observe(Observation::Count("proof verified"));
             }
         }
@@ -286,7 +280,7 @@ impl Running {
         if let Some(work) = self.work.front() {
             let takes = match work {
                 Work::Execute { .. } | Work::CatchUp { .. } => {
-                    self.random.below(self.execution_ms_max + 1)
+                    self.random.below(self.setup.execution_ms_max + 1)
                 }
                 Work::Final(_) => 0,
             };
@@ -317,8 +311,8 @@ impl Running {
                 }
                 Outcome::Send { to, message } => out.send(to, travelling(&message)),
                 Outcome::Joined { .. } => {
-                    out.observe(Observation::Count("snapshot joined"));
-                    self.told.join(&self.intake.store.read());
+                    let joined = self.told.join(&self.intake.store.read());
+                    out.observe(joined.expect("a state is only taken over from above"));
                 }
                 Outcome::Lied { .. } => {
                     out.observe(Observation::Count("lying catch-up server found out"));
@@ -354,7 +348,7 @@ impl Running {
                 Ok(())
             }
             Ok(Judged::Answer(message)) => {
-                out.send(from, travelling(&message));
+                self.answer(from, message, out);
                 Ok(())
             }
             Ok(Judged::Pooled) => self.wake(now, out),
@@ -363,6 +357,18 @@ impl Running {
                 out.observe(Observation::Count("bulk frame refused"));
                 Ok(())
             }
+        }
+    }
+
+    fn answer(&mut self, to: ValidatorIndex, message: BulkMessage, out: &mut Outbox<Job>) {
+        let answer = if self.setup.lies {
+            out.observe(Observation::Count("lie to one who catches up"));
+            lies::instead_of(&mut self.random, message)
+        } else {
+            Some(message)
+        };
+        if let Some(message) = answer {
+            out.send(to, travelling(&message));
         }
     }
 
@@ -381,7 +387,7 @@ impl Running {
             out.observe(Observation::Count("submission refused"));
             return Ok(());
         }
-        if primary != self.own {
+        if primary != self.setup.own {
             out.send(primary, Frame::Transaction(Arc::new(signed.clone())));
         }
         self.wake(now, out)

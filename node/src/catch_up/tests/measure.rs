@@ -24,7 +24,10 @@ fn measure_catching_up() {
         let range = serve(&snapshot, newest, limits, after, Height(BLOCKS)).expect("has them");
         joiner.executor.take(Answer::Blocks(range)).expect("honest");
     }
-    println!("executed again: {:.0} blocks a second", per_second(clock.elapsed()));
+    println!(
+        "executed again: {:.0} blocks a second",
+        per_second(clock.elapsed())
+    );
 
     let mut joiner = Ledger::new(&world);
     let clock = Instant::now();

@@ -176,30 +176,30 @@ fn power_lost_while_a_snapshot_is_installed_leaves_one_ledger_or_the_other() {
     let blocks = some_blocks(&genesis, 9);
     let (before, after) = (&blocks[..3], &blocks[..8]);
     let bytes = {
-        let disk = SimulatedDisk::default();
-        let store = Store::create_on(disk.clone(), &genesis).expect("no fault");
+        let file = SimulatedFile::default();
+        let store = Store::create_on(file.clone(), &genesis).expect("no fault");
         for block in before {
             store.commit(block.write()).expect("no fault");
         }
         drop(store);
-        disk.bytes()
+        file.bytes()
     };
-    let power = Power::default();
-    let store = Store::open_on(SimulatedDisk::of(bytes.clone(), &power), CHAIN).expect("whole");
+    let disk = SimulatedDisk::default();
+    let store = Store::open_on(SimulatedFile::of(bytes.clone(), &disk), CHAIN).expect("whole");
     install(&store, &genesis, after).expect("no fault");
     drop(store);
     let (mut old, mut new) = (0, 0);
-    for cut in 0..power.used() {
+    for cut in 0..disk.used() {
         for seed in 0..3 {
             let mut chance = chances(cut * 1000 + seed);
-            let power = Power::default();
-            let disk = SimulatedDisk::of(bytes.clone(), &power);
-            power.cut_after(cut);
-            let installed = Store::open_on(disk.clone(), CHAIN)
+            let disk = SimulatedDisk::default();
+            let file = SimulatedFile::of(bytes.clone(), &disk);
+            disk.cut_after(cut);
+            let installed = Store::open_on(file.clone(), CHAIN)
                 .is_ok_and(|store| install(&store, &genesis, after).is_ok());
-            let left = disk.after_power_loss(&mut chance, TearSectors::No);
-            let disk = SimulatedDisk::of(left, &Power::default());
-            let store = Store::open_on(disk, CHAIN).expect("whole");
+            let left = file.after_power_loss(&mut chance, TearSectors::No);
+            let file = SimulatedFile::of(left, &SimulatedDisk::default());
+            let store = Store::open_on(file, CHAIN).expect("whole");
             if store.read().base().is_none() {
                 assert!(!installed, "cut {cut}: what was installed is there");
                 check_holds(&store, &genesis, before);
