@@ -53,7 +53,7 @@ fn check_every_death(window: u32, sends: u64) {
 
 #[test]
 fn a_primary_that_dies_at_any_point_is_replaced() {
-    check_every_death(1, 40);
+    check_every_death(1, 60);
     check_every_death(3, 60);
 }
 

@@ -13,7 +13,8 @@ use std::sync::Arc;
 
 use chancery_consensus::{
     Action, Ballot, Body, CarriedProposal, Config, Context, Demand, Event, Guilt, Halted, Mode,
-    Now, Record, Recovered, Refusal, Replica, SignedMessage, VerifiedMessage, VoteKind, Wish,
+    NewView, Now, PreparedCertificate, Record, Recovered, Refusal, Replica, SignedMessage,
+    SignedViewChange, VerifiedMessage, ViewChange, VoteKind, VoteSignature, Wish,
     message_bytes_max,
 };
 use chancery_ledger::checkpoint::{CheckpointCertificate, CheckpointStatement};
@@ -135,6 +136,74 @@ pub fn verified(count: u16, from: u16, body: Body) -> VerifiedMessage {
     signed(from, body)
         .verify(&context(count))
         .expect("signed by its sender")
+}
+
+/// Proof that a quorum of `count` validators accepted a ballot.
+pub fn prepared(count: u16, ballot: Ballot) -> PreparedCertificate {
+    let set = validators(count);
+    let primary = set.primary(ballot.view);
+    let backups = (0..count).filter(|index| *index != primary.0);
+    PreparedCertificate {
+        ballot,
+        pre_prepare: signed(primary.0, Body::PrePrepare(ballot)).signature,
+        prepares: backups
+            .take(set.quorum() - 1)
+            .map(|index| VoteSignature {
+                validator: ValidatorIndex(index),
+                signature: signed(index, Body::Prepare(ballot)).signature,
+            })
+            .collect(),
+    }
+}
+
+/// A VIEW-CHANGE by one who knows of no checkpoint.
+pub fn view_change(view: u64, prepared: Vec<PreparedCertificate>) -> ViewChange {
+    ViewChange {
+        view: View(view),
+        stable: None,
+        prepared,
+    }
+}
+
+/// The NEW-VIEW that follows from these, by another way of selecting than the replica's.
+pub fn new_view(count: u16, view: u64, from: &[(u16, ViewChange)]) -> SignedMessage {
+    let view = View(view);
+    let primary = validators(count).primary(view);
+    let low = from.iter().map(|(_, said)| said.low().0).max().unwrap_or(0);
+    let all: Vec<Ballot> = from
+        .iter()
+        .flat_map(|(_, said)| said.prepared.iter().map(|prepared| prepared.ballot))
+        .filter(|ballot| ballot.slot.0 > low)
+        .collect();
+    let last = all.iter().map(|ballot| ballot.slot.0).max().unwrap_or(low);
+    let proposals = (low + 1..=last)
+        .map(|slot| {
+            let slot = Slot(slot);
+            let here = all.iter().filter(|ballot| ballot.slot == slot);
+            let newest = here.max_by_key(|ballot| ballot.view);
+            let digest = newest.map_or(Batch::empty().digest(), |ballot| ballot.digest);
+            let body = Body::PrePrepare(Ballot { view, slot, digest });
+            CarriedProposal {
+                slot,
+                digest,
+                signature: signed(primary.0, body).signature,
+            }
+        })
+        .collect();
+    let view_changes = from
+        .iter()
+        .map(|(from, said)| SignedViewChange {
+            from: ValidatorIndex(*from),
+            view_change: said.clone(),
+            signature: signed(*from, Body::ViewChange(said.clone())).signature,
+        })
+        .collect();
+    let body = NewView {
+        view,
+        view_changes,
+        proposals,
+    };
+    signed(primary.0, Body::NewView(body))
 }
 
 pub fn genesis() -> CheckpointStatement {
