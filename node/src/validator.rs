@@ -23,9 +23,9 @@ use crate::store::{VoteLog, VoteLogError};
 /// The replica is told of the time no more often than this, however many turns there are.
 const TICK_INTERVAL: Millis = Millis(20);
 
-/// How often transactions to relay are looked for, and how many bytes of them go out at once: the
-/// lane for batches has room for little more, and the oldest ones are enough to show that they are
-/// neglected.
+/// How often transactions to relay are looked for, and how many bytes of them go out at once, if a
+/// batch may have as many: the lane for batches has room for little more, and the oldest ones are
+/// enough to show that they are neglected.
 const RELAY_INTERVAL: Millis = Millis(100);
 const RELAY_TO_ALL_BYTES_MAX: usize = 16 * 1024;
 const RELAY_TO_PRIMARY_BYTES_MAX: usize = 512 * 1024;
@@ -225,14 +225,19 @@ impl Validator {
     /// everybody after a while.
     fn relay(&self, now: Millis, effects: &mut Vec<Effect>) {
         let primary = self.replica.primary();
-        let transactions = self.pool.due_for_primary(RELAY_TO_PRIMARY_BYTES_MAX);
+        let bytes_max = |most: usize| most.min(self.limits.batch_bytes_max as usize);
+        let transactions = self
+            .pool
+            .due_for_primary(bytes_max(RELAY_TO_PRIMARY_BYTES_MAX));
         if primary != self.own && !transactions.is_empty() {
             effects.push(Effect::RelayTo {
                 primary,
                 transactions,
             });
         }
-        let transactions = self.pool.due_for_all(now, RELAY_TO_ALL_BYTES_MAX);
+        let transactions = self
+            .pool
+            .due_for_all(now, bytes_max(RELAY_TO_ALL_BYTES_MAX));
         if !transactions.is_empty() {
             effects.push(Effect::RelayToAll(transactions));
         }
@@ -357,31 +362,4 @@ impl LiveRecords {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn of_records_about_no_slot_only_the_newest_of_its_kind_lives() {
-        let quarantine = |slot| Record::Quarantine {
-            slots_through: Slot(slot),
-            view_least: View(1),
-        };
-        let batch = |slot| Record::Batch {
-            slot: Slot(slot),
-            batch: Batch::empty(),
-        };
-        let written = [quarantine(1), batch(1), batch(2), quarantine(2)];
-        let mut live = LiveRecords::default();
-        for record in &written {
-            live.add(record, record.encode());
-        }
-        let kept = |live: &LiveRecords| -> Vec<Vec<u8>> {
-            live.records().into_iter().map(<[u8]>::to_vec).collect()
-        };
-        let encoded =
-            |records: &[Record]| -> Vec<Vec<u8>> { records.iter().map(Encode::encode).collect() };
-        assert_eq!(kept(&live), encoded(&[quarantine(2), batch(1), batch(2)]));
-        live.truncate(Slot(1));
-        assert_eq!(kept(&live), encoded(&[quarantine(2), batch(2)]));
-    }
-}
+mod tests;
