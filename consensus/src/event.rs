@@ -131,8 +131,13 @@ pub enum Event {
     Tick(Demand),
     /// A message came, from whomever.
     Message(VerifiedMessage),
-    /// A whole batch came, from whomever.
-    Batch(Arc<Verified<Batch>>),
+    /// A whole batch came.
+    Batch {
+        /// Over whose connection: each has a share of the room for those that nothing names yet.
+        from: ValidatorIndex,
+        /// The batch.
+        batch: Arc<Verified<Batch>>,
+    },
     /// The answer to a [`Wish`]. Ignored if by now there is none.
     Propose(Arc<Verified<Batch>>),
     /// A block is executed and durable: that of an [`Action::Execute`], or one that was fetched.

@@ -42,8 +42,8 @@
 //! - **R8** Committed batches that are here are handed over in slot order, each slot once.
 //! - **R9** A batch is kept while a slot within R3 wants it: its digest is proposed in the active
 //!   view, was ever accepted here (a validator that is silent now may have a certificate for it), is
-//!   prepared or committed, or f + 1 voted for it. Of batches that nothing names yet, the newest
-//!   `loose_batches_max` are kept.
+//!   prepared or committed, or f + 1 voted for it. Of batches that nothing names yet,
+//!   `loose_batches_max` are kept; one more costs whoever sent most of them its oldest one.
 //!
 //! **Keeping one's word** (`safety.rs`, the only holder of the key)
 //! - **R10** Durable before it is relied on: the batch before its PRE-PREPARE or PREPARE; a message

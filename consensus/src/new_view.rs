@@ -77,6 +77,9 @@ impl Replica {
         let Body::NewView(new_view) = message.body.clone() else {
             return;
         };
+        for signed in &new_view.view_changes {
+            self.hear_left(signed.from, new_view.view);
+        }
         let base = select(
             new_view
                 .view_changes

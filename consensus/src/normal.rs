@@ -191,7 +191,12 @@ impl Replica {
     }
 
     /// A batch came.
-    pub(crate) fn on_batch(&mut self, batch: Arc<Verified<Batch>>, out: &mut Vec<Action>) {
+    pub(crate) fn on_batch(
+        &mut self,
+        from: ValidatorIndex,
+        batch: Arc<Verified<Batch>>,
+        out: &mut Vec<Action>,
+    ) {
         let held = HeldBatch::new(batch);
         let digest = held.digest();
         if self.batches.has(&digest) {
@@ -205,7 +210,7 @@ impl Replica {
             .map(|(slot, _)| *slot)
             .collect();
         if wanting.is_empty() {
-            return self.batches.keep_loose(held);
+            return self.batches.keep_loose(from, held);
         }
         self.batches.keep(held);
         self.accept_waiting(out);

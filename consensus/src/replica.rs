@@ -101,7 +101,7 @@ impl Replica {
                 self.on_tick(&mut out);
             }
             Event::Message(message) => self.on_message(message.into_inner(), &mut out),
-            Event::Batch(batch) => self.on_batch(batch, &mut out),
+            Event::Batch { from, batch } => self.on_batch(from, batch, &mut out),
             Event::Propose(batch) => self.on_propose(batch, &mut out),
             Event::Executed(statement) => self.on_executed(statement, &mut out),
             Event::CaughtUp {

@@ -279,7 +279,10 @@ fn a_backup_that_dies_between_any_two_actions_says_the_same_again() {
         let story: &Arc<chancery_ledger::Verified<chancery_ledger::Batch>> = story;
         let ballot = ballot(1, story.digest());
         vec![
-            Event::Batch(Arc::clone(story)),
+            Event::Batch {
+                from: ValidatorIndex(0),
+                batch: Arc::clone(story),
+            },
             Event::Message(verified(4, 0, Body::PrePrepare(ballot))),
             Event::Message(verified(4, 2, Body::Prepare(ballot))),
             Event::Message(verified(4, 0, Body::Commit(ballot))),
@@ -443,7 +446,10 @@ fn a_damaged_log_is_refused_by_name() {
     let ballot1 = ballot(1, batch.digest());
     let mut records = Vec::new();
     for event in [
-        Event::Batch(Arc::clone(&batch)),
+        Event::Batch {
+            from: ValidatorIndex(0),
+            batch: Arc::clone(&batch),
+        },
         Event::Message(verified(4, 0, Body::PrePrepare(ballot1))),
         Event::Message(verified(4, 2, Body::Prepare(ballot1))),
     ] {

@@ -58,7 +58,15 @@ impl Lone {
     }
 
     fn batch(&mut self, batch: &Arc<Verified<Batch>>) -> Vec<Action> {
-        self.replica.step(self.now, Event::Batch(Arc::clone(batch)))
+        self.batch_from(0, batch)
+    }
+
+    fn batch_from(&mut self, from: u16, batch: &Arc<Verified<Batch>>) -> Vec<Action> {
+        let event = Event::Batch {
+            from: ValidatorIndex(from),
+            batch: Arc::clone(batch),
+        };
+        self.replica.step(self.now, event)
     }
 
     /// Lets time pass; a STATUS that is due is left out.
@@ -523,6 +531,20 @@ fn batches_that_nothing_names_push_each_other_out() {
     assert_eq!(lone.refused(Refusal::Duplicate), 1, "it is still here");
     lone.batch(&first);
     assert_eq!(lone.refused(Refusal::Duplicate), 1, "it was not");
+}
+
+#[test]
+fn whoever_sends_many_of_them_pushes_out_its_own() {
+    let mut lone = Lone::start(4, 1, 4);
+    let first = lone.fresh(1);
+    lone.batch_from(2, &first);
+    for number in 2..200 {
+        let batch = lone.fresh(number);
+        lone.batch_from(3, &batch);
+    }
+    assert_eq!(lone.replica.overview().batches, 32);
+    lone.batch_from(2, &first);
+    assert_eq!(lone.refused(Refusal::Duplicate), 1, "it is still here");
 }
 
 #[test]

@@ -83,7 +83,10 @@ impl Lone {
     }
 
     fn batch(&mut self, batch: &Arc<Verified<Batch>>) -> Vec<Action> {
-        self.step(Event::Batch(Arc::clone(batch)))
+        self.step(Event::Batch {
+            from: ValidatorIndex(0),
+            batch: Arc::clone(batch),
+        })
     }
 
     /// Ticks every 50 ms; what was done meanwhile, but for STATUS.

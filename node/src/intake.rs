@@ -128,7 +128,10 @@ impl Intake {
             BulkMessage::Batch(batch) => {
                 let verified = batch.verify(self.context.chain, &self.limits);
                 let batch = verified.map_err(|e| e.to_string())?;
-                Judged::Event(Event::Batch(Arc::new(batch)))
+                Judged::Event(Event::Batch {
+                    from,
+                    batch: Arc::new(batch),
+                })
             }
             BulkMessage::Transactions(relayed) => self.relayed(now, relayed)?,
             BulkMessage::BlocksRequest { .. } | BulkMessage::SnapshotRequest(_)

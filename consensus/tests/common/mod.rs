@@ -547,7 +547,8 @@ impl Cluster {
     }
 
     pub fn deliver_batch(&mut self, to: usize, batch: Arc<Verified<Batch>>) {
-        self.step(to, Event::Batch(batch));
+        let from = ValidatorIndex(0);
+        self.step(to, Event::Batch { from, batch });
     }
 
     /// Runs for `ms` of virtual time.
@@ -592,7 +593,10 @@ impl Cluster {
                 self.step(index, Event::Tick(demand));
             }
             Arrival::Message(message) => self.step(index, Event::Message(message)),
-            Arrival::Batch(batch) => self.step(index, Event::Batch(batch)),
+            Arrival::Batch(batch) => {
+                let from = ValidatorIndex(0);
+                self.step(index, Event::Batch { from, batch });
+            }
             Arrival::Done(slot, batch) => {
                 let disk = &mut self.nodes[index].disk;
                 if disk.tip().height.next() == slot.height() {

@@ -169,6 +169,7 @@ impl Network {
 
     fn carry_out(&mut self, index: usize, effect: Effect) {
         let others = (0..self.nodes.len()).filter(|other| *other != index);
+        let from = ValidatorIndex(u16::try_from(index).expect("four"));
         match effect {
             Effect::Broadcast(message) => {
                 for other in others {
@@ -178,14 +179,17 @@ impl Network {
             Effect::Send { to, message } => self.message(to.as_usize(), message),
             Effect::BroadcastBatch(batch) => {
                 for other in others {
-                    let event = Event::Batch(Arc::clone(&batch));
+                    let event = Event::Batch {
+                        from,
+                        batch: Arc::clone(&batch),
+                    };
                     self.nodes[other].inbox.push_back(event);
                 }
             }
             Effect::SendBatch { to, batch } => {
                 self.nodes[to.as_usize()]
                     .inbox
-                    .push_back(Event::Batch(batch));
+                    .push_back(Event::Batch { from, batch });
             }
             Effect::RelayToAll(transactions) => {
                 for other in others.filter(|other| !self.nodes[*other].deaf) {

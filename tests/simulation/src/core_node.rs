@@ -471,7 +471,7 @@ impl Node for CoreNode {
                 self.step(now, Event::Message(message), out);
             }
             Input::Frame { from, frame } => match frame {
-                Frame::Batch(batch) => self.step(now, Event::Batch(batch), out),
+                Frame::Batch(batch) => self.step(now, Event::Batch { from, batch }, out),
                 Frame::Transaction(signed) => {
                     self.on_transaction(now, &signed);
                 }
