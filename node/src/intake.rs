@@ -204,10 +204,23 @@ impl Intake {
         origin: Origin,
         signed: Verified<SignedTransaction>,
     ) -> Result<(), SubmitError> {
+        let (id, removals) = (signed.id(), self.pool.removals());
+        self.admissible(&signed)?;
+        self.pool.insert(now, origin, signed.clone())?;
+        // Its block may have been made meanwhile: then nothing would remove it any more, and it
+        // would look as if the primary left it waiting.
+        if self.pool.removals() != removals
+            && let Err(reason) = self.admissible(&signed)
+        {
+            self.pool.forget(&id);
+            return Err(reason.into());
+        }
+        Ok(())
+    }
+
+    fn admissible(&self, signed: &SignedTransaction) -> Result<(), DropReason> {
         let snapshot = self.store.read();
         let block_time = snapshot.tip().header.time;
-        self.runtime.admissible(&snapshot, block_time, &signed)?;
-        self.pool.insert(now, origin, signed)?;
-        Ok(())
+        self.runtime.admissible(&snapshot, block_time, signed)
     }
 }

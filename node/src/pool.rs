@@ -96,6 +96,8 @@ struct Inner {
     term: u64,
     /// Executed since [`Pool::take_ordered`].
     ordered: Ordered,
+    /// How often [`Pool::remove`] was called.
+    removals: u64,
 }
 
 /// Who handed a transaction in, and so who sees to it that the primary hears of it.
@@ -314,6 +316,7 @@ impl Pool {
         dropped: impl IntoIterator<Item = TransactionId>,
     ) -> Vec<Millis> {
         let mut inner = self.lock();
+        inner.removals += 1;
         let mut arrivals = Vec::new();
         for id in executed {
             let entry = inner.forget_id(&id);
@@ -330,6 +333,18 @@ impl Pool {
             inner.forget_id(&id);
         }
         arrivals
+    }
+
+    /// How often something was removed. Whoever looks at the newest state before and inserts after
+    /// has to look again if this has changed in between.
+    #[must_use]
+    pub fn removals(&self) -> u64 {
+        self.lock().removals
+    }
+
+    /// Forgets one transaction.
+    pub fn forget(&self, id: &TransactionId) {
+        self.lock().forget_id(id);
     }
 
     /// What was executed since this was asked last.
