@@ -195,6 +195,7 @@ pub fn new_view(count: u16, view: u64, from: &[(u16, ViewChange)]) -> SignedMess
         .map(|(from, said)| SignedViewChange {
             from: ValidatorIndex(*from),
             view_change: said.clone(),
+            // What its sender signed: signing is deterministic.
             signature: signed(*from, Body::ViewChange(said.clone())).signature,
         })
         .collect();
@@ -385,12 +386,12 @@ pub struct Cluster {
     /// The newest view that each correct validator sent a VIEW-CHANGE for.
     left: BTreeMap<ValidatorIndex, View>,
     /// Every VIEW-CHANGE and NEW-VIEW that left one.
-    views: BTreeMap<(ValidatorIndex, &'static str, View), SignedMessage>,
+    pub views: BTreeMap<(ValidatorIndex, &'static str, View), SignedMessage>,
     /// Every vote that left a correct validator.
     votes: BTreeMap<(ValidatorIndex, View, Slot, VoteKind), SignedMessage>,
     /// The digest executed in each slot, by whom first.
     order: BTreeMap<Slot, BatchDigest>,
-    context: Context,
+    pub context: Context,
     pub proposals: u64,
     pub in_flight_most: u64,
     pub batches_most: usize,
@@ -416,7 +417,10 @@ impl Cluster {
             views: BTreeMap::new(),
             votes: BTreeMap::new(),
             order: BTreeMap::new(),
-            context: context(count),
+            context: Context {
+                window_slots: window,
+                ..context(count)
+            },
             proposals: 0,
             in_flight_most: 0,
             batches_most: 0,
