@@ -157,7 +157,13 @@ impl Evidence {
                     return Err(MessageError::PositionOutOfRange.into());
                 }
                 Body::Checkpoint(statement) => [message.chain, statement.chain],
-                _ => [message.chain, chain],
+                Body::PrePrepare(_)
+                | Body::Prepare(_)
+                | Body::Commit(_)
+                | Body::Status(_)
+                | Body::Certificate(_)
+                | Body::ViewChange(_)
+                | Body::NewView(_) => [message.chain, chain],
             };
             if let Some(given) = chains.into_iter().find(|given| *given != chain) {
                 return Err(MessageError::WrongChain { given, ours: chain }.into());

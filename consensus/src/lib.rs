@@ -76,7 +76,8 @@
 //!   that view are here, and what it heard of each validator.
 //! - **R18** A STATUS is answered with what its sender lacks and could use, lowest slots first and
 //!   within a budget, at most twice an interval for each sender: a newer certificate; the newest
-//!   NEW-VIEW that was entered here, to one in an earlier view or without this one's; the
+//!   NEW-VIEW that was entered here, to one in an earlier view or without this one's, by f + 1 in
+//!   turn and by its author, and not too often because it is large; the
 //!   answerer's VIEW-CHANGE, while it waits for its view, to one that did not hear it; its votes of
 //!   the sender's view, byte for byte, and COMMITs of whatever view for what is committed; and, by
 //!   f + 1 validators in turn, others' votes and the batch. A PRE-PREPARE goes also to one whose
@@ -167,6 +168,7 @@
 //! | one reached a huge view, or f say so | it drags nobody (R24, R28) |
 //! | all are idle in a dead view | the heartbeat that does not come (R27) |
 //! | late COMMITs of an old view | they are counted (R7); who lacks them gets them while it has not executed the slot (R18) |
+//! | of a slot's COMMITs some were replaced by those of a later view, and no view has q left | while it is not certified it is voted on again in each view (R7); afterwards it is fetched (R16) |
 //! | some executed a slot, their COMMITs are lost, the others go on without | it is carried over, and those who executed it vote again (R7) until it is certified |
 //! | one who is to vote in a carried slot lacks the batch | a correct validator kept it (R9), and sends it (R18) |
 //! | a carried slot lies in the log of a restarted validator only | the log restores batch, votes and certificate; its VIEW-CHANGE carries them |

@@ -7,7 +7,7 @@
 //! the only way out of it: the records come before the message, so nobody can forget to persist
 //! before speaking (R10).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chancery_ledger::checkpoint::{CheckpointCertificate, CheckpointStatement};
 use chancery_ledger::{Batch, BatchDigest, SecretKey, Signature, Slot, ValidatorIndex, View};
@@ -36,6 +36,8 @@ pub(crate) struct Safety {
     carried_through: Slot,
     /// Votes in slots above `done`, as they were signed: in each place that of the highest view.
     votes: BTreeMap<(Slot, VoteKind), (View, BatchDigest, Signature)>,
+    /// The batches in the vote log, for slots above `done`: a second view needs no second copy.
+    batches: BTreeSet<(Slot, BatchDigest)>,
     /// The highest slot that one was signed in, as far as remembered.
     voted: Slot,
     /// No vote is signed for slots up to this one: they are certified.
@@ -96,6 +98,7 @@ impl Safety {
             entered: View(0),
             carried_through: Slot(0),
             votes: BTreeMap::new(),
+            batches: BTreeSet::new(),
             voted: Slot(0),
             done,
             cosigned: None,
@@ -105,6 +108,9 @@ impl Safety {
                 Record::Vote(message) => safety.restore_vote(message)?,
                 Record::ViewChange(message) => safety.restore_view_change(message)?,
                 Record::NewView(message) => safety.restore_new_view(message)?,
+                Record::Batch { slot, batch } if *slot > done => {
+                    safety.batches.insert((*slot, batch.digest()));
+                }
                 Record::Batch { .. }
                 | Record::Prepared(_)
                 | Record::Certificate(_)
@@ -306,15 +312,14 @@ impl Safety {
             slot,
             digest: held.digest(),
         };
-        let batch = Record::Batch {
-            slot,
-            batch: Batch::clone(held.batch()),
-        };
         let message = self.vote(kind, ballot)?;
-        Ok(Promise {
-            records: vec![batch, Record::Vote(message.clone())],
-            message,
-        })
+        let mut records = Vec::new();
+        if self.batches.insert((slot, ballot.digest)) {
+            let batch = Batch::clone(held.batch());
+            records.push(Record::Batch { slot, batch });
+        }
+        records.push(Record::Vote(message.clone()));
+        Ok(Promise { records, message })
     }
 
     /// The promise to remember what was prepared until its slot is certified.
@@ -393,6 +398,9 @@ impl Safety {
         self.votes = self
             .votes
             .split_off(&(self.done.next(), VoteKind::PrePrepare));
+        self.batches = self
+            .batches
+            .split_off(&(self.done.next(), BatchDigest([0; 32])));
     }
 
     /// The votes in slots that are not certified, in each place that of the highest view.

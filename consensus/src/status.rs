@@ -20,6 +20,9 @@ const ANSWER_MESSAGES_MAX: usize = 512;
 const ANSWER_BATCHES_MAX: usize = 8;
 const ANSWER_BATCH_BYTES_MAX: usize = 2 << 20;
 
+/// A validator is given a NEW-VIEW once in so many status intervals, by each of the others.
+const NEW_VIEW_INTERVALS: u64 = 4;
+
 /// What is known of another validator.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Peer {
@@ -28,6 +31,8 @@ pub(crate) struct Peer {
     pub(crate) said: Heard,
     /// When it may be answered again.
     answer_at: Millis,
+    /// When it may be given a NEW-VIEW again.
+    new_view_at: Millis,
     /// How often it was answered.
     answers: usize,
 }
@@ -68,6 +73,7 @@ impl Peer {
             heard: None,
             said: Heard::default(),
             answer_at: Millis(0),
+            new_view_at: Millis(0),
             answers: 0,
         }
     }
@@ -186,6 +192,7 @@ impl Replica {
         peer.answer_at = now.saturating_add(Millis(interval.0 / 2));
         peer.answers = peer.answers.wrapping_add(1);
         let turn = peer.answers;
+        self.answer_view(from, status, turn, out);
         self.answer(from, status, turn, out);
     }
 
@@ -201,7 +208,6 @@ impl Replica {
             let message = self.safety.certificate(certificate.clone());
             out.push(Action::Send { to, message });
         }
-        self.answer_view(to, status, turn, out);
         let listed = |slot: Slot| {
             status
                 .slots
@@ -294,13 +300,26 @@ impl Replica {
     }
 
     /// What brings a peer to this validator's view, or to the one that this one wants.
-    fn answer_view(&self, to: ValidatorIndex, status: &Status, turn: usize, out: &mut Vec<Action>) {
+    fn answer_view(
+        &mut self,
+        to: ValidatorIndex,
+        status: &Status,
+        turn: usize,
+        out: &mut Vec<Action>,
+    ) {
+        let (now, interval) = (self.now.since_start, self.config.status_interval);
+        let in_turn = self.is_in_turn(to, Slot(0), turn);
         if let Some(served) = &self.new_view
             && let Body::NewView(new_view) = &served.message.body
             && (status.view < new_view.view || (status.view == new_view.view && status.changing))
-            && self.now.since_start.since(served.since).0 >= self.config.status_interval.0 / 2
-            && (self.is_in_turn(to, Slot(0), turn) || served.message.from == self.config.own)
+            && now.since(served.since).0 >= interval.0 / 2
+            && (in_turn || served.message.from == self.config.own)
+            && let Some(peer) = self.peers.get_mut(&to)
+            && now >= peer.new_view_at
         {
+            // It is large, and whoever asks for it again and again may not even want it.
+            let pause = Millis(interval.0.saturating_mul(NEW_VIEW_INTERVALS));
+            peer.new_view_at = now.saturating_add(pause);
             let message = served.message.clone();
             out.push(Action::Send { to, message });
         }

@@ -2,6 +2,7 @@
 
 mod common;
 
+use chancery_ledger::Millis;
 use common::{Cluster, World};
 
 /// Runs until every validator's ledger is final up to `height`.
@@ -81,6 +82,8 @@ fn loss_is_healed_without_fetching_blocks() {
         delay_ms_max: 100,
         slots_max: 8,
         fetch: false,
+        // Of two views, a slot's COMMITs may be left of neither in full: then blocks are fetched.
+        view_timeout: Millis(3_600_000),
         ..World::default()
     };
     for seed in 0..10 {

@@ -622,7 +622,7 @@ fn who_lacks_the_view_is_given_it() {
         // Two of three are given it each time, in turns.
         let mut times = 0;
         for _ in 0..3 {
-            lone.now.since_start.0 += 500;
+            lone.now.since_start.0 += 2_000;
             let actions = lone.say(3, Body::Status(status(4, view, changing)));
             times += actions
                 .iter()

@@ -348,6 +348,7 @@ pub struct World {
     /// Slots that are demanded and proposed.
     pub slots_max: u64,
     pub fetch: bool,
+    pub view_timeout: Millis,
 }
 
 impl Default for World {
@@ -361,6 +362,7 @@ impl Default for World {
             execution_ms_max: 3,
             slots_max: u64::MAX,
             fetch: true,
+            view_timeout: Millis(1_000),
         }
     }
 }
@@ -478,13 +480,13 @@ impl Cluster {
         node.given = node.disk.tip().height.into();
         node.waiting.clear();
         let incarnation = node.incarnation;
-        let (replica, actions) = Replica::new(
-            config(self.count, own, self.window),
-            consensus_key(own),
-            node.disk.recovered(),
-            now,
-        )
-        .expect("a log that a replica wrote is accepted");
+        let config = Config {
+            view_timeout: self.world.view_timeout,
+            ..config(self.count, own, self.window)
+        };
+        let (replica, actions) =
+            Replica::new(config, consensus_key(own), node.disk.recovered(), now)
+                .expect("a log that a replica wrote is accepted");
         node.replica = Some(replica);
         self.carry_out(index, actions);
         let tick = self.random.below(50);
