@@ -12,6 +12,14 @@ use std::time::{Duration, Instant};
 /// The crates that a core campaign is built from, and what lies beside them.
 const COPIED: &[&str] = &["sdk/ledger", "consensus", "tests/simulation", "Cargo.lock"];
 const MEMBERS: &str = "members = [\"sdk/ledger\", \"consensus\", \"tests/simulation\"]";
+/// What is built again for each mutant is built in a hurry: time goes into signatures anyway.
+const QUICKLY_BUILT: &str = "
+[profile.release.package.chancery-consensus]
+opt-level = 1
+
+[profile.release.package.chancery-simulation]
+opt-level = 1
+";
 /// A campaign that takes longer has found nothing.
 const CAMPAIGN_MAX: Duration = Duration::from_secs(1_800);
 
@@ -87,7 +95,8 @@ pub fn repository() -> PathBuf {
 /// A place to build mutants in.
 #[derive(Debug)]
 pub struct Workshop {
-    source: PathBuf,
+    /// As the sources were when this began.
+    sound: PathBuf,
     copy: PathBuf,
     build: PathBuf,
 }
@@ -99,18 +108,21 @@ impl Workshop {
     /// If something cannot be read or written.
     pub fn set_up(source: &Path, below: &Path) -> io::Result<Self> {
         let workshop = Self {
-            source: source.to_owned(),
+            sound: below.join("sound"),
             copy: below.join("src"),
             build: below.join("build"),
         };
-        if workshop.copy.exists() {
-            fs::remove_dir_all(&workshop.copy)?;
-        }
-        for part in COPIED {
-            copy_all(&source.join(part), &workshop.copy.join(part))?;
+        for place in [&workshop.sound, &workshop.copy] {
+            if place.exists() {
+                fs::remove_dir_all(place)?;
+            }
+            for part in COPIED {
+                copy_all(&source.join(part), &place.join(part))?;
+            }
         }
         let manifest = fs::read_to_string(source.join("Cargo.toml"))?;
-        fs::write(workshop.copy.join("Cargo.toml"), with_members(&manifest))?;
+        let manifest = with_members(&manifest) + QUICKLY_BUILT;
+        fs::write(workshop.copy.join("Cargo.toml"), manifest)?;
         Ok(workshop)
     }
 
@@ -120,7 +132,7 @@ impl Workshop {
     /// If its text does not stand in its file exactly once, or the file cannot be changed.
     pub fn apply(&self, mutant: &Mutant) -> Result<(), String> {
         let Mutant { file, old, new, .. } = mutant;
-        let text = fs::read_to_string(self.source.join(file)).map_err(|error| error.to_string())?;
+        let text = fs::read_to_string(self.sound.join(file)).map_err(|error| error.to_string())?;
         let times = text.matches(old.as_str()).count();
         if times != 1 {
             return Err(format!("its text stands {times} times in {file}"));
@@ -134,7 +146,7 @@ impl Workshop {
     /// # Errors
     /// If the file cannot be written.
     pub fn restore(&self, mutant: &Mutant) -> io::Result<()> {
-        fs::copy(self.source.join(&mutant.file), self.copy.join(&mutant.file))?;
+        fs::copy(self.sound.join(&mutant.file), self.copy.join(&mutant.file))?;
         Ok(())
     }
 
@@ -153,6 +165,7 @@ impl Workshop {
             .args(["-p", "chancery-simulation", "--bin", "simulate-core"])
             .current_dir(&self.copy)
             .env("CARGO_TARGET_DIR", &self.build)
+            .env("CARGO_INCREMENTAL", "1")
             .output()
             .map_err(|error| format!("cargo: {error}"))?;
         if !built.status.success() {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use chancery_consensus::{Body, Cause, Mode, NewView, SignedMessage, VoteKind};
+use chancery_consensus::{Body, Cause, Mode, NewView, Refusal, SignedMessage, VoteKind};
 use chancery_ledger::{Batch, BatchDigest, Slot};
 
 use crate::node::{Node, Observation};
@@ -151,6 +151,26 @@ pub(crate) fn look<N: Node>(world: &mut World<N>, index: usize) {
             None => return,
         };
         world.counters.count(why);
+    }
+}
+
+/// What the replicas that run at the end have refused since they started.
+pub(crate) fn refusals<N: Node>(world: &mut World<N>) {
+    for index in 0..world.processes.len() {
+        let Some(overview) = world.overview(index) else {
+            continue;
+        };
+        for (why, times) in overview.refused {
+            let what = match why {
+                Refusal::OtherView => "stale view refused",
+                Refusal::Superseded => "superseded vote refused",
+                Refusal::BelowWindow => "below the window, refused",
+                Refusal::AboveWindow => "above the window, refused",
+                Refusal::Conflicting => "conflicting message refused",
+                _ => continue,
+            };
+            world.counters.add(what, times);
+        }
     }
 }
 

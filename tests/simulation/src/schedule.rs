@@ -197,7 +197,7 @@ impl Schedule {
             chaos_ms: wanted.chaos_ms.unwrap_or(chaos_ms),
             view_timeout_ms,
             view_timeout_ms_max: view_timeout_ms << doublings,
-            status_interval_ms: random.between(300, 900),
+            status_interval_ms: random.between(400, 1_200),
             heartbeat_ms: random.between(500, 3_000),
             execution_ms_max: *random.pick(&[0, 3, 20, 100]).expect("some"),
             group_commit: random.percent(50),
@@ -240,6 +240,11 @@ impl Schedule {
         }
         let mut everybody: Vec<u16> = (0..self.validators).collect();
         random.shuffle(&mut everybody);
+        // Who leads first, leads most.
+        if random.percent(25) {
+            everybody.retain(|index| *index != 0);
+            everybody.insert(0, 0);
+        }
         let count = 1 + random.index(faulty_max);
         for index in everybody.into_iter().take(count) {
             let index = ValidatorIndex(index);

@@ -195,6 +195,12 @@ impl<N: Node> World<N> {
 
     /// Runs both phases.
     pub fn run(&mut self) -> End {
+        let end = self.run_to_the_end();
+        crate::notes::refusals(self);
+        end
+    }
+
+    fn run_to_the_end(&mut self) -> End {
         self.begin();
         while let Some(((at, _), happening)) = self.queue.pop_first() {
             self.now_ms = at;

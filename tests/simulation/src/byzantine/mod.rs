@@ -100,8 +100,20 @@ kinds! {
 }
 
 impl LieKind {
+    /// Any, but those that two quorums are to withstand more often.
     pub(crate) fn draw(random: &mut Random) -> Self {
-        *random.pick(Self::ALL).expect("there are some")
+        const WORST: [LieKind; 4] = [
+            LieKind::EquivocatingPrimary,
+            LieKind::EquivocatingPrimary,
+            LieKind::TwoNewViews,
+            LieKind::ConflictingVotes,
+        ];
+        let from: &[Self] = if random.percent(30) {
+            &WORST
+        } else {
+            Self::ALL
+        };
+        *random.pick(from).expect("there are some")
     }
 }
 
