@@ -24,7 +24,7 @@ pub use blocks::{RANGE_BLOCKS_MAX, RANGE_BYTES_MAX, RangeError, serve, verify};
 pub use offers::Offers;
 
 /// A source that has said nothing for so long is silent.
-const SILENT_AFTER: Millis = Millis(4_000);
+const SILENT_AFTER: Millis = Millis(1_500);
 
 /// How often a silent source of a snapshot is asked again before it is left.
 const ASKED_AGAIN_MAX: u32 = 2;
