@@ -663,7 +663,7 @@ fn one_who_is_far_behind_asks_at_once_and_again_and_goes_on() {
         other => panic!("{other:?}"),
     };
     let first = asked(&actions).expect("at once");
-    assert_eq!(asked(&lone.wait(4_999)), None);
+    assert_eq!(asked(&lone.wait(999)), None);
     let second = asked(&lone.wait(1)).expect("again");
     assert_ne!(first, second, "of another one");
     let actions = lone.replica.step(
@@ -683,7 +683,7 @@ fn one_who_is_a_little_behind_asks_after_a_while() {
     let mut lone = Lone::start(4, 1, 4);
     let near = certificate(&statement(2, 9), &[0, 2, 3]);
     assert_eq!(lone.say(0, Body::Certificate(near)), []);
-    assert_eq!(lone.wait(1_999), []);
+    assert_eq!(lone.wait(999), []);
     assert_eq!(kinds(&lone.wait(1)), ["catch-up"]);
 }
 
