@@ -39,7 +39,7 @@ impl Replica {
     /// Cosigns what is executed, unless that height is certified already.
     pub(crate) fn cosign(&mut self, out: &mut Vec<Action>) {
         let height = self.executed.height;
-        if Slot::from(height) <= self.low() {
+        if Slot::from(height) <= self.low() || self.safety.is_silent() {
             return;
         }
         let statement = self.executed.clone();

@@ -129,7 +129,7 @@ pub enum Neglect {
 pub enum Event {
     /// Time passes. Expected every 50 ms or so, with what is waited for.
     Tick(Demand),
-    /// A message came, from whomever.
+    /// A message came, from whomever; but a STATUS only from the one who signed it (M1).
     Message(VerifiedMessage),
     /// A whole batch came.
     Batch {
@@ -258,7 +258,8 @@ pub enum Record {
     NewView(SignedMessage),
     /// The newest checkpoint that is certified and executed here.
     Final(CheckpointCertificate),
-    /// It has forgotten what it promised, and votes again only where that cannot hurt.
+    /// It has forgotten what it promised, and votes again only where that cannot hurt (M4). With
+    /// the highest of all slots and views: it is not known yet where that is.
     Quarantine {
         /// Once its low water mark is above this slot,
         slots_through: Slot,

@@ -136,6 +136,50 @@
 //!   for each place, both are passed on to all, and if the guilty one is the active view's primary
 //!   the view is left at once.
 //!
+//! **A memory that is lost** (`quarantine.rs`, `witness.rs`)
+//! - **M1** Each start of a process has an *incarnation*, a random number. STATUS carries it, and of
+//!   every validator: the incarnation of its newest STATUS; the highest slot of a PREPARE, COMMIT or
+//!   fresh PRE-PREPARE of it that was seen; the highest view of a VIEW-CHANGE or NEW-VIEW of it. A
+//!   STATUS with an incarnation that is new is answered at once with a STATUS, so that starting takes
+//!   two messages. Unlike any other message, a STATUS counts only if its signer delivers it: else
+//!   old ones, sent again by somebody else, would pass for another process. The node sees to that.
+//! - **M2** *Probation*: at every start nothing is signed but STATUSes (and certificates that are
+//!   passed on), until q - 1 others have named this incarnation and claim nothing that is not
+//!   remembered: no vote above the newest remembered one and low, no view above that of the newest
+//!   own VIEW-CHANGE. Votes that are stored are sent again, executing, counting and catching up go
+//!   on; all that was held back is done when it ends. Liars may claim what they like: the others
+//!   without f of them are enough. If f + 1 claim more, one of them is right, and M4 applies.
+//! - **M3** An answer to a STATUS also has the asker's own votes in its view or a later one and its
+//!   own VIEW-CHANGE, as far as it does not list them; before the STATUS that may end its probation.
+//!   Its own NEW-VIEW it is given as any other (R18), and its VIEW-CHANGE may be inside of others'.
+//! - **M4** *Quarantine*: of one whose vote log is missing, or who gets, in probation, an own vote
+//!   for a slot above low, an own VIEW-CHANGE or an own NEW-VIEW that it does not remember. That is
+//!   made durable at once. It stays silent: no votes, VIEW-CHANGEs, NEW-VIEWs, CHECKPOINTs. Once
+//!   max(q - 1, n - q + max(f, 1)) others have named its incarnation, each of them with nothing
+//!   certified that is not certified here, too, it fixes, durably: slots through low + 2 window;
+//!   views from v + 2 on, v being the highest view that they are in or want, or from above the one
+//!   that it was seen to leave for. The silence ends when low is above these slots; and it never
+//!   signs in a view below these. Until then it counts among the f. If it is to leave an earlier
+//!   view, it leaves for the first of these, which makes others' timers run (R28); unless that is
+//!   far away: liars may have named it, and lead nobody there. So that they cannot, a few more
+//!   answers are waited for where f > 1, and as many of the highest left out as others are sure to
+//!   have named as much. (Else a liar can keep it silent. A vote log started anew asks again.)
+//! - **M5** *Why that is enough.* It had low = L when it voted last, so no vote is above L + window.
+//!   The block of L was committed by q; those who answered share with the other ones of these a
+//!   validator that is correct (this one counts among the f, so f - 1 lie), which was at most a
+//!   window below L when it voted there, and has that certificate still. So L <= low + window here:
+//!   slots through low + 2 window cover every vote, and above them every slot is fresh. It wanted to
+//!   get to a view t. The first correct one to want t or a later view did so because of a timer, so q
+//!   wanted t - 1 at least; those who answered share a correct one with them, which says so: t is at
+//!   most v + 1. It voted in no view above v, because that takes q who want it. So nothing that it
+//!   signs from v + 2 on contradicts what it forgot, and none of its VIEW-CHANGEs hides a slot that
+//!   it once prepared: those are all certified.
+//! - **M6** After probation an own message as in M3 that is not remembered makes it halt. So does a
+//!   key that is used twice: f + 1 peers that have named this incarnation name another one in at
+//!   least four of their newest eight STATUSes. (One that hears two processes in turns names them in
+//!   turns.) Who halts so tells the others, so that the other process hears of it, too. One late
+//!   STATUS of an earlier process does not suffice, nor do f liars.
+//!
 //! # Why it is safe
 //!
 //! *In one view*: two quorums share a correct validator, which accepts one digest in a slot of a
@@ -189,6 +233,7 @@ mod new_view;
 mod normal;
 mod overview;
 mod pacemaker;
+mod quarantine;
 mod replica;
 mod restore;
 mod safety;
@@ -200,6 +245,7 @@ mod timing;
 mod verify;
 mod verify_view_change;
 mod view_change;
+mod witness;
 
 pub use event::{
     Action, Config, Demand, Divergence, Event, Halted, Neglect, Now, Record, Recovered,

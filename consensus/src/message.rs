@@ -106,6 +106,24 @@ pub struct Status {
     pub slots: Vec<SlotStatus>,
 }
 
+impl Status {
+    /// What it says of a slot, listed or not.
+    pub(crate) fn slot(&self, slot: Slot) -> SlotStatus {
+        self.slots
+            .binary_search_by_key(&slot, |here| here.slot)
+            .ok()
+            .and_then(|at| self.slots.get(at).copied())
+            .unwrap_or(SlotStatus {
+                slot,
+                pre_prepare: false,
+                batch: false,
+                prepares: 0,
+                commits: 0,
+                checkpoints: 0,
+            })
+    }
+}
+
 /// What a validator heard of another one. By it, one who lost its memory learns that it did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Encode, Decode, DecodeWithMemTracking)]
 pub struct Heard {

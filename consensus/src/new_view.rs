@@ -17,7 +17,8 @@ use crate::status::Served;
 impl Replica {
     /// As the primary of the view that a quorum wants: begins it (R25).
     pub(crate) fn begin_view(&mut self, out: &mut Vec<Action>) {
-        if self.mode == Mode::Active || !self.is_primary() || self.halted.is_some() {
+        let may_begin = self.is_primary() && self.may_vote();
+        if self.mode == Mode::Active || !may_begin || self.halted.is_some() {
             return;
         }
         let own = self.config.own;

@@ -18,7 +18,7 @@ impl Replica {
     #[must_use]
     pub fn proposal_wish(&self) -> Wish {
         let catching_up = self.delivered < self.low();
-        let is_active = self.mode == Mode::Active && self.halted.is_none();
+        let is_active = self.mode == Mode::Active && self.halted.is_none() && self.may_vote();
         if !is_active || !self.is_primary() || catching_up {
             return Wish::None;
         }
@@ -76,7 +76,7 @@ impl Replica {
         signature: Signature,
         out: &mut Vec<Action>,
     ) {
-        self.hear_vote(from, ballot.slot);
+        self.hear_proposal(from, ballot);
         if let Err(why) = self.admits(ballot.slot) {
             return self.refuse(why);
         }
@@ -222,7 +222,7 @@ impl Replica {
 
     /// Accepts every proposal that now can be: R4, R5.
     pub(crate) fn accept_waiting(&mut self, out: &mut Vec<Action>) {
-        if self.mode != Mode::Active || self.is_primary() {
+        if self.mode != Mode::Active || self.is_primary() || !self.may_vote() {
             return;
         }
         let drift_max = Millis(self.config.limits.clock_drift_ms_max);
@@ -269,6 +269,7 @@ impl Replica {
         let quorum = self.quorum();
         if self.votes_in(slot)
             && self.mode == Mode::Active
+            && self.may_vote()
             && let Some(certificate) = self.newly_prepared(slot)
         {
             self.commit(certificate, out);

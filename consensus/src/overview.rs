@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use chancery_ledger::{BatchDigest, Height, Millis, Slot, ValidatorIndex, View};
 
 use crate::event::{Halted, Neglect};
-use crate::replica::{self, Replica};
+use crate::replica::Replica;
 use crate::tally::{NotCounted, Tally, bit};
 
 /// What a slot waits for.
@@ -250,10 +250,7 @@ impl Replica {
                 .collect(),
             catching_up: low > self.delivered,
             halted: self.halted.clone(),
-            mode: match self.mode {
-                replica::Mode::Active => Mode::Active,
-                replica::Mode::Changing => Mode::Changing,
-            },
+            mode: self.shown_mode(),
             view_changes: self
                 .view_changes
                 .values()

@@ -1,6 +1,6 @@
 //! The replica: its state, the one `match` over events, and what must hold after each step.
 //! Phases are in files of their own: [`crate::normal`], [`crate::view_change`], [`crate::new_view`],
-//! [`crate::checkpoint`], [`crate::status`], [`crate::restore`].
+//! [`crate::checkpoint`], [`crate::status`], [`crate::quarantine`], [`crate::restore`].
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -15,6 +15,7 @@ use crate::evidence::Place;
 use crate::message::{Body, SignedMessage, SignedViewChange, VoteKind};
 use crate::overview::{Cause, Refusal};
 use crate::pacemaker::Pacemaker;
+use crate::quarantine::Memory;
 use crate::safety::Safety;
 use crate::slot::SlotLog;
 use crate::status::{Peer, Served};
@@ -53,6 +54,8 @@ pub struct Replica {
     pub(crate) evidence: u64,
     /// Of this run, for STATUS.
     pub(crate) incarnation: u64,
+    /// Whether it remembers what it signed.
+    pub(crate) memory: Memory,
     /// What the node waits for.
     pub(crate) demand: Demand,
     /// The low water mark's certificate; none while genesis is the newest stable height.
@@ -77,6 +80,8 @@ pub struct Replica {
     /// Every validator but this one.
     pub(crate) peers: BTreeMap<ValidatorIndex, Peer>,
     pub(crate) status_at: Millis,
+    /// Counts the STATUSes to everybody.
+    pub(crate) status_turn: u64,
     pub(crate) behind: Option<Behind>,
     pub(crate) halted: Option<Halted>,
     pub(crate) refused: BTreeMap<Refusal, u64>,
@@ -109,6 +114,7 @@ impl Replica {
                 executed,
             } => self.on_caught_up(certificate, executed, &mut out),
         }
+        self.review_memory(&mut out);
         if self.halted.is_none() {
             self.invariants();
         }
@@ -152,9 +158,13 @@ impl Replica {
 
     fn on_message(&mut self, message: SignedMessage, out: &mut Vec<Action>) {
         if message.from == self.config.own {
-            return self.refuse(Refusal::OwnMessage);
+            return self.on_own_message(message, out);
         }
         if let Body::NewView(_) = message.body {
+            self.look_inside(&message, out);
+            if self.halted.is_some() {
+                return;
+            }
             return self.on_new_view(message, out);
         }
         let SignedMessage {

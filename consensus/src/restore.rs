@@ -14,6 +14,7 @@ use crate::message::{
     VoteSignature,
 };
 use crate::pacemaker::Pacemaker;
+use crate::quarantine::Memory;
 use crate::replica::{Mode, Replica};
 use crate::safety::Safety;
 use crate::selection::select;
@@ -116,7 +117,7 @@ impl Replica {
             executed,
             stable,
             incarnation,
-            vote_log_missing: _,
+            vote_log_missing,
         } = recovered;
         let context = config.context();
         let own = config.own;
@@ -175,6 +176,7 @@ impl Replica {
             accused: BTreeMap::new(),
             evidence: 0,
             incarnation,
+            memory: Memory::restored(&records),
             demand: Demand::Nothing,
             stable,
             durable_low: low.into(),
@@ -187,6 +189,7 @@ impl Replica {
             checkpoints: BTreeMap::new(),
             peers,
             status_at: now.since_start,
+            status_turn: 0,
             behind: None,
             halted: None,
             refused: BTreeMap::new(),
@@ -194,6 +197,7 @@ impl Replica {
         replica.restore_view(&records);
         replica.restore_slots(records)?;
         let mut out = Vec::new();
+        replica.start_remembering(vote_log_missing, &mut out);
         replica.start(&mut out);
         replica.invariants();
         Ok((replica, out))
@@ -400,6 +404,7 @@ impl Replica {
         if self.halted.is_none() {
             self.broadcast_status(out);
         }
+        self.review_memory(out);
     }
 }
 

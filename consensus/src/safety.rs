@@ -44,6 +44,10 @@ pub(crate) struct Safety {
     done: Slot,
     /// The newest statement that was cosigned.
     cosigned: Option<CheckpointStatement>,
+    /// Whether nothing new is signed: it may be that something is forgotten (M2, M4).
+    silent: bool,
+    /// Nor is anything in views below this one, ever (M4).
+    view_least: View,
 }
 
 /// A message that is signed, with what has to be durable before anybody sees it.
@@ -72,6 +76,8 @@ pub(crate) enum Refused {
     Done,
     /// The view is not the one that was entered, or is being left.
     OtherView,
+    /// What was signed before may be forgotten.
+    Silent,
 }
 
 impl Safety {
@@ -102,6 +108,8 @@ impl Safety {
             voted: Slot(0),
             done,
             cosigned: None,
+            silent: true,
+            view_least: View(0),
         };
         for record in records {
             match record {
@@ -218,9 +226,47 @@ impl Safety {
         self.entered
     }
 
+    /// From now on new things are signed, in views from `view_least` on: what was signed before is
+    /// remembered, or lies where nothing will be signed again.
+    pub(crate) fn speak(&mut self, view_least: View) {
+        self.silent = false;
+        self.view_least = view_least;
+    }
+
+    /// Whether nothing new is signed.
+    pub(crate) fn is_silent(&self) -> bool {
+        self.silent
+    }
+
+    /// Whether anything new is signed in this view, as far as memory goes.
+    pub(crate) fn may_sign_in(&self, view: View) -> bool {
+        !self.silent && view >= self.view_least
+    }
+
+    fn admit(&self, view: View) -> Result<(), Refused> {
+        let may = self.may_sign_in(view);
+        may.then_some(()).ok_or(Refused::Silent)
+    }
+
+    /// Whether a vote of this validator, in a slot that is not certified, is one that it remembers
+    /// to have signed.
+    pub(crate) fn remembers_vote(&self, kind: VoteKind, ballot: &Ballot) -> bool {
+        let Ballot { view, slot, digest } = *ballot;
+        // What its NEW-VIEWs carried stands in them. Of those only the newest is kept: nothing is
+        // signed in earlier views any more.
+        let is_carried = kind == VoteKind::PrePrepare
+            && (view < self.entered || (view == self.entered && slot <= self.carried_through));
+        let vote = self.votes.get(&(slot, kind));
+        is_carried
+            || vote.is_some_and(|(newest, said, _)| {
+                *newest > view || (*newest == view && *said == digest)
+            })
+    }
+
     /// The promise to vote in no view below that of `view_change` any more.
     pub(crate) fn leave(&mut self, view_change: ViewChange) -> Result<Promise, Refused> {
         let view = view_change.view;
+        self.admit(view)?;
         if view <= self.entered || self.target().is_some_and(|target| view <= target) {
             return Err(Refused::OtherView);
         }
@@ -255,6 +301,7 @@ impl Safety {
     ) -> Result<Promise, Refused> {
         let view = self.target().filter(|target| *target > self.entered);
         let view = view.ok_or(Refused::OtherView)?;
+        self.admit(view)?;
         let proposals = selected
             .iter()
             .map(|&(slot, digest)| {
@@ -336,6 +383,7 @@ impl Safety {
 
     /// The one gate for votes.
     fn vote(&mut self, kind: VoteKind, ballot: Ballot) -> Result<SignedMessage, Refused> {
+        self.admit(ballot.view)?;
         if ballot.slot <= self.done {
             return Err(Refused::Done);
         }
@@ -369,6 +417,9 @@ impl Safety {
         &mut self,
         statement: &CheckpointStatement,
     ) -> Result<SignedMessage, Refused> {
+        if self.silent {
+            return Err(Refused::Silent);
+        }
         if let Some(before) = &self.cosigned {
             if statement.height < before.height {
                 return Err(Refused::Done);
@@ -448,7 +499,11 @@ mod tests {
             window_slots: 4,
         };
         let key = key(if own == 0 { 1 } else { 4 });
-        Safety::new(key, ValidatorIndex(own), context, Slot(done), records).expect("own records")
+        let index = ValidatorIndex(own);
+        let safety = Safety::new(key, index, context, Slot(done), records);
+        let mut safety = safety.expect("own records");
+        safety.speak(View(0));
+        safety
     }
 
     fn batch(number: u64) -> HeldBatch {

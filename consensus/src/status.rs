@@ -13,6 +13,7 @@ use crate::overview::{PeerStatus, Refusal};
 use crate::replica::{Mode, Replica};
 use crate::slot::SlotLog;
 use crate::tally::{Tally, Vote, bit};
+use crate::witness::Witness;
 
 /// Messages in one answer to a STATUS.
 const ANSWER_MESSAGES_MAX: usize = 512;
@@ -27,8 +28,9 @@ const NEW_VIEW_INTERVALS: u64 = 4;
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Peer {
     pub(crate) heard: Option<PeerStatus>,
-    /// What is passed on of it.
+    /// What is passed on of it, but for its incarnation.
     pub(crate) said: Heard,
+    pub(crate) witness: Witness,
     /// When it may be answered again.
     answer_at: Millis,
     /// When it may be given a NEW-VIEW again.
@@ -72,6 +74,7 @@ impl Peer {
         Self {
             heard: None,
             said: Heard::default(),
+            witness: Witness::default(),
             answer_at: Millis(0),
             new_view_at: Millis(0),
             answers: 0,
@@ -82,7 +85,11 @@ impl Peer {
 impl Replica {
     /// R17.
     pub(crate) fn broadcast_status(&mut self, out: &mut Vec<Action>) {
+        self.status_turn = self.status_turn.wrapping_add(1);
         let (own, interval) = (self.status(), self.config.status_interval);
+        // Whoever waits for others' word on its memory should not miss them coming.
+        let part = if self.memory.is_unsure() { 4 } else { 1 };
+        let interval = Millis(interval.0.checked_div(part).unwrap_or(0));
         self.status_at = self.now.since_start.saturating_add(interval);
         out.push(Action::Broadcast(self.safety.status(own)));
     }
@@ -105,16 +112,21 @@ impl Replica {
     fn heard(&self) -> Vec<Heard> {
         let own = Heard {
             incarnation: self.incarnation,
-            voted: self.safety.voted(),
-            left: self.safety.left(),
+            voted: self.voted_most(),
+            left: self.left_most(),
+        };
+        let (now, interval) = (self.now.since_start, self.config.status_interval);
+        let said = |peer: &Peer| Heard {
+            incarnation: peer.witness.named(now, interval, self.status_turn),
+            ..peer.said
         };
         self.validators()
             .iter()
-            .map(|(index, _)| self.peers.get(&index).map_or(own, |peer| peer.said))
+            .map(|(index, _)| self.peers.get(&index).map_or(own, said))
             .collect()
     }
 
-    fn status(&self) -> Status {
+    pub(crate) fn status(&self) -> Status {
         let (view, low, weak) = (self.view, self.low(), self.weak());
         let first = low.min(self.executed.height.into()).next();
         let of_checkpoints = self.checkpoints.keys().map(|height| Slot::from(*height));
@@ -165,11 +177,14 @@ impl Replica {
         status: &Status,
         out: &mut Vec<Action>,
     ) {
-        let (now, interval) = (self.now.since_start, self.config.status_interval);
+        let now = self.now.since_start;
+        let has_started = self.hear_status(from, status, out);
+        if self.halted.is_some() {
+            return;
+        }
         let Some(peer) = self.peers.get_mut(&from) else {
             return;
         };
-        peer.said.incarnation = status.incarnation;
         let is_first = peer.heard.is_none();
         peer.heard = Some(PeerStatus {
             at: now,
@@ -182,18 +197,30 @@ impl Replica {
             // Until enough were heard, nothing is expected of a primary.
             self.pacemaker.progress_at = self.pacemaker.awake();
         }
-        if !due {
+        if due {
+            self.answer_in_turn(from, status, out);
+        } else if !has_started {
             return self.refuse(Refusal::TooOften);
         }
-        let Some(peer) = self.peers.get_mut(&from) else {
+        self.echo(from, status, has_started, out);
+        if has_started {
+            // It waits for this word, which comes after what it may have forgotten.
+            let message = self.safety.status(self.status());
+            out.push(Action::Send { to: from, message });
+        }
+    }
+
+    fn answer_in_turn(&mut self, to: ValidatorIndex, status: &Status, out: &mut Vec<Action>) {
+        let (now, interval) = (self.now.since_start, self.config.status_interval);
+        let Some(peer) = self.peers.get_mut(&to) else {
             return;
         };
         // Half an interval: two that come late and on time are both answered.
         peer.answer_at = now.saturating_add(Millis(interval.0 / 2));
         peer.answers = peer.answers.wrapping_add(1);
         let turn = peer.answers;
-        self.answer_view(from, status, turn, out);
-        self.answer(from, status, turn, out);
+        self.answer_view(to, status, turn, out);
+        self.answer(to, status, turn, out);
     }
 
     fn answer(&self, to: ValidatorIndex, status: &Status, turn: usize, out: &mut Vec<Action>) {
@@ -208,21 +235,6 @@ impl Replica {
             let message = self.safety.certificate(certificate.clone());
             out.push(Action::Send { to, message });
         }
-        let listed = |slot: Slot| {
-            status
-                .slots
-                .binary_search_by_key(&slot, |here| here.slot)
-                .ok()
-                .and_then(|at| status.slots.get(at).copied())
-                .unwrap_or(SlotStatus {
-                    slot,
-                    pre_prepare: false,
-                    batch: false,
-                    prepares: 0,
-                    commits: 0,
-                    checkpoints: 0,
-                })
-        };
         // What lies further ahead would be refused there.
         let reach = self.window().saturating_mul(2);
         let in_reach = |slot: Slot| slot.0.saturating_sub(status.stable.0) <= reach;
@@ -240,7 +252,7 @@ impl Replica {
                 view: status.view,
                 slot: *slot,
                 executed,
-                here: listed(*slot),
+                here: status.slot(*slot),
                 share: self.is_in_turn(to, *slot, turn),
             };
             self.answer_slot(&asked, log, &mut budget, out);
@@ -255,7 +267,7 @@ impl Replica {
             }
             let share = self.is_in_turn(to, slot, turn);
             for (validator, statement, signature) in tally.iter() {
-                let lacks = listed(slot).checkpoints & bit(validator) == 0;
+                let lacks = status.slot(slot).checkpoints & bit(validator) == 0;
                 if lacks && self.is_mine_to_send(to, validator, share) && budget.take_message() {
                     let body = Body::Checkpoint(statement.clone());
                     let message = self.context.message(validator, body, signature);
@@ -267,7 +279,7 @@ impl Replica {
 
     /// Half an interval is what messages may take by themselves: what is lacking of a younger slot
     /// is most likely on its way.
-    fn is_under_way(&self, slot: Slot) -> bool {
+    pub(crate) fn is_under_way(&self, slot: Slot) -> bool {
         self.slots.get(&slot).is_some_and(|log| {
             let age = self.now.since_start.since(log.opened_at);
             age.0 < self.config.status_interval.0 / 2

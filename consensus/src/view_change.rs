@@ -14,6 +14,9 @@ const EVIDENCE_MAX: usize = 32;
 impl Replica {
     /// Leaves the active view, or gives up the one it wants to get to, for `view`: R21.
     pub(crate) fn leave_for(&mut self, view: View, cause: Cause, out: &mut Vec<Action>) {
+        let Some(view) = self.signs_for(view) else {
+            return;
+        };
         let ends = view == View(u64::MAX) || view <= self.view;
         if ends || self.halted.is_some() {
             return;
@@ -163,6 +166,9 @@ impl Replica {
 
     /// Looks at the timers: R27 to R29.
     pub(crate) fn check_timers(&mut self, out: &mut Vec<Action>) {
+        if self.safety.is_silent() {
+            return self.pacemaker.rest();
+        }
         match self.mode {
             Mode::Active => match self.awaits() {
                 None => self.pacemaker.rest(),

@@ -9,7 +9,8 @@ use chancery_consensus::{
 };
 use chancery_ledger::{Millis, ValidatorIndex};
 use common::{
-    Cluster, Disk, EPOCH_MS, Random, World, ballot, batch_at, config, consensus_key, verified,
+    Cluster, Disk, EPOCH_MS, Random, World, ballot, batch_at, config, consensus_key, end_probation,
+    verified,
 };
 use parity_scale_codec::Encode as _;
 
@@ -249,8 +250,10 @@ fn restarted(disk: &Disk, own: u16) -> (Replica, Vec<Action>) {
         since_start: Millis(0),
         clock: Millis(EPOCH_MS),
     };
-    Replica::new(config(4, own, 4), consensus_key(own), disk.recovered(), now)
-        .expect("a log that a replica wrote is accepted")
+    let started = Replica::new(config(4, own, 4), consensus_key(own), disk.recovered(), now);
+    let (mut replica, mut actions) = started.expect("a log that a replica wrote is accepted");
+    actions.extend(end_probation(&mut replica, (4, own), 1, now));
+    (replica, actions)
 }
 
 /// The own ones, `own` being who acts.

@@ -14,7 +14,8 @@ use chancery_ledger::{
     Batch, BatchDigest, Hash, Height, Millis, Slot, ValidatorIndex, Verified, View,
 };
 use common::{
-    CHAIN, EPOCH_MS, ballot, batch_at, config, consensus_key, execute, genesis, signed, verified,
+    CHAIN, EPOCH_MS, ballot, batch_at, config, consensus_key, end_probation, execute, genesis,
+    verified,
 };
 
 /// One replica in a cluster whose other members are the test.
@@ -42,13 +43,19 @@ impl Lone {
             incarnation: 1,
             vote_log_missing: false,
         };
-        let (replica, actions) =
+        let (mut replica, actions) =
             Replica::new(config, consensus_key(own), recovered, now).expect("nothing to restore");
         assert!(matches!(actions.as_slice(), [Action::Broadcast(m)] if m.body.kind() == "status"));
+        let held_back = end_probation(&mut replica, (count, own), 1, now);
+        assert_eq!(held_back, []);
+        // A while later, whoever was answered may be answered again.
         Self {
             count,
             replica,
-            now,
+            now: Now {
+                since_start: Millis(1_000),
+                ..now
+            },
         }
     }
 
@@ -729,7 +736,7 @@ fn a_status_says_what_is_here_and_an_answer_gives_what_is_not() {
     lone.say(0, Body::PrePrepare(one));
     lone.say(2, Body::Prepare(one));
     let now = Now {
-        since_start: Millis(500),
+        since_start: Millis(1_500),
         ..lone.now
     };
     lone.now = now;
@@ -747,7 +754,11 @@ fn a_status_says_what_is_here_and_an_answer_gives_what_is_not() {
     );
     assert_eq!((here.prepares, here.commits), (0b110, 0b010));
     // One who has all of that gets nothing.
-    assert_eq!(lone.say(2, Body::Status(said.clone())), []);
+    let same = Status {
+        incarnation: 9,
+        ..said.clone()
+    };
+    assert_eq!(lone.say(2, Body::Status(same)), []);
     // One who has nothing gets own votes in every case, and the rest in two rounds of three.
     let mut got = Vec::new();
     for _ in 0..3 {
@@ -873,8 +884,15 @@ fn an_answer_is_bounded() {
 #[test]
 fn own_messages_that_come_back_are_ignored() {
     let mut lone = Lone::start(4, 1, 4);
-    let own = signed(1, Body::Prepare(ballot(1, BatchDigest([1; 32]))));
-    let own = own.verify(&common::context(4)).expect("its own key");
+    let batch = lone.fresh(1);
+    lone.batch(&batch);
+    let actions = lone.say(0, Body::PrePrepare(ballot(1, batch.digest())));
+    let sent = actions.into_iter().find_map(|action| match action {
+        Action::Broadcast(message) => Some(message),
+        _ => None,
+    });
+    let own = sent.expect("its PREPARE").verify(&common::context(4));
+    let own = own.expect("its own key");
     assert_eq!(lone.replica.step(lone.now, Event::Message(own)), []);
     assert_eq!(lone.refused(Refusal::OwnMessage), 1);
 }

@@ -11,8 +11,8 @@ use chancery_consensus::{
 use chancery_ledger::checkpoint::{CheckpointCertificate, CheckpointStatement, Cosignature};
 use chancery_ledger::{Batch, Hash, Height, Millis, Slot, ValidatorIndex, Verified, View};
 use common::{
-    CHAIN, Cluster, Disk, EPOCH_MS, World, batch_at, config, consensus_key, context, execute,
-    genesis, new_view, prepared, signed, verified, view_change,
+    CHAIN, Cluster, Disk, EPOCH_MS, World, batch_at, config, confirming, consensus_key, context,
+    end_probation, execute, genesis, new_view, prepared, signed, verified, view_change,
 };
 
 /// The views that one changes to who changes to none.
@@ -34,6 +34,16 @@ impl Lone {
     }
 
     fn on(disk: Disk, count: u16, config: Config) -> Self {
+        let mut lone = Self::unconfirmed(disk, count, config);
+        let (place, now) = ((lone.count, lone.config.own.0), lone.now);
+        let held_back = end_probation(&mut lone.replica, place, 1, now);
+        let held_back = lone.keep(held_back);
+        lone.first.extend(held_back);
+        lone
+    }
+
+    /// Nobody has heard of it yet.
+    fn unconfirmed(disk: Disk, count: u16, config: Config) -> Self {
         let now = Now {
             since_start: Millis(0),
             clock: Millis(EPOCH_MS),
@@ -245,11 +255,11 @@ fn a_view_is_left_after_its_time_if_something_is_waited_for() {
 
 #[test]
 fn nothing_is_expected_before_enough_others_were_heard() {
-    let mut lone = Lone::start(4, 1, 4);
+    let mut lone = Lone::unconfirmed(Disk::new(), 4, config(4, 1, 4));
     assert_eq!(left_for(&lone.wait(60_000, Demand::Waiting)), STAYS);
-    lone.say(0, Body::Status(status(4, 0, false)));
+    lone.say(0, Body::Status(confirming(4, 1, 1)));
     assert_eq!(left_for(&lone.wait(60_000, Demand::Waiting)), STAYS);
-    lone.say(2, Body::Status(status(4, 0, false)));
+    lone.say(2, Body::Status(confirming(4, 1, 1)));
     assert_eq!(left_for(&lone.wait(2_000, Demand::Waiting)), [1]);
 }
 
@@ -493,7 +503,7 @@ fn a_backup_enters_and_votes_for_what_is_carried_however_old_it_is() {
     lone.batch(&batch);
     assert_eq!(lone.say(0, Body::PrePrepare(ballot(0, 3, &batch))), []);
     assert_eq!(lone.refused(Refusal::OtherView), 1);
-    let older = new_view(4, 1, &[(0, empty(1)), (1, empty(1)), (2, empty(1))]);
+    let older = new_view(4, 1, &[(0, empty(1)), (1, empty(1)), (3, empty(1))]);
     let actions = lone.take(older);
     let [Action::Evidence(evidence), rest @ ..] = actions.as_slice() else {
         panic!("{actions:?}");

@@ -12,9 +12,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use chancery_consensus::{
-    Action, Ballot, Body, CarriedProposal, Config, Context, Demand, Event, Guilt, Halted, Mode,
-    NewView, Now, PreparedCertificate, Record, Recovered, Refusal, Replica, SignedMessage,
-    SignedViewChange, VerifiedMessage, ViewChange, VoteKind, VoteSignature, Wish,
+    Action, Ballot, Body, CarriedProposal, Config, Context, Demand, Event, Guilt, Halted, Heard,
+    Mode, NewView, Now, PreparedCertificate, Record, Recovered, Refusal, Replica, SignedMessage,
+    SignedViewChange, Status, VerifiedMessage, ViewChange, VoteKind, VoteSignature, Wish,
     message_bytes_max,
 };
 use chancery_ledger::checkpoint::{CheckpointCertificate, CheckpointStatement};
@@ -230,6 +230,7 @@ pub struct Disk {
     /// Batches of slots 1, 2, …
     pub blocks: Vec<Arc<Verified<Batch>>>,
     pub stable: Option<CheckpointCertificate>,
+    pub vote_log_missing: bool,
 }
 
 impl Disk {
@@ -239,6 +240,7 @@ impl Disk {
             statements: vec![genesis()],
             blocks: Vec::new(),
             stable: None,
+            vote_log_missing: false,
         }
     }
 
@@ -273,6 +275,9 @@ impl Disk {
 
     /// Of some kinds only the newest record is kept.
     pub fn write(&mut self, record: Record) {
+        if matches!(record, Record::Quarantine { .. }) {
+            self.vote_log_missing = false;
+        }
         if let Some(kind) = record.single() {
             self.records.retain(|record| record.single() != Some(kind));
         }
@@ -297,9 +302,43 @@ impl Disk {
             executed: self.tip().clone(),
             stable: self.stable.clone(),
             incarnation: 1,
-            vote_log_missing: false,
+            vote_log_missing: self.vote_log_missing,
         }
     }
+}
+
+/// What another validator says that has heard of this process and knows of nothing it signed.
+pub fn confirming(count: u16, own: u16, incarnation: u64) -> Status {
+    let mut heard = vec![Heard::default(); usize::from(count)];
+    heard[usize::from(own)].incarnation = incarnation;
+    Status {
+        view: View(0),
+        changing: false,
+        stable: Height(0),
+        executed: Height(0),
+        incarnation: 9,
+        heard,
+        slots: Vec::new(),
+    }
+}
+
+/// Ends the probation of a replica that was just started; returns what it held back till then.
+pub fn end_probation(
+    replica: &mut Replica,
+    (count, own): (u16, u16),
+    incarnation: u64,
+    now: Now,
+) -> Vec<Action> {
+    let others = (0..count).filter(|from| *from != own);
+    let mut actions = Vec::new();
+    for from in others {
+        let body = Body::Status(confirming(count, own, incarnation));
+        actions.extend(replica.step(now, Event::Message(verified(count, from, body))));
+    }
+    let is_answer =
+        |action: &Action| matches!(action, Action::Send { .. } | Action::SendBatch { .. });
+    actions.retain(|action| !is_answer(action));
+    actions
 }
 
 #[derive(Debug, Clone)]
@@ -331,8 +370,34 @@ pub struct Node {
     proposed: (View, Slot),
     pub finals: Vec<Height>,
     pub halted: bool,
+    /// Why, if that is not that it diverged.
+    pub halted_by: Option<Halted>,
     pub catch_ups: usize,
     pub evidence: Vec<Guilt>,
+}
+
+impl Node {
+    fn new(disk: Disk) -> Self {
+        Self {
+            replica: None,
+            disk,
+            paused: false,
+            clock_offset_ms: 0,
+            incarnation: 0,
+            waiting: Vec::new(),
+            given: Slot(0),
+            proposed: (View(0), Slot(0)),
+            finals: Vec::new(),
+            halted: false,
+            halted_by: None,
+            catch_ups: 0,
+            evidence: Vec::new(),
+        }
+    }
+
+    pub fn mode(&self) -> Option<Mode> {
+        self.replica.as_ref().map(|replica| replica.overview().mode)
+    }
 }
 
 /// How the network and the world behave.
@@ -383,6 +448,10 @@ pub struct Cluster {
     pub nodes: Vec<Node>,
     /// Validators that the test plays itself: nothing is run for them.
     pub played: BTreeSet<u16>,
+    /// Further processes, by which validator's key they have.
+    pub twins: BTreeMap<usize, usize>,
+    /// Whether somebody may stop for other reasons than that it diverged.
+    pub may_halt: bool,
     queue: BTreeMap<(u64, u64), (usize, u64, Arrival)>,
     queued: u64,
     /// The newest view that each correct validator sent a VIEW-CHANGE for.
@@ -413,6 +482,8 @@ impl Cluster {
             now_ms: 0,
             nodes: Vec::new(),
             played: BTreeSet::new(),
+            twins: BTreeMap::new(),
+            may_halt: false,
             queue: BTreeMap::new(),
             queued: 0,
             left: BTreeMap::new(),
@@ -429,22 +500,31 @@ impl Cluster {
             trace: Hash([0; 32]),
         };
         for _ in 0..count {
-            cluster.nodes.push(Node {
-                replica: None,
-                disk: Disk::new(),
-                paused: false,
-                clock_offset_ms: 0,
-                incarnation: 0,
-                waiting: Vec::new(),
-                given: Slot(0),
-                proposed: (View(0), Slot(0)),
-                finals: Vec::new(),
-                halted: false,
-                catch_ups: 0,
-                evidence: Vec::new(),
-            });
+            cluster.nodes.push(Node::new(Disk::new()));
         }
         cluster
+    }
+
+    /// Another process with the key of validator `of` and a copy of its disk; not started yet.
+    pub fn add_twin(&mut self, of: usize) -> usize {
+        let twin = self.nodes.len();
+        self.nodes.push(Node::new(self.nodes[of].disk.clone()));
+        self.twins.insert(twin, of);
+        self.may_halt = true;
+        twin
+    }
+
+    /// Which validator a process is.
+    pub fn validator(&self, index: usize) -> usize {
+        self.twins.get(&index).copied().unwrap_or(index)
+    }
+
+    /// The process dies and its disk is replaced.
+    pub fn replace_disk(&mut self, index: usize, disk: Disk) {
+        self.crash(index);
+        self.nodes[index].finals.clear();
+        self.nodes[index].proposed = (View(0), Slot(0));
+        self.nodes[index].disk = disk;
     }
 
     /// Starts every validator that the test does not play itself.
@@ -474,7 +554,7 @@ impl Cluster {
 
     pub fn start_node(&mut self, index: usize) {
         let now = self.now(index);
-        let own = u16::try_from(index).expect("small");
+        let own = u16::try_from(self.validator(index)).expect("small");
         let node = &mut self.nodes[index];
         node.incarnation += 1;
         node.given = node.disk.tip().height.into();
@@ -484,9 +564,12 @@ impl Cluster {
             view_timeout: self.world.view_timeout,
             ..config(self.count, own, self.window)
         };
-        let (replica, actions) =
-            Replica::new(config, consensus_key(own), node.disk.recovered(), now)
-                .expect("a log that a replica wrote is accepted");
+        let recovered = Recovered {
+            incarnation: (u64::try_from(index).expect("small") + 1) << 32 | incarnation,
+            ..node.disk.recovered()
+        };
+        let (replica, actions) = Replica::new(config, consensus_key(own), recovered, now)
+            .expect("a log that a replica wrote is accepted");
         node.replica = Some(replica);
         self.carry_out(index, actions);
         let tick = self.random.below(50);
@@ -544,6 +627,17 @@ impl Cluster {
             let delay = self.random.below(self.world.delay_ms_max.max(1));
             let incarnation = self.nodes[to].incarnation;
             self.push(delay, to, incarnation, arrival.clone());
+        }
+    }
+
+    /// To the processes of one validator, or of all but the sender's own.
+    fn post_all(&mut self, from: usize, to: Option<ValidatorIndex>, arrival: &Arrival) {
+        let own = self.validator(from);
+        for index in 0..self.nodes.len() {
+            let whose = self.validator(index);
+            if whose != own && to.is_none_or(|to| to.as_usize() == whose) {
+                self.post(from, index, arrival);
+            }
         }
     }
 
@@ -674,7 +768,7 @@ impl Cluster {
     }
 
     pub fn carry_out(&mut self, index: usize, actions: Vec<Action>) {
-        let own = ValidatorIndex(u16::try_from(index).expect("small"));
+        let own = ValidatorIndex(u16::try_from(self.validator(index)).expect("small"));
         for action in actions {
             if self.dies_after == Some((index, 0)) {
                 return self.crash(index);
@@ -691,28 +785,20 @@ impl Cluster {
                     self.check_sent(index, &message);
                     self.note_proposed(index, &message);
                     let message = self.through_bytes(message);
-                    for to in 0..self.nodes.len() {
-                        if to != index {
-                            self.post(index, to, &Arrival::Message(message.clone()));
-                        }
-                    }
+                    self.post_all(index, None, &Arrival::Message(message));
                 }
                 Action::Send { to, message } => {
                     assert_ne!(to, own, "nobody writes to itself");
                     self.check_sent(index, &message);
                     let message = self.through_bytes(message);
-                    self.post(index, to.as_usize(), &Arrival::Message(message));
+                    self.post_all(index, Some(to), &Arrival::Message(message));
                 }
                 Action::BroadcastBatch(batch) => {
-                    for to in 0..self.nodes.len() {
-                        if to != index {
-                            self.post(index, to, &Arrival::Batch(Arc::clone(&batch)));
-                        }
-                    }
+                    self.post_all(index, None, &Arrival::Batch(batch));
                 }
                 Action::SendBatch { to, batch } => {
                     assert_ne!(to, own, "nobody writes to itself");
-                    self.post(index, to.as_usize(), &Arrival::Batch(batch));
+                    self.post_all(index, Some(to), &Arrival::Batch(batch));
                 }
                 Action::Execute { slot, batch } => self.check_executed(index, slot, batch),
                 Action::Final(certificate) => {
@@ -753,7 +839,11 @@ impl Cluster {
                     assert_ne!(divergence.own, divergence.certificate.statement);
                     self.nodes[index].halted = true;
                 }
-                Action::Halt(other) => panic!("{other:?}"),
+                Action::Halt(other) => {
+                    assert!(self.may_halt, "{index}: {other:?}");
+                    self.nodes[index].halted = true;
+                    self.nodes[index].halted_by = Some(other);
+                }
             }
         }
         self.check_bounds(index);
@@ -768,8 +858,9 @@ impl Cluster {
             }
             _ => return,
         };
+        let is_own = message.from.as_usize() == self.validator(index);
         let node = &mut self.nodes[index];
-        if message.from.as_usize() == index && node.proposed < proposed {
+        if is_own && node.proposed < proposed {
             node.proposed = proposed;
         }
     }
@@ -798,8 +889,9 @@ impl Cluster {
             return self.check_view_sent(index, message);
         };
         let place = (message.from, ballot.view, ballot.slot, kind);
-        let sender = u16::try_from(index).expect("small");
-        if self.played.contains(&message.from.0) {
+        let sender = u16::try_from(self.validator(index)).expect("small");
+        let has_twin = self.twins.values().any(|of| *of == message.from.as_usize());
+        if self.played.contains(&message.from.0) || has_twin {
             return;
         }
         if !self.votes.contains_key(&place) && !self.is_carried(message, kind, ballot) {
