@@ -21,6 +21,8 @@ pub(crate) struct Behind {
     ask_at: Millis,
     /// How often they were.
     asked: usize,
+    /// What was executed when they were asked for last.
+    executed: Height,
 }
 
 impl Replica {
@@ -135,6 +137,9 @@ impl Replica {
         if executed.height > self.executed.height {
             self.executed = executed;
             self.delivered = self.delivered.max(self.executed.height.into());
+        }
+        let before = self.behind.map(|behind| behind.executed);
+        if before.is_some_and(|before| before < self.executed.height) {
             // It works: more may be asked for at once.
             self.behind = None;
         }
@@ -267,6 +272,9 @@ impl Replica {
             since: now,
             ask_at: self.behind.map_or(now, |behind| behind.ask_at),
             asked: self.behind.map_or(0, |behind| behind.asked),
+            executed: self
+                .behind
+                .map_or(self.executed.height, |behind| behind.executed),
         });
         // Others keep one window of slots below their low water marks.
         let out_of_reach = low.0.saturating_sub(delivered.0) > self.window();
@@ -275,6 +283,7 @@ impl Replica {
         if due && let Some((from, certificate)) = self.source(behind.asked) {
             out.push(Action::CatchUp { from, certificate });
             behind.asked = behind.asked.saturating_add(1);
+            behind.executed = self.executed.height;
             behind.ask_at = now.saturating_add(self.config.catch_up_interval);
         }
         self.behind = Some(*behind);

@@ -16,7 +16,8 @@
 //! - **R2** The primary of the active view puts each batch it is given into the slot above all that
 //!   it proposed or carried over in this view, while that is within the window and while it is not
 //!   catching up. With nothing in flight it wants whatever waits, at once; with others in flight it
-//!   wants a full batch, or whatever waits once a slot was ordered.
+//!   wants a full batch, or whatever waits once a slot was ordered. After a view change it proposes
+//!   one slot at a time, until something is ordered.
 //! - **R3** The *low* water mark is the newest height with a checkpoint certificate, executed here
 //!   or not. Votes are taken in for slots in (low, low + 2 window], so that who is one window
 //!   behind loses nothing; and in (low - window, low] for slots not ordered here yet. All else is
@@ -73,7 +74,8 @@
 //! **Gossip**
 //! - **R17** Every `status_interval`, and at the start, a replica broadcasts what it has: its view
 //!   and whether it is active, certified and executed heights, for each slot above which votes of
-//!   that view are here, and what it heard of each validator.
+//!   that view are here, and what it heard of each validator. It counts only from its signer and
+//!   fresh: the node must not take one that somebody else passes on.
 //! - **R18** A STATUS is answered with what its sender lacks and could use, lowest slots first and
 //!   within a budget, at most twice an interval for each sender: a newer certificate; the newest
 //!   NEW-VIEW that was entered here, to one in an earlier view or without this one's, by f + 1 in
@@ -133,8 +135,10 @@
 //! - **R30** After a restart the active view is that of the newest NEW-VIEW stored, or the wanted one
 //!   that of a newer VIEW-CHANGE.
 //! - **R31** Two different messages of one validator in one place are evidence. It is reported once
-//!   for each place, both are passed on to all, and if the guilty one is the active view's primary
-//!   the view is left at once.
+//!   for each place. If they are votes or CHECKPOINTs, both are passed on to all, so that all have the
+//!   same proof; and if the guilty one is the active view's primary, or becomes it in the view that
+//!   it lied in, the view is left at once. (Two NEW-VIEWs that differ in a slot contain two such
+//!   PRE-PREPAREs.)
 //!
 //! **A memory that is lost** (`quarantine.rs`, `witness.rs`)
 //! - **M1** Each start of a process has an *incarnation*, a random number. STATUS carries it, and of

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use chancery_ledger::{Batch, Slot, ValidatorIndex};
+use chancery_ledger::{Batch, Signature, Slot, ValidatorIndex};
 
 use crate::batches::HeldBatch;
 use crate::event::{Action, Record};
@@ -61,7 +61,7 @@ impl Replica {
                 return self.refuse(Refusal::Duplicate);
             }
             let first = (before.body.clone(), before.signature);
-            return self.accuse(message.from, first, (message.body, message.signature), out);
+            return self.two_new_views(message.from, first, message, out);
         }
         match self.safety.enter(&message) {
             Ok(record) => {
@@ -69,6 +69,44 @@ impl Replica {
                 self.enter(message, out);
             }
             Err(_) => self.refuse(Refusal::AgainstOwnVote),
+        }
+    }
+
+    /// The primary of the active view began it twice. Where the two stories differ in a slot, that
+    /// slot's two PRE-PREPAREs are a lie that everybody can be shown.
+    fn two_new_views(
+        &mut self,
+        guilty: ValidatorIndex,
+        first: (Body, Signature),
+        message: SignedMessage,
+        out: &mut Vec<Action>,
+    ) {
+        let other = match &message.body {
+            Body::NewView(new_view) => new_view.clone(),
+            Body::PrePrepare(_)
+            | Body::Prepare(_)
+            | Body::Commit(_)
+            | Body::Checkpoint(_)
+            | Body::Status(_)
+            | Body::Certificate(_)
+            | Body::ViewChange(_) => return,
+        };
+        self.accuse(guilty, first, (message.body, message.signature), out);
+        let view = other.view;
+        let lie = other.proposals.iter().find_map(|carried| {
+            let slot = carried.slot;
+            let here = self.slots.get(&slot)?.proposal?;
+            (here.digest != carried.digest).then(|| {
+                let said = |digest, signature| {
+                    let ballot = Ballot { view, slot, digest };
+                    (Body::PrePrepare(ballot), signature)
+                };
+                let first = said(here.digest, here.signature);
+                (first, said(carried.digest, carried.signature))
+            })
+        });
+        if let Some((first, second)) = lie {
+            self.accuse(guilty, first, second, out);
         }
     }
 
@@ -122,6 +160,7 @@ impl Replica {
             let second = (body(carried.digest), carried.signature);
             self.accuse(from, first, second, out);
         }
+        self.leave_liar(out);
         self.settle(out);
         self.go_on(out);
     }
@@ -156,7 +195,7 @@ impl Replica {
         let mut lies = Vec::new();
         for (slot, log) in &mut self.slots {
             log.leave(view);
-            let before = log.ahead.remove(&primary);
+            let before = log.ahead.get(&primary).copied();
             let before = before.filter(|proposal| proposal.view == view);
             log.ahead.retain(|_, proposal| proposal.view > view);
             let now = carried.get(slot).filter(|_| *slot > low).copied();

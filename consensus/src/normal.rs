@@ -26,7 +26,11 @@ impl Replica {
         if !self.votes_in(next) {
             return Wish::None;
         }
-        if next == self.delivered.next() || self.freed {
+        let nothing_in_flight = next == self.delivered.next();
+        if self.pacemaker.is_pressed() && !nothing_in_flight {
+            // One at a time, until this view has ordered something.
+            Wish::None
+        } else if nothing_in_flight || self.freed {
             Wish::Now
         } else {
             Wish::IfFull

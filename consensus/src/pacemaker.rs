@@ -53,6 +53,11 @@ impl Pacemaker {
         exact.map_or(self.max, Millis).min(self.max)
     }
 
+    /// Whether views changed since the last progress.
+    pub(crate) fn is_pressed(&self) -> bool {
+        self.doublings > 0
+    }
+
     /// Something was ordered or certified.
     pub(crate) fn progressed(&mut self) {
         self.doublings = 0;

@@ -213,15 +213,33 @@ impl Replica {
         self.evidence = self.evidence.saturating_add(1);
         let first = self.context.message(guilty, first.0, first.1);
         let second = self.context.message(guilty, second.0, second.1);
-        if matches!(place, Place::Vote { .. } | Place::Checkpoint { .. }) {
+        let is_small = matches!(place, Place::Vote { .. } | Place::Checkpoint { .. });
+        if is_small {
             // The others may know but one of them.
             out.push(Action::Broadcast(first.clone()));
             out.push(Action::Broadcast(second.clone()));
         }
         out.push(Action::Evidence(Box::new(Evidence { first, second })));
-        if self.mode == Mode::Active && guilty == self.primary() && guilty != self.config.own {
-            let next = View(self.view.0.saturating_add(1));
-            self.leave_for(next, Cause::Evidence, out);
+        // With what only this validator knows it would leave alone.
+        if is_small && guilty == self.primary() {
+            self.leave_active(Cause::Evidence, out);
+        }
+    }
+
+    /// Leaves the view that was just entered if its primary was seen to lie in it before.
+    pub(crate) fn leave_liar(&mut self, out: &mut Vec<Action>) {
+        let lied = self.accused.get(&self.primary()).is_some_and(|places| {
+            let mut places = places.iter();
+            places.any(|place| matches!(place, Place::Vote { view, .. } if *view == self.view))
+        });
+        if lied {
+            self.leave_active(Cause::Evidence, out);
+        }
+    }
+
+    fn leave_active(&mut self, cause: Cause, out: &mut Vec<Action>) {
+        if self.mode == Mode::Active && !self.is_primary() {
+            self.leave_for(View(self.view.0.saturating_add(1)), cause, out);
         }
     }
 

@@ -438,32 +438,22 @@ fn the_new_primary_begins_with_a_quorum_and_goes_on_above_what_it_carries() {
     assert_eq!(**message, expected);
     assert_eq!(lone.mode(), (1, Mode::Active));
     assert_eq!(lone.disk.entered(), View(1));
-    // It lacks the batch of slot 3, and leads without it.
-    assert_eq!(lone.replica.proposal_wish(), Wish::Now);
-    let fresh = batch_at(lone.now.clock);
-    let proposed = votes(&lone.step(Event::Propose(Arc::clone(&fresh))));
-    assert_eq!(proposed, [(VoteKind::PrePrepare, ballot(1, 4, &fresh))]);
+    // One at a time: the carried ones are still to be ordered.
+    assert_eq!(lone.replica.proposal_wish(), Wish::None);
     // A fourth VIEW-CHANGE makes no second NEW-VIEW.
     assert_eq!(lone.say(3, Body::ViewChange(empty(1))), []);
     // After a restart it is said again, byte for byte, and the next proposal is above all.
     let mut lone = lone.restart();
     assert!(lone.first.contains(&Action::Broadcast(expected)));
     assert_eq!(lone.mode(), (1, Mode::Active));
-    let next = batch_at(Millis(EPOCH_MS + 1));
-    for from in [2, 3] {
-        for (slot, digest) in [(1, Batch::empty().digest()), (2, Batch::empty().digest())] {
-            let ballot = Ballot {
-                view: View(1),
-                slot: Slot(slot),
-                digest,
-            };
-            lone.say(from, Body::Prepare(ballot));
-            lone.say(from, Body::Commit(ballot));
-        }
+    let gap = Batch::empty();
+    for from in [0, 2, 3] {
+        lone.say(from, Body::Commit(ballot(1, 1, &gap)));
     }
-    assert_eq!(lone.replica.overview().executed, Height(0));
-    let refused = lone.step(Event::Propose(next));
-    assert_eq!(votes(&refused), [], "the window is full");
+    // It lacks the batch of slot 3, and goes on without it.
+    let fresh = batch_at(lone.now.clock);
+    let proposed = votes(&lone.step(Event::Propose(Arc::clone(&fresh))));
+    assert_eq!(proposed, [(VoteKind::PrePrepare, ballot(1, 4, &fresh))]);
 }
 
 #[test]
@@ -503,16 +493,61 @@ fn a_backup_enters_and_votes_for_what_is_carried_however_old_it_is() {
     lone.batch(&batch);
     assert_eq!(lone.say(0, Body::PrePrepare(ballot(0, 3, &batch))), []);
     assert_eq!(lone.refused(Refusal::OtherView), 1);
-    let older = new_view(4, 1, &[(0, empty(1)), (1, empty(1)), (3, empty(1))]);
-    let actions = lone.take(older);
-    let [Action::Evidence(evidence), rest @ ..] = actions.as_slice() else {
-        panic!("{actions:?}");
-    };
-    let guilt = evidence
-        .verify(&context(4))
-        .expect("two stories of one view");
-    assert_eq!(guilt.place, Place::NewView { view: View(1) });
-    assert_eq!(left_for(rest), [2]);
+}
+
+#[test]
+fn a_view_that_is_begun_twice_is_evidence_and_ends_if_the_stories_differ() {
+    let (one, other) = (batch_at(Millis(EPOCH_MS)), batch_at(Millis(EPOCH_MS + 1)));
+    let knows = |batch: &Batch| view_change(2, vec![prepared(4, ballot(0, 1, batch))]);
+    for (second, ends) in [(empty(2), false), (knows(&other), true)] {
+        let mut lone = Lone::start(4, 3, 4);
+        lone.take(new_view(
+            4,
+            2,
+            &[(0, empty(2)), (1, knows(&one)), (2, empty(2))],
+        ));
+        let actions = lone.take(new_view(4, 2, &[(0, second), (1, empty(2)), (2, empty(2))]));
+        let Action::Evidence(evidence) = &actions[0] else {
+            panic!("{actions:?}");
+        };
+        let guilt = evidence
+            .verify(&context(4))
+            .expect("two stories of one view");
+        assert_eq!(guilt.place, Place::NewView { view: View(2) });
+        assert_eq!(left_for(&actions), if ends { vec![3] } else { vec![] });
+    }
+}
+
+/// Both of its proposals came before its view began.
+#[test]
+fn a_primary_that_lied_before_its_view_began_does_not_keep_it() {
+    let mut lone = Lone::start(4, 2, 4);
+    let (one, other) = (batch_at(Millis(EPOCH_MS)), batch_at(Millis(EPOCH_MS + 1)));
+    for batch in [&one, &other] {
+        let actions = lone.say(1, Body::PrePrepare(ballot(1, 7, batch)));
+        assert_eq!(left_for(&actions), STAYS);
+    }
+    let said = [(0, empty(1)), (1, empty(1)), (3, empty(1))];
+    assert_eq!(left_for(&lone.take(new_view(4, 1, &said))), [2]);
+}
+
+#[test]
+fn after_a_view_change_one_slot_is_proposed_at_a_time() {
+    let mut lone = Lone::start(4, 1, 4);
+    for from in [0, 2] {
+        lone.say(from, Body::ViewChange(empty(1)));
+    }
+    assert_eq!(lone.mode(), (1, Mode::Active));
+    assert_eq!(lone.replica.proposal_wish(), Wish::Now);
+    let batch = batch_at(lone.now.clock);
+    lone.step(Event::Propose(Arc::clone(&batch)));
+    assert_eq!(lone.replica.proposal_wish(), Wish::None);
+    for from in [0, 2, 3] {
+        lone.say(from, Body::Commit(ballot(1, 1, &batch)));
+    }
+    assert_eq!(lone.replica.proposal_wish(), Wish::Now);
+    lone.step(Event::Propose(batch_at(Millis(EPOCH_MS + 7))));
+    assert_eq!(lone.replica.proposal_wish(), Wish::IfFull);
 }
 
 #[test]
