@@ -175,7 +175,7 @@ impl Executor {
     /// If the disk failed: the process must end.
     pub fn execute(&mut self, batch: &Batch) -> Result<Executed, StoreError> {
         let made = self.make(batch);
-        self.write(batch, made)
+        self.write(batch, made, Store::commit)
     }
 
     /// Takes what a peer sent: executes blocks, or goes on with a snapshot.
@@ -297,6 +297,7 @@ impl Executor {
         }
         catch_up::verify(&range, &self.tip, self.chain, &self.validators)?;
         let mut all = Vec::new();
+        let last = range.blocks.last().map(|block| block.header.height);
         for block in range.blocks {
             let made = self.make(&block.batch);
             if made.header != block.header {
@@ -309,7 +310,14 @@ impl Executor {
             if block.header.height == range.certificate.statement.height {
                 self.keep_certificate(range.certificate.clone());
             }
-            all.push(self.write(&block.batch, made)?);
+            // One sync for all of them: whoever sent them has them, and nothing is said about any
+            // before the last one is durable.
+            let commit = if Some(block.header.height) == last {
+                Store::commit
+            } else {
+                Store::commit_later
+            };
+            all.push(self.write(&block.batch, made, commit)?);
         }
         Ok(all)
     }
@@ -352,13 +360,18 @@ impl Executor {
         Made { header, executed }
     }
 
-    fn write(&mut self, batch: &Batch, made: Made) -> Result<Executed, StoreError> {
+    fn write(
+        &mut self,
+        batch: &Batch,
+        made: Made,
+        commit: fn(&Store, BlockWrite<'_>) -> Result<(), StoreError>,
+    ) -> Result<Executed, StoreError> {
         let Made { header, executed } = made;
         let log_nodes = self.log.append(header.hash());
         let certificates: Vec<_> = std::mem::take(&mut self.certificates)
             .into_values()
             .collect();
-        self.store.commit(BlockWrite {
+        let block = BlockWrite {
             header: &header,
             batch,
             transactions: &executed.transactions,
@@ -367,7 +380,8 @@ impl Executor {
             log_nodes: &log_nodes,
             log: &self.log,
             certificates: &certificates,
-        })?;
+        };
+        commit(&self.store, block)?;
         self.tip = header.clone();
         Ok(Executed {
             statement: self.statement(),

@@ -200,7 +200,23 @@ impl Store {
     /// # Panics
     /// If the block is not the child of the newest one, or its parts do not belong together.
     pub fn commit(&self, block: BlockWrite<'_>) -> Result<(), StoreError> {
-        self.write("writing a block", |write| {
+        self.commit_as(Durability::Immediate, block)
+    }
+
+    /// Writes a block so that it is read from now on, but durable only with the next commit that
+    /// is: after a crash before that, it was never written. Only for blocks that others have.
+    ///
+    /// # Errors
+    /// As [`Store::commit`].
+    ///
+    /// # Panics
+    /// As [`Store::commit`].
+    pub fn commit_later(&self, block: BlockWrite<'_>) -> Result<(), StoreError> {
+        self.commit_as(Durability::None, block)
+    }
+
+    fn commit_as(&self, durability: Durability, block: BlockWrite<'_>) -> Result<(), StoreError> {
+        self.write_as(durability, "writing a block", |write| {
             check_is_next(write, &block)?;
             write_block(write, block)
         })
@@ -247,9 +263,18 @@ impl Store {
         doing: &'static str,
         work: impl FnOnce(&WriteTransaction) -> Result<(), redb::Error>,
     ) -> Result<(), StoreError> {
+        self.write_as(Durability::Immediate, doing, work)
+    }
+
+    fn write_as(
+        &self,
+        durability: Durability,
+        doing: &'static str,
+        work: impl FnOnce(&WriteTransaction) -> Result<(), redb::Error>,
+    ) -> Result<(), StoreError> {
         let all = || -> Result<(), redb::Error> {
             let mut write = self.database.begin_write()?;
-            write.set_durability(Durability::Immediate)?;
+            write.set_durability(durability)?;
             write.set_two_phase_commit(true);
             work(&write)?;
             Ok(write.commit()?)
