@@ -4,13 +4,14 @@
 //! Few blocks are executed again ([`blocks`]); where thousands are missing, the state after them is
 //! taken over instead ([`snapshot`], served from [`offers`]). [`Session`] is the side that asks: one
 //! source at a time, one or two questions on their way, so that nobody is listened to who was not
-//! asked. A source that lied is not asked again for a while, and one that is silent is left.
+//! asked. A source that lied is not asked again for a while, and one that is slow is left.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard};
 
 use chancery_ledger::checkpoint::CheckpointCertificate;
 use chancery_ledger::{Height, Millis, ValidatorIndex};
+use parity_scale_codec::Encode as _;
 
 use crate::wire::{BlockRange, BulkMessage, SnapshotPart, SnapshotRequest};
 
@@ -23,11 +24,16 @@ mod tests;
 pub use blocks::{RANGE_BLOCKS_MAX, RANGE_BYTES_MAX, RangeError, serve, verify};
 pub use offers::Offers;
 
-/// A source that has said nothing for so long is silent.
-const SILENT_AFTER: Millis = Millis(1_500);
+/// How long a source is watched before it is judged.
+const WATCHED_FOR: Millis = Millis(1_500);
 
-/// How often a silent source of a snapshot is asked again before it is left.
-const ASKED_AGAIN_MAX: u32 = 2;
+/// A source that sent fewer bytes while it was watched, and left nothing here to be done, is too
+/// slow: it may have gone, or want to keep this validator from catching up.
+const RECEIVED_MIN: usize = 64 * 1024;
+
+/// How often a slow source of a snapshot is given another chance before it is left: what came of
+/// the snapshot is lost then.
+const CHANCES_MAX: u32 = 4;
 
 /// How often somebody is asked for a snapshot, in vain, before blocks are asked for instead.
 const OFFERS_ASKED_MAX: u32 = 6;
@@ -45,6 +51,15 @@ pub enum Answer {
     Blocks(BlockRange),
     /// A part of a snapshot.
     Snapshot(SnapshotPart),
+}
+
+impl Answer {
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Blocks(range) => range.encoded_size(),
+            Self::Snapshot(part) => part.encoded_size(),
+        }
+    }
 }
 
 /// A message to a source.
@@ -98,14 +113,15 @@ struct Asked {
     /// Ranges that wait to be executed, and the last block in them.
     queued: u32,
     queued_through: Height,
-    /// Since when it is known that the source was asked; none right after asking.
-    since: Option<Millis>,
-    asked_again: u32,
+    /// Since when the source is watched, and what it has sent since then.
+    watched_since: Millis,
+    received_bytes: usize,
+    chances: u32,
 }
 
 impl Asked {
     fn ask(&mut self, message: BulkMessage) -> Question {
-        (self.answered, self.since) = (false, None);
+        self.answered = false;
         self.message = message.clone();
         Question {
             to: self.from,
@@ -116,6 +132,18 @@ impl Asked {
     fn ask_for_blocks(&mut self, after: Height) -> Question {
         let through = self.certificate.statement.height;
         self.ask(BulkMessage::BlocksRequest { after, through })
+    }
+}
+
+impl Asked {
+    /// Whether the source is too slow, once it was watched for long enough.
+    fn judge(&mut self, now: Millis) -> Option<bool> {
+        if now.since(self.watched_since) < WATCHED_FOR {
+            return None;
+        }
+        let received = std::mem::take(&mut self.received_bytes);
+        self.watched_since = now;
+        Some(!self.answered && self.queued == 0 && received < RECEIVED_MIN)
     }
 }
 
@@ -150,8 +178,9 @@ impl Session {
             if certificate.statement.height > asked.certificate.statement.height {
                 asked.certificate = certificate.clone();
             }
-            let is_silent = now.since(*asked.since.get_or_insert(now)) >= SILENT_AFTER;
-            if asked.answered || !is_silent {
+            let is_slow = asked.judge(now)?;
+            if !is_slow {
+                asked.chances = 0;
                 return None;
             }
             let reads_snapshot = matches!(
@@ -160,19 +189,14 @@ impl Session {
                     SnapshotRequest::Blocks { .. } | SnapshotRequest::State { .. }
                 )
             );
-            if reads_snapshot && asked.asked_again < ASKED_AGAIN_MAX {
-                asked.asked_again += 1;
+            if reads_snapshot && asked.chances < CHANCES_MAX {
+                asked.chances += 1;
+                // The question or the answer may be lost.
                 let message = asked.message.clone();
-                let question = asked.ask(message);
-                asked.since = Some(now);
-                return Some(question);
+                return Some(asked.ask(message));
             }
         }
-        let question = self.ask_somebody(&mut inner, tip, from, certificate);
-        if let Some(asked) = &mut inner.asked {
-            asked.since = Some(now);
-        }
-        question
+        self.ask_somebody(&mut inner, tip, from, certificate)
     }
 
     fn ask_somebody(
@@ -206,8 +230,9 @@ impl Session {
             answered: false,
             queued: 0,
             queued_through: tip,
-            since: None,
-            asked_again: 0,
+            watched_since: inner.now,
+            received_bytes: 0,
+            chances: 0,
         });
         Some(asked.ask(message))
     }
@@ -258,7 +283,8 @@ impl Session {
         if !fits {
             return None;
         }
-        (asked.answered, asked.asked_again) = (true, 0);
+        asked.answered = true;
+        asked.received_bytes = asked.received_bytes.saturating_add(answer.bytes());
         let Answer::Blocks(range) = answer else {
             inner.offers_asked = 0;
             return Some(None);

@@ -173,19 +173,23 @@ impl Worker {
         if let Some(certificate) = joined {
             outcomes.push(self.joined(certificate));
         }
-        if is_higher {
-            outcomes.push(Outcome::Tell(Event::Executed(self.executor.statement())));
+        let executed = self.executor.statement();
+        let next = self.catch_up.next(from, self.height(), part);
+        if let Next::CaughtUp(certificate) = next {
+            // Only this, so that the replica sees that it works and asks for what was made in the
+            // meantime at once.
+            self.executor.keep_certificate(certificate.clone());
+            outcomes.push(Outcome::Tell(Event::CaughtUp {
+                certificate,
+                executed,
+            }));
+            return Ok(outcomes);
         }
-        match self.catch_up.next(from, self.height(), part) {
-            Next::Ask(question) => outcomes.push(send(question)),
-            Next::CaughtUp(certificate) => {
-                self.executor.keep_certificate(certificate.clone());
-                outcomes.push(Outcome::Tell(Event::CaughtUp {
-                    certificate,
-                    executed: self.executor.statement(),
-                }));
-            }
-            Next::Wait => {}
+        if is_higher {
+            outcomes.push(Outcome::Tell(Event::Executed(executed)));
+        }
+        if let Next::Ask(question) = next {
+            outcomes.push(send(question));
         }
         Ok(outcomes)
     }

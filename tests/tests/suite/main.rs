@@ -6,6 +6,7 @@ mod consortium;
 mod crashes;
 mod disks;
 mod durability;
+mod joining;
 mod measures;
 mod partitions;
 mod refusals;

@@ -5,6 +5,9 @@ use crate::wire::BlockRange;
 
 const ME: ValidatorIndex = ValidatorIndex(3);
 
+/// How long a source is watched.
+const WATCH: u64 = WATCHED_FOR.0;
+
 fn certificate(height: u64) -> CheckpointCertificate {
     let cosignature = |i| Cosignature {
         validator: ValidatorIndex(i),
@@ -99,32 +102,104 @@ fn the_next_range_is_asked_for_while_one_is_executed_and_no_more() {
 }
 
 #[test]
-fn a_liar_is_not_asked_again_soon_and_a_silent_source_is_left() {
+fn a_liar_is_not_asked_again_soon() {
     let session = Session::new(ME, 2_000);
     let lied = |from| session.lied(ValidatorIndex(from), Height(10));
-    assert_eq!(
-        begin(&session, 0, 10, 1, 100),
-        Some(blocks_after(1, 10, 100))
-    );
-    assert_eq!(begin(&session, 3_999, 10, 2, 100), None);
-    assert_eq!(
-        begin(&session, 4_000, 10, 2, 100),
-        Some(blocks_after(2, 10, 100))
-    );
-    assert_eq!(lied(2), Some(blocks_after(0, 10, 100)));
-    assert_eq!(begin(&session, 9_000, 10, 2, 100), None);
-    let instead = begin(&session, 13_000, 10, 2, 100);
-    assert_eq!(instead, Some(blocks_after(0, 10, 100)));
-    assert_eq!(lied(0), Some(blocks_after(1, 10, 100)));
+    let ask = |from| Some(blocks_after(from, 10, 100));
+    assert_eq!(begin(&session, 0, 10, 2, 100), ask(2));
+    assert_eq!(lied(2), ask(0));
+    assert_eq!(begin(&session, WATCH, 10, 2, 100), ask(0));
+    assert_eq!(lied(0), ask(1));
     // Somebody among so many is correct.
-    assert_eq!(lied(1), Some(blocks_after(2, 10, 100)));
-    assert_eq!(lied(2), Some(blocks_after(0, 10, 100)));
-    assert_eq!(begin(&session, 20_000, 10, 2, 100), None);
-    let instead = begin(&session, 24_000, 10, 2, 100);
-    assert_eq!(instead, Some(blocks_after(0, 10, 100)));
+    assert_eq!(lied(1), ask(2));
+    assert_eq!(lied(2), ask(0));
+    assert_eq!(begin(&session, 2 * WATCH, 10, 2, 100), ask(0));
     // After a while everybody gets another chance.
-    let again = begin(&session, 700_000, 10, 2, 100);
-    assert_eq!(again, Some(blocks_after(2, 10, 100)));
+    assert_eq!(begin(&session, 700_000, 10, 2, 100), ask(2));
+    assert_eq!(lied(1), None, "somebody else is asked");
+}
+
+#[test]
+fn a_source_that_sends_too_little_is_left() {
+    let world = World::new();
+    let session = Session::new(ME, 2_000);
+    let accept = |now, from, last| {
+        let from = ValidatorIndex(from);
+        session.accept(Millis(now), from, &range(&world, last))
+    };
+    let next = |from, tip| session.next(ValidatorIndex(from), Height(tip), None);
+    assert_eq!(
+        begin(&session, 0, 10, 1, 900),
+        Some(blocks_after(1, 10, 900))
+    );
+    assert_eq!(begin(&session, WATCH - 1, 10, 2, 900), None);
+    assert_eq!(
+        begin(&session, WATCH, 10, 2, 900),
+        Some(blocks_after(2, 10, 900))
+    );
+    // It sends one block after the other, each in time.
+    for height in 11..20 {
+        let now = WATCH + height;
+        assert_eq!(
+            accept(now, 2, height),
+            Some(Some(blocks_after(2, height, 900)))
+        );
+        assert_eq!(next(2, height), Next::Wait);
+    }
+    assert_eq!(
+        begin(&session, 2 * WATCH, 19, 0, 900),
+        Some(blocks_after(0, 19, 900))
+    );
+    // While there is something to do here, nobody is too slow.
+    assert_eq!(
+        accept(2 * WATCH + 1, 0, 20),
+        Some(Some(blocks_after(0, 20, 900)))
+    );
+    assert_eq!(begin(&session, 3 * WATCH, 19, 1, 900), None);
+    assert_eq!(next(0, 20), Next::Wait);
+    assert_eq!(
+        begin(&session, 4 * WATCH, 20, 1, 900),
+        Some(blocks_after(1, 20, 900))
+    );
+}
+
+#[test]
+fn a_slow_source_of_a_snapshot_is_asked_again_before_it_is_left() {
+    let world = World::new();
+    let server = Ledger::with_blocks(&world, 20);
+    let parts = server.parts(0);
+    let session = Session::new(ME, 10);
+    let from = ValidatorIndex(1);
+    assert_eq!(begin(&session, 0, 0, 1, 20), Some(offer_above(1, 0)));
+    let offer = Answer::Snapshot(parts[0].clone());
+    assert_eq!(session.accept(Millis(1), from, &offer), Some(None));
+    assert_eq!(
+        begin(&session, WATCH, 0, 0, 20),
+        None,
+        "it is being dealt with"
+    );
+    let part = SnapshotRequest::Blocks {
+        height: Height(20),
+        below: Height(21),
+    };
+    let question = Question {
+        to: from,
+        message: BulkMessage::SnapshotRequest(part.clone()),
+    };
+    let next = session.next(from, Height(0), Some(part));
+    assert_eq!(next, Next::Ask(question.clone()));
+    for again in 2..2 + u64::from(CHANCES_MAX) {
+        assert_eq!(
+            begin(&session, again * WATCH, 0, 0, 20),
+            Some(question.clone())
+        );
+        assert_eq!(
+            session.accept(Millis(0), from, &offer),
+            None,
+            "another part"
+        );
+    }
+    assert_eq!(begin(&session, 60_000, 0, 0, 20), Some(offer_above(0, 0)));
 }
 
 #[test]
