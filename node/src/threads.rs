@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, mpsc as std_mpsc};
 
 use chancery_consensus::{Divergence, Event, Halted, Overview, SignedMessage};
+use chancery_ledger::checkpoint::CheckpointCertificate;
 use chancery_ledger::transaction::SignedTransaction;
-use chancery_ledger::{Batch, Height, Millis, Verified, View};
+use chancery_ledger::{Batch, Height, Millis, ValidatorIndex, Verified, View};
 use parity_scale_codec::Encode as _;
 use tokio::sync::{mpsc, oneshot, watch};
 use tracing::{error, info, trace, warn};
@@ -162,6 +163,7 @@ impl ValidatorThread {
                     let tip = self.progress.borrow().height;
                     let through = certificate.statement.height;
                     let now = self.handle.clock.now().since_start;
+                    let from = self.reachable(from, &certificate);
                     let session = &self.handle.intake.catch_up;
                     if let Some(question) = session.begin(now, tip, from, certificate) {
                         info!(%tip, %through, peer = question.to.0, "catching up");
@@ -205,6 +207,25 @@ impl ValidatorThread {
                 }
             }
         }
+    }
+
+    /// `first`, or another cosigner if there is no connection to it: right after a start, what is
+    /// sent to most of them is lost.
+    fn reachable(
+        &self,
+        first: ValidatorIndex,
+        certificate: &CheckpointCertificate,
+    ) -> ValidatorIndex {
+        let peers = self.handle.network.peers();
+        let is_connected = |index: ValidatorIndex| {
+            let mut connected = peers.iter().filter(|peer| peer.connected);
+            connected.any(|peer| peer.index == index)
+        };
+        let cosigners = certificate.cosignatures.iter().map(|c| c.validator);
+        let mut candidates = std::iter::once(first).chain(cosigners);
+        candidates
+            .find(|index| is_connected(*index))
+            .unwrap_or(first)
     }
 
     fn order(&self, work: Work) {
