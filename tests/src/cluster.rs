@@ -14,6 +14,8 @@ use crate::founding::Founding;
 use crate::process::{Launch, Process, is_running};
 use crate::proxy::Proxy;
 
+mod observed;
+
 /// How long one answer may take.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(3);
 /// How much of each log is shown when a test fails.
@@ -220,96 +222,6 @@ impl Cluster {
         self.runtime.block_on(future)
     }
 
-    /// Posts JSON to one validator's API: the HTTP status and the answer.
-    ///
-    /// # Panics
-    /// If there is no answer.
-    #[must_use]
-    pub fn post(&self, index: usize, path: &str, body: &str) -> (u16, Value) {
-        let url = format!("{}{path}", self.api(index));
-        self.block_on(async {
-            let request = self.http.post(url).body(body.to_owned());
-            let request = request.header("content-type", "application/json");
-            let answer = request.send().await.expect("an answer");
-            let status = answer.status().as_u16();
-            let text = answer.text().await.expect("a body");
-            (
-                status,
-                serde_json::from_str(&text).unwrap_or(Value::String(text)),
-            )
-        })
-    }
-
-    /// Gets JSON from one validator's API, whatever the HTTP status; null where nobody answers.
-    #[must_use]
-    pub fn get(&self, index: usize, path: &str) -> Value {
-        let url = format!("{}{path}", self.api(index));
-        self.block_on(async {
-            let answer = self.http.get(url).send().await.ok()?;
-            serde_json::from_slice(&answer.bytes().await.ok()?).ok()
-        })
-        .unwrap_or_default()
-    }
-
-    /// How one validator sees the network; null where it does not answer.
-    #[must_use]
-    pub fn status(&self, index: usize) -> Value {
-        self.get(index, "/v1/status")
-    }
-
-    /// The newest executed height of one validator; 0 where it does not answer.
-    #[must_use]
-    pub fn height(&self, index: usize) -> u64 {
-        self.status(index)["height"].as_u64().unwrap_or(0)
-    }
-
-    /// The newest final height of one validator; 0 where it does not answer.
-    #[must_use]
-    pub fn final_height(&self, index: usize) -> u64 {
-        self.status(index)["final_height"].as_u64().unwrap_or(0)
-    }
-
-    /// The view of one validator, if it answers.
-    #[must_use]
-    pub fn view(&self, index: usize) -> Option<u64> {
-        self.status(index)["view"].as_u64()
-    }
-
-    /// The primary of the highest view that anybody who answers is in.
-    ///
-    /// # Panics
-    /// If nobody answers.
-    #[must_use]
-    pub fn primary(&self) -> usize {
-        let views = self.all().into_iter().filter_map(|index| self.view(index));
-        let view = views.max().expect("somebody answers");
-        usize::try_from(view).expect("a small number") % self.count()
-    }
-
-    /// Waits until these validators call themselves ready.
-    ///
-    /// # Panics
-    /// If they do not.
-    pub fn ready(&self, who: &[usize]) {
-        for index in who {
-            let ready = || self.get(*index, "/health/ready")["ready"] == Value::Bool(true);
-            eventually(&format!("validator {index} is ready"), 60, ready);
-        }
-    }
-
-    /// Waits until these validators have what any of them has now.
-    ///
-    /// # Panics
-    /// If they do not get it.
-    pub fn level(&self, who: &[usize]) {
-        let heights = who.iter().map(|index| self.final_height(*index));
-        let highest = heights.max().unwrap_or(0);
-        for index in who {
-            let there = || self.final_height(*index) >= highest;
-            eventually(&format!("validator {index} has all blocks"), 60, there);
-        }
-    }
-
     /// The home of one validator.
     ///
     /// # Panics
@@ -318,12 +230,6 @@ impl Cluster {
     pub fn home(&self, index: usize) -> PathBuf {
         let home = self.validator(index, "home");
         PathBuf::from(home.as_str().expect("a path"))
-    }
-
-    /// What one validator has said so far.
-    #[must_use]
-    pub fn log(&self, index: usize) -> String {
-        std::fs::read_to_string(self.home(index).join("node.log")).unwrap_or_default()
     }
 
     /// The process of one validator.

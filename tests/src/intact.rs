@@ -49,12 +49,12 @@ impl History {
         self.acknowledged.len()
     }
 
-    /// Takes the proofs of the oldest, the middle and the newest acknowledged transaction, to be
-    /// verified in the end.
+    /// Takes the proofs of the oldest, the middle and the newest acknowledged transaction from one
+    /// validator, to be verified in the end.
     ///
     /// # Panics
     /// If nothing was acknowledged, or there is no proof of it.
-    pub fn take_proofs(&mut self, cluster: &Cluster) {
+    pub fn take_proofs(&mut self, cluster: &Cluster, from: usize) {
         let mut by_height: Vec<_> = self.acknowledged.iter().map(|(id, at)| (at, id)).collect();
         by_height.sort_unstable();
         let last = by_height
@@ -64,7 +64,8 @@ impl History {
         for at in [0, last / 2, last] {
             let path = cluster.path().join(format!("{}.proof", self.proofs.len()));
             let (id, out) = (by_height[at].1.to_string(), path.display().to_string());
-            let _ = cluster.ok(&["proof", "tx", &id, "--out", &out]);
+            let taken = cluster.run_at(from, &["proof", "tx", &id, "--out", &out]);
+            assert_eq!(taken.code, 0, "{id} is proven: {taken:?}");
             self.proofs.push(path);
         }
     }
@@ -127,7 +128,7 @@ pub fn assert_ledger_intact(cluster: &Cluster, who: &[usize], history: &mut Hist
 
     compare_receipts(cluster, who, history);
     if !history.acknowledged.is_empty() {
-        history.take_proofs(cluster);
+        history.take_proofs(cluster, who[who.len() - 1]);
     }
     let policy = cluster.policy();
     for proof in &history.proofs {

@@ -190,3 +190,22 @@ pub fn is_running(pid: Pid) -> bool {
         .and_then(|(_, rest)| rest.chars().next());
     !matches!(state, None | Some('Z' | 'X'))
 }
+
+/// Copies a home whose validator does not run, all but its log lines.
+///
+/// # Panics
+/// If it cannot be read or written.
+pub fn copy_home(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).expect("a directory");
+    let mode = std::fs::metadata(from).expect("a directory").permissions();
+    std::fs::set_permissions(to, mode).expect("a mode");
+    for entry in std::fs::read_dir(from).expect("a directory") {
+        let path = entry.expect("an entry").path();
+        let copy = to.join(path.file_name().expect("a name"));
+        if path.is_dir() {
+            copy_home(&path, &copy);
+        } else if !path.ends_with("node.log") {
+            std::fs::copy(&path, &copy).expect("a copy");
+        }
+    }
+}

@@ -28,7 +28,7 @@ fn a_killed_backup_changes_nothing_for_users() {
         cluster.level(&[victim]);
     }
     history.note(&load.finish());
-    history.take_proofs(&cluster);
+    history.take_proofs(&cluster, 0);
     assert_ledger_intact(&cluster, &cluster.all(), &mut history);
     for index in cluster.all() {
         assert_eq!(cluster.view(index), Some(0), "nobody doubted the primary");

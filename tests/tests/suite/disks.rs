@@ -10,7 +10,7 @@ use chancery_tests::cluster::Cluster;
 use chancery_tests::command::eventually;
 use chancery_tests::intact::{History, assert_ledger_intact};
 use chancery_tests::load::Load;
-use chancery_tests::process::Launch;
+use chancery_tests::process::{Launch, copy_home};
 use serde_json::Value;
 
 /// The validator whose disk it is.
@@ -128,22 +128,6 @@ impl Alone<'_> {
             "{name}, {damage:?}: it says what is wrong: {said}"
         );
         true
-    }
-}
-
-/// Everything of a home but its log lines.
-fn copy_home(from: &Path, to: &Path) {
-    fs::create_dir_all(to).expect("a directory");
-    let mode = fs::metadata(from).expect("a directory").permissions();
-    fs::set_permissions(to, mode).expect("a mode");
-    for entry in fs::read_dir(from).expect("a directory") {
-        let path = entry.expect("an entry").path();
-        let copy = to.join(path.file_name().expect("a name"));
-        if path.is_dir() {
-            copy_home(&path, &copy);
-        } else if !path.ends_with("node.log") {
-            fs::copy(&path, &copy).expect("a copy");
-        }
     }
 }
 

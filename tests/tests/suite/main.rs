@@ -8,6 +8,8 @@ mod disks;
 mod durability;
 mod joining;
 mod measures;
+mod memory;
 mod partitions;
 mod refusals;
 mod story;
+mod view_change;
