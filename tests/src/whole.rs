@@ -6,7 +6,7 @@
 //! process), `doom` (how it dies), `running` (while it lives), `proofs` (what is proved).
 
 use chancery_ledger::ValidatorIndex;
-use chancery_simulation::campaign::Outcome;
+use chancery_simulation::campaign::{Kind, Outcome};
 use chancery_simulation::core_run::{self, outcome};
 use chancery_simulation::random::Random;
 use chancery_simulation::schedule::{Schedule, Wanted};
@@ -22,6 +22,28 @@ pub mod node;
 mod proofs;
 mod running;
 mod told;
+
+/// Seeds with whole nodes.
+pub const KIND: Kind = Kind {
+    run,
+    required: &[
+        "block",
+        "crash",
+        "view change",
+        "catch-up done",
+        "snapshot joined",
+        "lie to one who catches up",
+        "lying catch-up server found out",
+        "torn vote log recovered",
+        "block file recovered after power cut",
+        "failed fsync ended the process",
+        "full disk ended the process",
+        "bit flip detected",
+        "disk wiped",
+        "disk rolled back",
+        "proof verified",
+    ],
+};
 
 /// Runs a seed with whole nodes.
 #[must_use]

@@ -33,6 +33,15 @@ pub struct Outcome {
 /// Runs one seed; `true` keeps the table.
 pub type RunSeed = fn(u64, Wanted, bool) -> Outcome;
 
+/// A kind of seeds.
+#[derive(Debug, Clone, Copy)]
+pub struct Kind {
+    /// Runs one.
+    pub run: RunSeed,
+    /// What a campaign must reach to have shown anything: counters that may not be zero.
+    pub required: &'static [&'static str],
+}
+
 /// One seed in this many is run twice, to see whether it takes the same course.
 const TWICE_EVERY: u64 = 64;
 

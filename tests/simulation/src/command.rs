@@ -7,10 +7,10 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use crate::campaign::{Outcome, RunSeed, Summary, run, run_seed};
-use crate::core_run;
+use crate::campaign::{Kind, Outcome, RunSeed, Summary, run, run_seed};
 use crate::schedule::Wanted;
 use crate::twins;
+use crate::{core_run, coverage};
 
 /// Runs validators through a faulty world, seed by seed, and checks what must hold.
 #[derive(Debug, Parser)]
@@ -69,12 +69,18 @@ fn parse_seeds(text: &str) -> Result<Range<u64>, String> {
 /// The whole program. `whole` runs a seed with whole nodes, where there are any; without, and with
 /// `--core`, the nodes are replicas alone.
 #[must_use]
-pub fn main(whole: Option<RunSeed>) -> ExitCode {
+pub fn main(whole: Option<Kind>) -> ExitCode {
     let arguments = Arguments::parse();
-    let run_one = if arguments.twins {
-        twins::run
+    let kind = if arguments.twins {
+        Kind {
+            run: twins::run,
+            required: &[],
+        }
     } else {
-        whole.filter(|_| !arguments.core).unwrap_or(core_run::run)
+        whole.filter(|_| !arguments.core).unwrap_or(Kind {
+            run: core_run::run,
+            required: coverage::REQUIRED,
+        })
     };
     let wanted = Wanted {
         validators: arguments.validators,
@@ -85,8 +91,8 @@ pub fn main(whole: Option<RunSeed>) -> ExitCode {
         std::panic::set_hook(Box::new(|_| {}));
     }
     match arguments.seed {
-        Some(seed) => single(run_one, seed, wanted, &arguments),
-        None => campaign(run_one, wanted, &arguments),
+        Some(seed) => single(kind.run, seed, wanted, &arguments),
+        None => campaign(kind, wanted, &arguments),
     }
 }
 
@@ -110,7 +116,7 @@ fn single(run_one: RunSeed, seed: u64, wanted: Wanted, arguments: &Arguments) ->
     }
 }
 
-fn campaign(run_one: RunSeed, wanted: Wanted, arguments: &Arguments) -> ExitCode {
+fn campaign(kind: Kind, wanted: Wanted, arguments: &Arguments) -> ExitCode {
     let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
     let jobs = arguments.jobs.map_or(cores, NonZero::get);
     let seeds = arguments.seeds.clone();
@@ -128,7 +134,7 @@ fn campaign(run_one: RunSeed, wanted: Wanted, arguments: &Arguments) -> ExitCode
         eprintln!("{seeds} seeds, {rate} a second, {violations} violations");
     };
     let summary = run(
-        run_one,
+        kind.run,
         seeds,
         wanted,
         jobs,
@@ -140,7 +146,7 @@ fn campaign(run_one: RunSeed, wanted: Wanted, arguments: &Arguments) -> ExitCode
     let mut code = ExitCode::SUCCESS;
     if let Some(failed) = summary.failed.first() {
         code = ExitCode::FAILURE;
-        let again = run_seed(run_one, failed.seed, wanted, true);
+        let again = run_seed(kind.run, failed.seed, wanted, true);
         say(&format!(
             "\nthe first, seed {}: {}",
             failed.seed, again.schedule
@@ -148,7 +154,7 @@ fn campaign(run_one: RunSeed, wanted: Wanted, arguments: &Arguments) -> ExitCode
         say(&last_lines(&again.table, arguments.lines));
         say(&line(&again));
     }
-    let missing = summary.not_covered();
+    let missing = summary.not_covered(kind.required);
     if arguments.require_coverage && !missing.is_empty() {
         say(&format!("never reached: {}", missing.join(", ")));
         code = ExitCode::FAILURE;
