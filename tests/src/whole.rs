@@ -8,6 +8,7 @@
 use chancery_ledger::ValidatorIndex;
 use chancery_simulation::campaign::{Kind, Outcome};
 use chancery_simulation::core_run::{self, outcome};
+use chancery_simulation::coverage;
 use chancery_simulation::random::Random;
 use chancery_simulation::schedule::{Schedule, Wanted};
 use chancery_simulation::world::World;
@@ -21,28 +22,29 @@ mod lies;
 pub mod node;
 mod proofs;
 mod running;
+#[cfg(test)]
+mod tests;
 mod told;
+
+/// What else a campaign of whole nodes must reach.
+const REQUIRED: &[&str] = &[
+    "bit flip detected",
+    "block file recovered after power cut",
+    "disk rolled back",
+    "disk wiped",
+    "failed fsync ended the process",
+    "full disk ended the process",
+    "handed in again",
+    "lie to one who catches up",
+    "lying catch-up server found out",
+    "proof verified",
+    "snapshot joined",
+];
 
 /// Seeds with whole nodes.
 pub const KIND: Kind = Kind {
     run,
-    required: &[
-        "block",
-        "crash",
-        "view change",
-        "catch-up done",
-        "snapshot joined",
-        "lie to one who catches up",
-        "lying catch-up server found out",
-        "torn vote log recovered",
-        "block file recovered after power cut",
-        "failed fsync ended the process",
-        "full disk ended the process",
-        "bit flip detected",
-        "disk wiped",
-        "disk rolled back",
-        "proof verified",
-    ],
+    required: &[coverage::REQUIRED, REQUIRED],
 };
 
 /// Runs a seed with whole nodes.
@@ -52,6 +54,7 @@ pub fn run(seed: u64, wanted: Wanted, keep_table: bool) -> Outcome {
     // Ledgers are shared by seeds; so there are few.
     schedule.heartbeat_ms = schedule.heartbeat_ms.next_multiple_of(1_000);
     let mut random = Random::new(!seed);
+    schedule.repeated_percent = random.below(40);
     schedule.faults.bit_flip = random.percent(25).then(|| random.between(2_000, 8_000));
     let text = schedule.to_string();
     let ledger = Ledger::of(schedule.validators, schedule.window, schedule.heartbeat_ms);

@@ -38,8 +38,8 @@ pub type RunSeed = fn(u64, Wanted, bool) -> Outcome;
 pub struct Kind {
     /// Runs one.
     pub run: RunSeed,
-    /// What a campaign must reach to have shown anything: counters that may not be zero.
-    pub required: &'static [&'static str],
+    /// What a campaign must reach to have shown anything: lists of counters that may not be zero.
+    pub required: &'static [&'static [&'static str]],
 }
 
 /// One seed in this many is run twice, to see whether it takes the same course.

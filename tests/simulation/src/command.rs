@@ -79,7 +79,7 @@ pub fn main(whole: Option<Kind>) -> ExitCode {
     } else {
         whole.filter(|_| !arguments.core).unwrap_or(Kind {
             run: core_run::run,
-            required: coverage::REQUIRED,
+            required: &[coverage::REQUIRED],
         })
     };
     let wanted = Wanted {

@@ -45,6 +45,9 @@ pub struct Schedule {
     pub group_commit: bool,
     /// Mean time between two transactions.
     pub transaction_every_ms: u64,
+    /// In a hundred: how many are handed in to a second validator at once, and how often an earlier
+    /// one is handed in again. Not drawn here: it is the real pool that this is about.
+    pub repeated_percent: u64,
     /// The network of the first phase.
     pub network: NetworkPlan,
     /// The faults of the first phase.
@@ -202,6 +205,7 @@ impl Schedule {
             execution_ms_max: *random.pick(&[0, 3, 20, 100]).expect("some"),
             group_commit: random.percent(50),
             transaction_every_ms: random.between(100, 1_200),
+            repeated_percent: 0,
             network: NetworkPlan::draw(&mut random),
             faults: FaultPlan::draw(&mut random),
             liars: Vec::new(),

@@ -302,7 +302,19 @@ impl<N: Node> World<N> {
         };
         self.handed_in += 1;
         self.oracle.on_submitted(transaction.id());
-        self.give(to, Input::Submit(transaction));
+        self.give(to, Input::Submit(Arc::clone(&transaction)));
+        let percent = self.schedule.repeated_percent;
+        if percent == 0 {
+            return;
+        }
+        let earlier = Arc::clone(&self.load[self.random.index(self.handed_in)]);
+        for again in [transaction, earlier] {
+            if self.random.percent(percent) {
+                self.counters.count("handed in again");
+                let to = self.random.index(self.processes.len());
+                self.give(to, Input::Submit(again));
+            }
+        }
     }
 
     /// Clients whose transactions were not executed hand them in again.
