@@ -74,8 +74,9 @@
 //! **Gossip**
 //! - **R17** Every `status_interval`, and at the start, a replica broadcasts what it has: its view
 //!   and whether it is active, certified and executed heights, for each slot above which votes of
-//!   that view are here, and what it heard of each validator. It counts only from its signer and
-//!   fresh: the node must not take one that somebody else passes on.
+//!   that view are here, and what it heard of each validator. Unlike any other
+//!   message it counts only if its signer delivers it (the node sees to that): old ones, sent again
+//!   by somebody else, would pass for another process.
 //! - **R18** A STATUS is answered with what its sender lacks and could use, lowest slots first and
 //!   within a budget, at most twice an interval for each sender: a newer certificate; the newest
 //!   NEW-VIEW that was entered here, to one in an earlier view or without this one's, by f + 1 in
@@ -145,8 +146,7 @@
 //!   every validator: the incarnation of its newest STATUS; the highest slot of a PREPARE, COMMIT or
 //!   fresh PRE-PREPARE of it that was seen; the highest view of a VIEW-CHANGE or NEW-VIEW of it. A
 //!   STATUS with an incarnation that is new is answered at once with a STATUS, so that starting takes
-//!   two messages. Unlike any other message, a STATUS counts only if its signer delivers it: else
-//!   old ones, sent again by somebody else, would pass for another process. The node sees to that.
+//!   two messages.
 //! - **M2** *Probation*: at every start nothing is signed but STATUSes (and certificates that are
 //!   passed on), until q - 1 others have named this incarnation and claim nothing that is not
 //!   remembered: no vote above the newest remembered one and low, no view above that of the newest

@@ -7,15 +7,16 @@ use std::sync::{Arc, mpsc as std_mpsc};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use chancery_consensus::{Config, Record, message_bytes_max};
+use chancery_consensus::{Config, Mode, Record, message_bytes_max};
 use chancery_genesis::Genesis;
-use chancery_ledger::Height;
+use chancery_ledger::{Height, PublicKey};
 use chancery_runtime::{EngineError, Runtime};
+use parity_scale_codec::Encode as _;
 use tokio::sync::{mpsc, oneshot, watch};
 use tracing::{info, warn};
 
 use crate::api;
-use crate::assemble::{AssembleError, Parts, assemble, genesis_block, read_records};
+use crate::assemble::{AssembleError, FORGOTTEN, Parts, assemble, genesis_block, read_records};
 use crate::evidence::EvidenceStore;
 use crate::handle::{Clock, NodeHandle, Progress};
 use crate::home::{Home, HomeError, Start};
@@ -48,6 +49,16 @@ pub enum NodeError {
     /// They make no validator.
     #[error(transparent)]
     Assemble(#[from] AssembleError),
+    /// One of the vote log's two files is gone, and the other one is not empty.
+    #[error(
+        "{missing} is missing and {present} is there: bring the missing file back; if it is lost for good, move the other one away, and the validator starts in quarantine"
+    )]
+    HalfAVoteLog {
+        /// The one that is gone.
+        missing: PathBuf,
+        /// The other one.
+        present: PathBuf,
+    },
     /// The validator found out that its key must not be used here.
     #[error("{reason}")]
     UnsafeKey {
@@ -153,7 +164,7 @@ impl Node {
         let clock = Clock::start();
 
         let key = keys.consensus.public();
-        let (vote_log, records) = VoteLog::open(home.root(), key)?;
+        let (vote_log, records) = open_vote_log(home, key)?;
         let records = read_records(&records, chain, &limits)?;
         let store = Arc::new(open_store(home, &genesis, &records)?);
         // Opening a damaged ledger may panic and be caught; from here on nothing may.
@@ -189,6 +200,11 @@ impl Node {
             clock.now(),
         )?;
 
+        if let Mode::Quarantine { .. } = validator.overview().mode {
+            warn!(
+                "this validator is in quarantine: it has forgotten what it promised, and votes on nothing yet; `chancery status --explain` tells what it waits for"
+            );
+        }
         let peers = genesis.members().iter().zip(validators.iter());
         let peers = peers
             .filter(|(_, (index, _))| *index != own)
@@ -313,6 +329,29 @@ impl Node {
         }
         self.handle.network.shutdown().await;
     }
+}
+
+/// The vote log. Where it is gone, one that says so takes its place: the validator then votes only
+/// where nothing that it may have promised can be contradicted.
+fn open_vote_log(home: &Home, owner: PublicKey) -> Result<(VoteLog, Vec<Vec<u8>>), NodeError> {
+    let missing = match VoteLog::open(home.root(), owner) {
+        Err(VoteLogError::Missing { path }) => path,
+        opened => return Ok(opened?),
+    };
+    match VoteLog::replace_lost(home.root(), owner, &[&FORGOTTEN.encode()]) {
+        Err(VoteLogError::AlreadyExists { path: present }) => {
+            return Err(NodeError::HalfAVoteLog { missing, present });
+        }
+        made => made?,
+    }
+    warn!(
+        missing = %missing.display(),
+        "the vote log is gone, and with it what this validator has promised: it starts in \
+         quarantine, follows the ledger and votes on nothing until others have said how far its \
+         votes went and the ledger is well past that; until then it counts among the faulty. If \
+         the log still exists somewhere, stop this node, bring it back, and start again"
+    );
+    Ok(VoteLog::open(home.root(), owner)?)
 }
 
 /// The ledger on disk; made from genesis where there is none. Blocks that were lost are fetched.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use chancery_consensus::{
-    Action, Config, Demand, Event, Halted, Neglect, Now, Overview, Replica, Wish,
+    Action, Body, Config, Demand, Event, Halted, Neglect, Now, Overview, Replica, Wish,
 };
 use chancery_ledger::checkpoint::{CheckpointCertificate, CheckpointStatement};
 use chancery_ledger::transaction::SignedTransaction;
@@ -466,7 +466,13 @@ impl Node for CoreNode {
     fn handle(&mut self, now: Now, input: Input<Job>, out: &mut Outbox<Job>) {
         match input {
             Input::Tick => self.tick(now, out),
-            Input::Message { message, .. } => {
+            Input::Message { from, message } => {
+                // As the real node's gate has it: a STATUS counts over its sender's connection only,
+                // because anybody could show an old one.
+                let is_status = matches!(message.message().body, Body::Status(_));
+                if is_status && message.message().from != from {
+                    return;
+                }
                 let message = chancery_consensus::VerifiedMessage::clone(&message);
                 self.step(now, Event::Message(message), out);
             }

@@ -144,8 +144,9 @@ impl<N: Node> World<N> {
         let process = &mut self.processes[victim];
         process.node.damage_disk(fault);
         process.damaged = true;
+        process.was_quarantined = false;
         let executed = process.node.executed().height;
-        self.oracle.on_disk_replaced(victim, executed);
+        self.oracle.on_disk_replaced(victim, executed, fault);
         self.trace.note(self.now_ms, victim, || name.to_owned());
     }
 

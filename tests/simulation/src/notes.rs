@@ -134,8 +134,10 @@ pub(crate) fn look<N: Node>(world: &mut World<N>, index: usize) {
         world.trace.note(world.now_ms, index, || note.to_owned());
     }
     let process = &mut world.processes[index];
-    // It votes again: it has proved harmless.
-    if process.damaged && !is_quarantined && !is_on_probation {
+    process.was_quarantined |= is_quarantined;
+    // It votes again. Only a quarantine makes it harmless: who was rolled back and did not notice
+    // may have forgotten a vote that hardly anybody knows of.
+    if process.damaged && process.was_quarantined && !is_quarantined && !is_on_probation {
         process.damaged = false;
         world.counters.count("damaged disk recovered from");
     }

@@ -10,7 +10,7 @@ use chancery_consensus::{Body, Evidence, NewView, Record, SignedMessage, VoteKin
 use chancery_ledger::checkpoint::CheckpointStatement;
 use chancery_ledger::{Batch, BatchDigest, Height, Slot, TransactionId};
 
-use crate::node::{Halt, Observation};
+use crate::node::{DiskFault, Halt, Observation};
 
 /// The rules.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -81,7 +81,7 @@ struct Block {
 }
 
 /// What one key said.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 struct Said {
     votes: BTreeMap<(u64, Slot, VoteKind), BatchDigest>,
     cosigned: BTreeMap<Height, CheckpointStatement>,
@@ -113,6 +113,9 @@ pub struct Oracle {
     /// By process: the newest slot that was handed over for execution since its start.
     handed: Vec<Slot>,
     said: Vec<Said>,
+    /// By validator: its disk was rolled back, so that it has forgotten what it said since. It is
+    /// one of the f, and what it said then is not held against it.
+    rolled_back: Vec<bool>,
     commits: BTreeMap<(Slot, u64, BatchDigest), u64>,
     committed: BTreeMap<Slot, BatchDigest>,
     cosigners: BTreeMap<CheckpointStatement, u64>,
@@ -130,6 +133,7 @@ impl Oracle {
         Self {
             quorum,
             said: guilty.iter().map(|_| Said::default()).collect(),
+            rolled_back: vec![false; guilty.len()],
             guilty,
             tips: vec![Slot(0); keys.len()],
             handed: vec![Slot(0); keys.len()],
@@ -219,8 +223,17 @@ impl Oracle {
     }
 
     /// The process's disk was replaced by an empty or older one.
-    pub fn on_disk_replaced(&mut self, process: usize, executed: Height) {
+    pub fn on_disk_replaced(&mut self, process: usize, executed: Height, fault: DiskFault) {
         self.tips[process] = executed.into();
+        let key = self.keys[process];
+        if fault == DiskFault::RolledBack {
+            self.rolled_back[key] = true;
+            let durable = std::mem::take(&mut self.said[key].durable);
+            self.said[key] = Said {
+                durable,
+                ..Said::default()
+            };
+        }
     }
 
     /// The process starts, with that much executed.
@@ -258,6 +271,8 @@ impl Oracle {
             Observation::Proposed(digest) => self.on_made(*digest),
             Observation::Evidence(evidence) => self.on_evidence(key, evidence),
             Observation::Halted(Halt::Disk) | Observation::Count(_) => {}
+            // It noticed that it had forgotten.
+            Observation::Halted(Halt::Forgot) if self.rolled_back[key] => {}
             Observation::Halted(why) => self.violate(Rule::HonestHalt, || {
                 format!("validator {key} stopped: {why:?}")
             }),
@@ -350,7 +365,8 @@ impl Oracle {
 
     fn on_evidence(&mut self, key: usize, evidence: &Evidence) {
         let accused = usize::from(evidence.first.from.0);
-        let is_guilty = self.guilty.get(accused).copied().unwrap_or(false);
+        let is_guilty = |of: &[bool]| of.get(accused).copied().unwrap_or(false);
+        let is_guilty = is_guilty(&self.guilty) || is_guilty(&self.rolled_back);
         if !is_guilty || evidence.second.from != evidence.first.from {
             self.violate(Rule::FalseEvidence, || {
                 let Evidence { first, second } = evidence;

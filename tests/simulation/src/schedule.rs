@@ -305,10 +305,8 @@ impl FaultPlan {
             pause: every(30, 1_000, 5_000),
             clock_jump: every(20, 1_000, 5_000),
             clock_rates: every(30, 0, 0).is_some(),
-            // A validator without its vote log does not start, and nothing notices one that is older
-            // than it was: such seeds would show that and nothing else.
-            wipe: every(0, 0, 0),
-            roll_back: every(0, 0, 0),
+            wipe: every(8, 2_000, 6_000),
+            roll_back: every(8, 2_000, 6_000),
             bit_flip: None,
             down_ms_max: *random.pick(&[100, 500, 3_000]).expect("some"),
         }

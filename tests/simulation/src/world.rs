@@ -82,6 +82,8 @@ pub(crate) struct Process<N: Node> {
     pub(crate) view: u64,
     pub(crate) last_note: String,
     pub(crate) quarantined: bool,
+    /// Since its disk was damaged.
+    pub(crate) was_quarantined: bool,
     /// Since its start.
     pub(crate) view_changes_begun: u64,
     waiting: Vec<Input<N::Job>>,
@@ -486,6 +488,13 @@ impl<N: Node> World<N> {
 
     fn observe(&mut self, index: usize, observation: Observation) {
         crate::notes::observation(self, index, &observation);
+        if let Observation::Evidence(evidence) = &observation
+            && let Err(error) = evidence.verify(&self.context)
+        {
+            self.oracle.violate(Rule::FalseEvidence, || {
+                format!("process {index} keeps evidence that proves nothing: {error}")
+            });
+        }
         self.oracle.observe(index, &observation);
         self.has_new_block |= matches!(
             observation,
@@ -711,6 +720,7 @@ impl<N: Node> Process<N> {
             view: 0,
             last_note: String::new(),
             quarantined: false,
+            was_quarantined: false,
             view_changes_begun: 0,
             waiting: Vec::new(),
         }
