@@ -9,7 +9,7 @@ use crate::replica::Replica;
 use crate::tally::{Vote, bit};
 
 /// In so many of its last 8 STATUSes a peer has to name another process with this key.
-const OTHERS_LEAST: u32 = 4;
+const OTHERS_LEAST: u32 = 3;
 /// The most votes of its own that a peer is shown in one answer.
 const ECHO_MAX: usize = 16;
 /// A VIEW-CHANGE is large: so many intervals are between two times that its sender is shown it.

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, mpsc as std_mpsc};
+use std::time::Duration;
 
 use chancery_consensus::{Divergence, Event, Halted, Overview, SignedMessage};
 use chancery_ledger::checkpoint::CheckpointCertificate;
@@ -25,6 +26,10 @@ const EVENTS_PER_TURN_MAX: usize = 512;
 
 /// How often the overview for people is made.
 const OVERVIEW_INTERVAL: Millis = Millis(100);
+
+/// How often a validator that stops because of its key says why, and how long it waits in between.
+const LAST_WORDS_TIMES: usize = 16;
+const LAST_WORDS_PAUSE: Duration = Duration::from_millis(250);
 
 /// What the validator's thread receives.
 #[expect(
@@ -122,11 +127,13 @@ impl ValidatorThread {
     /// Carries out the effects of a turn; true if this validator must stop taking part.
     fn carry_out(&mut self, effects: Vec<Effect>) -> bool {
         let network = Arc::clone(&self.handle.network);
+        let mut last_words: Arc<[u8]> = Arc::new([]);
         for effect in effects {
             match effect {
                 Effect::Broadcast(message) => {
                     trace_vote(&message);
-                    network.broadcast(Lane::Votes, &message.encode().into());
+                    last_words = message.encode().into();
+                    network.broadcast(Lane::Votes, &last_words);
                 }
                 Effect::Send { to, message } => {
                     trace_vote(&message);
@@ -171,7 +178,7 @@ impl ValidatorThread {
                     }
                 }
                 Effect::Halt(halted) => {
-                    self.halt(&halted);
+                    self.halt(&halted, &last_words);
                     return true;
                 }
             }
@@ -190,7 +197,9 @@ impl ValidatorThread {
         );
     }
 
-    fn halt(&mut self, halted: &Halted) {
+    /// With its last words the core tells others of the process that has the same key. The two push
+    /// each other's connections out, so that it takes a few times until enough have heard.
+    fn halt(&mut self, halted: &Halted, last_words: &Arc<[u8]>) {
         let reason = reason(halted);
         match halted {
             Halted::Diverged(_) => halt(&self.progress, &reason),
@@ -201,6 +210,10 @@ impl ValidatorThread {
                 );
                 self.progress
                     .send_modify(|progress| progress.halted = Some(reason.clone()));
+                for _ in 0..LAST_WORDS_TIMES {
+                    self.handle.network.broadcast(Lane::Votes, last_words);
+                    std::thread::sleep(LAST_WORDS_PAUSE);
+                }
                 if let Some(unsafe_key) = self.unsafe_key.take() {
                     // The node may be stopping already.
                     let _ = unsafe_key.send(reason);

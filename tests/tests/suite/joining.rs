@@ -18,14 +18,18 @@ fn block(cluster: &Cluster, index: usize, height: u64) -> Value {
 
 /// Grants, asks the late validator for the proof, and verifies it with nobody's help.
 fn prove_at_the_late_one(cluster: &Cluster, contract: &str, history: &mut History) {
-    let granted = cluster.grant(contract, "late");
+    let granted = cluster.grant(contract, "specialist");
     history.note_command(&granted);
     let (id, height) = (granted.text("id"), granted.out["height"].as_u64());
     let height = height.expect("a height");
     eventually("it is final at the late one", 30, || {
         cluster.final_height(LATE) >= height
     });
-    let path = cluster.path().join("late.proof").display().to_string();
+    let path = cluster
+        .path()
+        .join(format!("late-{height}.proof"))
+        .display()
+        .to_string();
     let taken = cluster.run_at(LATE, &["proof", "tx", &id, "--out", &path]);
     assert_eq!(taken.code, 0, "{taken:?}");
     let verified = chancery(&["verify", &path, "--trust", &cluster.policy()]);
@@ -48,6 +52,7 @@ fn a_validator_joins_by_a_snapshot_under_load_and_says_what_it_lacks() {
     config.catch_up.snapshot_after_blocks = 20;
     std::fs::write(&path, config.to_toml()).expect("a file");
 
+    let _ = cluster.ok(&["keys", "new", "specialist"]);
     let mut history = History::default();
     let load = Load::start(&cluster, &contract, "hospital", 60);
     eventually("blocks are made", 60, || cluster.height(0) >= 100);

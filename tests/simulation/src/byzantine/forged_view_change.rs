@@ -60,7 +60,7 @@ pub(super) fn forge(random: &mut Random, change: &mut ViewChange) {
         }
         6 => {
             if let Some(certificate) = change.prepared.last_mut() {
-                certificate.ballot.slot = Slot(certificate.ballot.slot.0 + random.below(100));
+                certificate.ballot.slot = Slot(certificate.ballot.slot.0.saturating_add(random.below(100)));
             }
         }
         7 => {

@@ -27,7 +27,7 @@ impl Impersonation {
 
 fn with_other_view(body: &Body) -> Option<Body> {
     let (kind, ballot) = body.vote()?;
-    let view = View(ballot.view.0 + 1);
+    let view = View(ballot.view.0.saturating_add(1));
     Some(Body::of_vote(kind, Ballot { view, ..ballot }))
 }
 

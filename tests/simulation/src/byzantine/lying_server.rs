@@ -32,7 +32,7 @@ impl LyingServer {
 
     fn lie(&self, mouth: &mut Mouth, to: ValidatorIndex, mut certificate: CheckpointCertificate) {
         match mouth.random.below(5) {
-            0 => certificate.statement.height = Height(certificate.statement.height.0 + 1_000),
+            0 => certificate.statement.height = Height(certificate.statement.height.0.saturating_add(1_000)),
             1 => certificate.statement.root.0[0] ^= 1,
             2 => {
                 certificate.cosignatures.pop();
@@ -44,7 +44,7 @@ impl LyingServer {
                 {
                     certificate.statement = statement.clone();
                 }
-                certificate.statement.height = Height(certificate.statement.height.0 + 5);
+                certificate.statement.height = Height(certificate.statement.height.0.saturating_add(5));
                 certificate.statement.root.0[0] ^= 1;
                 let body = Body::Checkpoint(certificate.statement.clone());
                 let signature = mouth.sign(body).signature;
@@ -77,7 +77,7 @@ impl Liar for LyingServer {
                     }
                 }
                 1 => batches.reverse(),
-                2 => above = Height(above.0 + 1),
+                2 => above = Height(above.0.saturating_add(1)),
                 3 => {
                     let kept = mouth.random.index(batches.len());
                     batches.truncate(kept);

@@ -28,10 +28,10 @@ impl LyingStatus {
 fn lie(random: &mut Random, validators: u16, status: &mut Status) {
     let all = (1_u32 << validators) - 1;
     match random.below(9) {
-        0 => status.stable = Height(status.stable.0 + random.below(1_000)),
-        1 => status.executed = Height(status.executed.0 + random.below(1_000)),
+        0 => status.stable = Height(status.stable.0.saturating_add(random.below(1_000))),
+        1 => status.executed = Height(status.executed.0.saturating_add(random.below(1_000))),
         2 => status.stable = Height(0),
-        3 => status.view = View(status.view.0 + random.below(100)),
+        3 => status.view = View(status.view.0.saturating_add(random.below(100))),
         4 => status.changing = !status.changing,
         5 => {
             for slot in &mut status.slots {
@@ -45,8 +45,8 @@ fn lie(random: &mut Random, validators: u16, status: &mut Status) {
         6 => status.slots.clear(),
         7 => {
             for heard in &mut status.heard {
-                heard.voted = Slot(heard.voted.0 + random.below(50));
-                heard.left = View(heard.left.0 + random.below(50));
+                heard.voted = Slot(heard.voted.0.saturating_add(random.below(50)));
+                heard.left = View(heard.left.0.saturating_add(random.below(50)));
             }
         }
         _ => {

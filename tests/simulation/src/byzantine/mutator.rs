@@ -32,7 +32,7 @@ impl Mutator {
             let Ballot { view, slot, digest } = ballot;
             let ballot = match random.below(5) {
                 0 => Ballot {
-                    view: View(view.0 + 1),
+                    view: View(view.0.saturating_add(1)),
                     ..ballot
                 },
                 1 => Ballot {
@@ -40,7 +40,7 @@ impl Mutator {
                     ..ballot
                 },
                 2 => Ballot {
-                    slot: Slot(slot.0 + 1),
+                    slot: Slot(slot.0.saturating_add(1)),
                     ..ballot
                 },
                 3 => Ballot {
@@ -58,7 +58,7 @@ impl Mutator {
             && random.percent(50)
         {
             let mut statement = statement.clone();
-            statement.height = Height(statement.height.0 + 1);
+            statement.height = Height(statement.height.0.saturating_add(1));
             return Some(Body::Checkpoint(statement));
         }
         // Any bit, where that is still something.
