@@ -7,7 +7,7 @@ use crate::event::{Action, Halted, Record};
 use crate::message::{Body, NewView, SignedMessage, ViewChange};
 use crate::overview::{Mode, Refusal};
 use crate::replica::{self, Replica};
-use crate::witness::Claim;
+use crate::witness::{Claim, OTHER_UNKNOWN};
 
 /// One that may have signed for a view so much later is not led there by a VIEW-CHANGE of its own.
 const VIEWS_AHEAD_MAX: u64 = 64;
@@ -170,9 +170,8 @@ impl Replica {
             return self.forget(out);
         }
         let mut peers = self.peers.values();
-        if let Some(other) = peers.find_map(|peer| peer.witness.named_other()) {
-            self.say_farewell(other, out);
-        }
+        let other = peers.find_map(|peer| peer.witness.named_other());
+        self.say_farewell(other.unwrap_or(OTHER_UNKNOWN), out);
         let message = Box::new(message);
         self.halt(Halted::Forgot { message }, out);
     }

@@ -9,15 +9,17 @@ use crate::replica::Replica;
 use crate::tally::{Vote, bit};
 
 /// In so many of its last 8 STATUSes a peer has to name another process with this key.
-const OTHERS_LEAST: u32 = 3;
+const OTHERS_LEAST: u32 = 4;
 /// The most votes of its own that a peer is shown in one answer.
 const ECHO_MAX: usize = 16;
 /// A VIEW-CHANGE is large: so many intervals are between two times that its sender is shown it.
 const VIEW_CHANGE_INTERVALS: u64 = 4;
 /// Two processes with one key took turns so often that both are named.
 const SWAPS_LEAST: u8 = 2;
-/// For so many intervals both are named if the one that stopped said so.
+/// One that stopped because of another is named for so many intervals, for that one to hear.
 const NAMED_FOR: u64 = 16;
+/// What stands for the number of the other process where the one that stops has not learned it.
+pub(crate) const OTHER_UNKNOWN: u64 = u64::MAX;
 
 /// What another validator's STATUSes say about processes with its own key and with this one's.
 #[derive(Debug, Clone, Copy, Default)]
@@ -29,7 +31,7 @@ pub(crate) struct Witness {
     before: u64,
     before_at: Millis,
     swaps: u8,
-    /// One of them stopped because of the other: until then both are named.
+    /// One of them, the one before, stopped because of the other: until then it is named.
     named_until: Millis,
     /// When the next new incarnation may be answered at once.
     greet_at: Millis,
@@ -78,6 +80,15 @@ impl Witness {
 
     /// Its process stopped because `other` has its key: that one has to learn of it.
     fn hear_farewell(&mut self, incarnation: u64, other: u64, now: Millis, interval: Millis) {
+        let known = if self.incarnation == incarnation {
+            self.before
+        } else {
+            self.incarnation
+        };
+        let other = if other == OTHER_UNKNOWN { known } else { other };
+        if other == 0 {
+            return;
+        }
         (self.before, self.before_at) = (incarnation, now);
         self.incarnation = other;
         self.named_until = now.saturating_add(Millis(interval.0.saturating_mul(NAMED_FOR)));
@@ -87,11 +98,12 @@ impl Witness {
         now.since(self.before_at).0 <= interval.0.saturating_mul(2)
     }
 
-    /// The incarnation to name: of two processes that take turns, each at a time.
+    /// The incarnation to name: of two processes that take turns, each at a time; of two of which
+    /// one stopped, that one.
     pub(crate) fn named(&self, now: Millis, interval: Millis, turn: u64) -> u64 {
         let take_turns = self.swaps >= SWAPS_LEAST && self.is_before_alive(now, interval);
-        let both = take_turns || now < self.named_until;
-        if both && !turn.is_multiple_of(2) {
+        let is_its_turn = take_turns && !turn.is_multiple_of(2);
+        if is_its_turn || now < self.named_until {
             self.before
         } else {
             self.incarnation

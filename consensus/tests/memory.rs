@@ -77,6 +77,25 @@ impl Started {
         self.replica.overview().mode
     }
 
+    /// The process of another validator that its next STATUS names.
+    fn names(&mut self, of: usize) -> u64 {
+        for _ in 0..100 {
+            let statuses = self.step(Event::Tick(Demand::Nothing));
+            let named = statuses.iter().find_map(|action| match action {
+                Action::Broadcast(message) => match &message.body {
+                    Body::Status(said) => Some(said.heard[of].incarnation),
+                    _ => None,
+                },
+                _ => None,
+            });
+            if let Some(named) = named {
+                return named;
+            }
+            self.now.since_start.0 += 50;
+        }
+        panic!("a STATUS now and then");
+    }
+
     /// The primary's proposal for a slot with its batch: what is signed on that.
     fn propose(&mut self, slot: u64) -> (Vec<Action>, BatchDigest) {
         let batch = batch_at(Millis(EPOCH_MS + slot));
@@ -371,8 +390,28 @@ fn an_unknown_own_message_after_probation_ends_it_all() {
     let own = unknown_vote(1);
     let actions = started.own(own.clone());
     let message = Box::new(signed(OWN, own));
-    assert_eq!(actions, [Action::Halt(Halted::Forgot { message })]);
+    let [Action::Broadcast(last), halt] = actions.as_slice() else {
+        panic!("{actions:?}");
+    };
+    assert_eq!(*halt, Action::Halt(Halted::Forgot { message }));
     assert_eq!(started.propose(1).0, []);
+    // It may be another process's: others, who have heard of it, tell that one.
+    let mut peer = Started::new();
+    for incarnation in [500, INCARNATION, 500] {
+        peer.now.since_start.0 += 2_000;
+        let mut status = confirming(4, OWN, INCARNATION);
+        status.incarnation = incarnation;
+        peer.say(3, Body::Status(status));
+    }
+    let Body::Status(last) = &last.body else {
+        panic!("{last:?}");
+    };
+    let mut last = last.clone();
+    last.heard.swap(usize::from(OWN), 3);
+    peer.say(3, Body::Status(last));
+    let named: Vec<u64> = (0..8).map(|_| peer.names(3)).collect();
+    let times = |incarnation| named.iter().filter(|named| **named == incarnation).count();
+    assert_eq!((times(500), times(INCARNATION)), (0, 8), "{named:?}");
 }
 
 // M4
@@ -607,13 +646,7 @@ fn two_processes_that_take_turns_are_both_named() {
             status.incarnation = incarnation;
             started.say(3, Body::Status(status));
         }
-        for action in started.step(Event::Tick(Demand::Nothing)) {
-            if let Action::Broadcast(message) = action
-                && let Body::Status(said) = message.body
-            {
-                named.push(said.heard[3].incarnation);
-            }
-        }
+        named.push(started.names(3));
     }
     let newest = &named[named.len() - 8..];
     for incarnation in [500, 600] {
