@@ -180,9 +180,10 @@
 //!   it once prepared: those are all certified.
 //! - **M6** After probation an own message as in M3 that is not remembered makes it halt. So does a
 //!   key that is used twice: f + 1 peers that have named this incarnation name another one in at
-//!   least four of their newest eight STATUSes. (One that hears two processes in turns names them in
-//!   turns.) Who halts so tells the others (the node a few times), so that another process, if
-//!   there is one, hears of it, too. One late STATUS of an earlier process does not suffice, nor do f liars.
+//!   least four of the newest eight intervals that they were heard in. (One that hears two processes
+//!   in turns names them in turns.) Who halts so tells the others (the node a few times), so that
+//!   another process, if there is one, hears of it, too. One late STATUS of an earlier process does
+//!   not suffice, nor do f liars.
 //!
 //! # Why it is safe
 //!

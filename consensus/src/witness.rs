@@ -8,7 +8,8 @@ use crate::message::{Ballot, Body, Heard, SignedMessage, SlotStatus, Status, Vot
 use crate::replica::Replica;
 use crate::tally::{Vote, bit};
 
-/// In so many of its last 8 STATUSes a peer has to name another process with this key.
+/// In so many of the last 8 intervals that it was heard in, a peer has to name another process with
+/// this key.
 const OTHERS_LEAST: u32 = 4;
 /// The most votes of its own that a peer is shown in one answer.
 const ECHO_MAX: usize = 16;
@@ -39,9 +40,12 @@ pub(crate) struct Witness {
     view_change_at: Millis,
     /// What it says of this process, once it has heard of it.
     pub(crate) claim: Option<Claim>,
-    /// One bit for each of its last 8 STATUSes since: whether it named another process.
+    /// One bit for each of the last 8 intervals since that it was heard in: whether it named another
+    /// process. Not one for each STATUS: who asks for others' word sends them in quick succession.
     others: u8,
     other: u64,
+    /// When the newest of these intervals ends.
+    others_until: Millis,
 }
 
 /// What a peer that has heard of this process says, in all its STATUSes since.
@@ -116,7 +120,14 @@ impl Witness {
     }
 
     /// What its STATUS says of this validator, whose process is `incarnation`.
-    fn weigh(&mut self, status: &Status, of_this: Heard, incarnation: u64) {
+    fn weigh(
+        &mut self,
+        status: &Status,
+        of_this: Heard,
+        incarnation: u64,
+        now: Millis,
+        interval: Millis,
+    ) {
         if of_this.incarnation == incarnation {
             let said = Claim {
                 stable: status.stable,
@@ -131,10 +142,19 @@ impl Witness {
                 voted: before.voted.max(said.voted),
                 left: before.left.max(said.left),
             });
-            self.others <<= 1;
+            self.open_interval(now, interval);
         } else if self.claim.is_some() && of_this.incarnation != 0 {
-            self.others = (self.others << 1) | 1;
+            self.open_interval(now, interval);
+            self.others |= 1;
             self.other = of_this.incarnation;
+        }
+    }
+
+    /// What it names counts for another interval, if the newest one is over.
+    fn open_interval(&mut self, now: Millis, interval: Millis) {
+        if now >= self.others_until {
+            self.others <<= 1;
+            self.others_until = now.saturating_add(interval);
         }
     }
 }
@@ -161,7 +181,7 @@ impl Replica {
         if other != 0 && other != status.incarnation {
             witness.hear_farewell(status.incarnation, other, now, interval);
         }
-        witness.weigh(status, of_this, self.incarnation);
+        witness.weigh(status, of_this, self.incarnation, now, interval);
         let greets = is_new && now >= witness.greet_at;
         if greets {
             witness.greet_at = now.saturating_add(Millis(interval.0 / 8));

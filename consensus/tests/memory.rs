@@ -580,7 +580,9 @@ fn with_enough_answers_a_liar_among_them_cannot_name_a_view() {
 
 // M6
 
+/// An interval later than what was said before.
 fn names_another(started: &mut Started, from: u16) -> Vec<Action> {
+    started.now.since_start.0 += 500;
     started.answer(from, |status| of_this(status).incarnation = 4242)
 }
 
@@ -602,6 +604,7 @@ fn a_key_that_is_used_twice_is_noticed_by_the_word_of_more_than_may_lie() {
     }
     for _ in 0..3 {
         names_another(&mut started, 2);
+        started.now.since_start.0 += 500;
         started.answer(2, |_| ());
     }
     assert_eq!(started.mode(), Mode::Active);
@@ -625,12 +628,21 @@ fn a_key_that_is_used_twice_is_noticed_by_the_word_of_more_than_may_lie() {
 fn late_words_about_the_process_before_are_no_second_process() {
     let mut started = Started::new();
     for round in 0..20 {
+        started.now.since_start.0 += 500;
         for from in [0, 2, 3] {
             started.answer(from, |_| ());
             if round % 4 == 0 {
                 names_another(&mut started, from);
             }
         }
+    }
+    assert_eq!(started.mode(), Mode::Active);
+    // Nor is what is said many times in a moment by those who ask for others' word themselves.
+    for _ in 0..8 {
+        for from in [0, 2, 3] {
+            started.answer(from, |status| of_this(status).incarnation = 4242);
+        }
+        started.now.since_start.0 += 125;
     }
     assert_eq!(started.mode(), Mode::Active);
 }
@@ -874,5 +886,29 @@ fn restarts_are_no_second_processes() {
             assert!(!records.iter().any(forgot), "seed {seed}");
         }
         cluster.check_agreement();
+    }
+}
+
+/// Who is in probation asks again and again, and says each time whom it has heard.
+#[test]
+fn restarts_are_no_second_processes_where_too_few_run() {
+    for seed in 0..8 {
+        let world = World {
+            loss_percent: 10,
+            duplicate_percent: 50,
+            delay_ms_max: 400,
+            ..World::default()
+        };
+        // Nobody may stop here.
+        let mut cluster = Cluster::new(7, 8, seed, world);
+        for index in 0..4 {
+            cluster.start_node(index);
+        }
+        for _ in 0..30 {
+            cluster.crash(0);
+            cluster.start_node(0);
+            let pause = cluster.random.below(4_000);
+            cluster.run(pause);
+        }
     }
 }
