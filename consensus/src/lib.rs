@@ -94,11 +94,11 @@
 //!
 //! **View change**
 //! - **R20** View 0 is active at first; any other from the moment at which its NEW-VIEW was entered
-//!   (R26). It ends, here, with the VIEW-CHANGE for a later one or with the NEW-VIEW of one. While
-//!   none is active nothing is voted for; all else goes on: executing, cosigning, catching up,
-//!   counting. Of each validator the vote of the highest view is kept in each place (slot and kind),
-//!   whatever view is active here: what comes before its NEW-VIEW is not lost, and memory does not
-//!   grow with views.
+//!   (R26). It ends, here, with the VIEW-CHANGE for a later one or with the NEW-VIEW of one (or with
+//!   neither: M4). While none is active nothing is voted for; all else goes on: executing,
+//!   cosigning, catching up, counting. Of each validator the vote of the highest view is kept in
+//!   each place (slot and kind), whatever view is active here: what comes before its NEW-VIEW is not
+//!   lost, and memory does not grow with views.
 //! - **R21** VIEW-CHANGE(t) carries the low water mark's certificate and, of each slot above, the
 //!   prepared certificate of the highest view. It is made and stored once; the same bytes are sent
 //!   again.
@@ -128,13 +128,13 @@
 //!   it anew. When it ends: VIEW-CHANGE for the next view. So it is, too, when the node says that
 //!   the primary neglects its duties and the view had that long.
 //! - **R28** In a view that is waited for, the timer runs once q validators want it or have passed it,
-//!   this one included. When it ends: VIEW-CHANGE for the next view. Who is alone waits for ever,
-//!   and drags nobody along later.
+//!   this one included, by their VIEW-CHANGEs or their STATUSes. When it ends: VIEW-CHANGE for the
+//!   next view. Who is alone waits for ever, and drags nobody along later.
 //! - **R29** The timers take `view_timeout`, doubled for each view change begun since the last
 //!   progress, at most `view_timeout_max`. A NEW-VIEW is no progress. A gap between two steps counts
 //!   as a quarter of a second at most: after a pause, it was this process that was away.
 //! - **R30** After a restart the active view is that of the newest NEW-VIEW stored, or the wanted one
-//!   that of a newer VIEW-CHANGE.
+//!   that of a newer VIEW-CHANGE, or that of M4.
 //! - **R31** Two different messages of one validator in one place are evidence. It is reported once
 //!   for each place. If they are votes or CHECKPOINTs, both are passed on to all, so that all have the
 //!   same proof; and if the guilty one is the active view's primary, or becomes it in the view that
@@ -164,20 +164,23 @@
 //!   views from v + 2 on, v being the highest view that they are in or want, or from above the one
 //!   that it was seen to leave for. The silence ends when low is above these slots; and it never
 //!   signs in a view below these. Until then it counts among the f. If it is to leave an earlier
-//!   view, it leaves for the first of these, which makes others' timers run (R28); unless that is
-//!   far away: liars may have named it, and lead nobody there. So that they cannot, a few more
-//!   answers are waited for where f > 1, and as many of the highest left out as others are sure to
-//!   have named as much. (Else a liar can keep it silent. A vote log started anew asks again.)
+//!   view, or restarts, it waits for the last view that it does not sign in, without a VIEW-CHANGE:
+//!   its STATUS says so, which makes others' timers run (R28) and binds to nothing that it could
+//!   forget again. So that liars cannot name these views where f > 1, a few more answers are waited
+//!   for, and as many of the highest left out as others are sure to have named as much; one that is
+//!   far above what a correct one names is not taken before all others have answered.
 //! - **M5** *Why that is enough.* It had low = L when it voted last, so no vote is above L + window.
 //!   The block of L was committed by q; those who answered share with the other ones of these a
 //!   validator that is correct (this one counts among the f, so f - 1 lie), which was at most a
 //!   window below L when it voted there, and has that certificate still. So L <= low + window here:
-//!   slots through low + 2 window cover every vote, and above them every slot is fresh. It wanted to
-//!   get to a view t. The first correct one to want t or a later view did so because of a timer, so q
-//!   wanted t - 1 at least; those who answered share a correct one with them, which says so: t is at
-//!   most v + 1. It voted in no view above v, because that takes q who want it. So nothing that it
-//!   signs from v + 2 on contradicts what it forgot, and none of its VIEW-CHANGEs hides a slot that
-//!   it once prepared: those are all certified.
+//!   slots through low + 2 window cover every vote, and above them every slot is fresh. It signed a
+//!   VIEW-CHANGE for t at most. The first correct one to sign one for t or a later view did not join
+//!   others, so q had reached t - 1, by their own word or active in it; those who answered share
+//!   with the other ones of these a correct one, which says so: t is at most v + 1. (That is why one
+//!   that is back leaves for no view before q have reached the one below.) It voted in no view above
+//!   v, because that takes q who want it. So nothing that it signs from v + 2 on contradicts what it
+//!   forgot, and none of its VIEW-CHANGEs hides a slot that it once prepared: those are all
+//!   certified.
 //! - **M6** After probation an own message as in M3 that is not remembered makes it halt. So does a
 //!   key that is used twice: f + 1 peers that have named this incarnation name another one in at
 //!   least four of the newest eight intervals that they were heard in. (One that hears two processes

@@ -62,6 +62,8 @@ pub struct PeerStatus {
     pub at: Millis,
     /// The peer's view.
     pub view: View,
+    /// Whether it still waits for that view.
+    pub changing: bool,
     /// The newest height it has a certificate of, by its own word.
     pub stable: Height,
     /// The newest height it has executed, by its own word.

@@ -9,8 +9,8 @@ use crate::overview::{Mode, Refusal};
 use crate::replica::{self, Replica};
 use crate::witness::{Claim, OTHER_UNKNOWN};
 
-/// One that may have signed for a view so much later is not led there by a VIEW-CHANGE of its own.
-const VIEWS_AHEAD_MAX: u64 = 64;
+/// A view so much above what a correct one has reached is a lie, or others are about to get there.
+const VIEWS_AHEAD_MAX: u64 = 8;
 /// For so many intervals more answers than needed are waited for: the more, the less a liar's count.
 const ANSWERS_INTERVALS: u64 = 4;
 
@@ -92,6 +92,11 @@ impl Memory {
 
     fn view_least(&self) -> View {
         self.release.map_or(View(0), |release| release.view_least)
+    }
+
+    /// The last view that it may have signed for and forgotten; 0 where that is nothing.
+    pub(crate) fn view_forgotten(&self) -> View {
+        View(self.view_least().0.saturating_sub(1))
     }
 }
 
@@ -211,15 +216,6 @@ impl Replica {
         self.safety.may_sign_in(self.view)
     }
 
-    /// The view that it may sign a VIEW-CHANGE for, if it is to leave for `view`: what it may have
-    /// forgotten lies below another one, and who wants that has passed `view`, which is what the
-    /// others wait for (M4). Unless a liar has named that one: nobody is to be led there.
-    pub(crate) fn signs_for(&self, view: View) -> Option<View> {
-        let least = self.memory.view_least();
-        let is_near = least.0 <= view.0.saturating_add(VIEWS_AHEAD_MAX);
-        (!self.safety.is_silent() && is_near).then(|| view.max(least))
-    }
-
     /// The highest slot that it may have voted in, as far as it knows.
     pub(crate) fn voted_most(&self) -> Slot {
         self.safety
@@ -230,8 +226,7 @@ impl Replica {
 
     /// The highest view that it may have wanted to get to, as far as it knows.
     pub(crate) fn left_most(&self) -> View {
-        let forgotten = self.memory.view_least().0.saturating_sub(1);
-        self.safety.left().max(View(forgotten))
+        self.safety.left().max(self.memory.view_forgotten())
     }
 
     /// Looks whether the silence is over: M2, M4. At the end of each step.
@@ -329,14 +324,14 @@ impl Replica {
             .saturating_mul(ANSWERS_INTERVALS);
         // Where at most one is faulty, this is the one.
         let may_lie = self.validators().faulty_max() > 1;
-        if may_lie && answered.len() < others && now.since(since).0 < pause {
+        let has_waited = now.since(since).0 >= pause;
+        let views = self.views_forgotten(&answered);
+        if may_lie && answered.len() < others && !(has_waited && self.is_near(views, &answered)) {
             return;
         }
         let release = Release {
             slots_through: self.slots_forgotten().max(self.memory.seen.slots_through),
-            view_least: self
-                .views_forgotten(&answered)
-                .max(self.memory.seen.view_least),
+            view_least: views.max(self.memory.seen.view_least),
         };
         self.memory.release = Some(release);
         self.memory.standing = Standing::Confirmed;
@@ -355,19 +350,34 @@ impl Replica {
     /// The first view that it can have signed nothing for: M5. So many correct ones as are sure to
     /// be among those who answered know of the view before the one that it wanted; liars are fewer.
     fn views_forgotten(&self, answered: &[ValidatorIndex]) -> View {
-        let above = |view: View, by: u64| View(view.0.saturating_add(by));
-        let mut least: Vec<View> = self
-            .claims()
-            .filter(|(index, _)| answered.contains(index))
-            .map(|(_, claim)| above(claim.view, 2).max(above(claim.left, 1)))
-            .collect();
-        least.sort_unstable_by(|a, b| b.cmp(a));
+        let least = self.views_named(answered);
         let faulty = self.validators().faulty_max();
         let silent = self.peers.len().saturating_sub(answered.len());
         let knowing = self.quorum().saturating_sub(faulty).saturating_sub(silent);
         let sure = knowing.min(faulty).saturating_sub(1);
         let known = least.get(sure).copied().unwrap_or_default();
-        known.max(above(self.safety.left(), 1))
+        known.max(View(self.safety.left().0.saturating_add(1)))
+    }
+
+    /// The first view above all that it can have signed for, as each of these has it, the highest
+    /// first.
+    fn views_named(&self, answered: &[ValidatorIndex]) -> Vec<View> {
+        let above = |view: View, by: u64| View(view.0.saturating_add(by));
+        let mut named: Vec<View> = self
+            .claims()
+            .filter(|(index, _)| answered.contains(index))
+            .map(|(_, claim)| above(claim.view, 2).max(above(claim.left, 1)))
+            .collect();
+        named.sort_unstable_by(|a, b| b.cmp(a));
+        named
+    }
+
+    /// Whether a view is not far above what a correct one of these names.
+    fn is_near(&self, view: View, answered: &[ValidatorIndex]) -> bool {
+        let named = self.views_named(answered);
+        let correct = named.get(self.validators().faulty_max()).copied();
+        let correct = correct.unwrap_or_default().max(self.safety.left());
+        view.0.saturating_sub(correct.0) <= VIEWS_AHEAD_MAX
     }
 
     /// What a status page shows of it.

@@ -207,12 +207,13 @@ impl Replica {
     /// say was verified where they were given to [`Safety`].
     fn restore_view(&mut self, records: &[Record]) {
         let entered = self.safety.entered();
-        self.view = self.safety.left().max(entered);
+        // What it may have waited for without a word is no record of its own (M4).
+        let forgotten = self.memory.view_forgotten();
+        self.view = self.safety.left().max(entered).max(forgotten);
         if self.view > entered {
             self.mode = Mode::Changing;
         }
-        if let Some(message) = self.safety.view_change()
-            && self.mode == Mode::Changing
+        if let Some(message) = self.own_view_change()
             && let Body::ViewChange(view_change) = &message.body
         {
             let own = SignedViewChange {
@@ -376,7 +377,7 @@ impl Replica {
     /// Says again what was said, and goes on.
     fn start(&mut self, out: &mut Vec<Action>) {
         let said = match self.mode {
-            Mode::Changing => self.safety.view_change(),
+            Mode::Changing => self.own_view_change(),
             Mode::Active => self.new_view.as_ref().map(|served| &served.message),
         };
         if let Some(message) = said.filter(|message| message.from == self.config.own) {

@@ -189,6 +189,7 @@ impl Replica {
         peer.heard = Some(PeerStatus {
             at: now,
             view: status.view,
+            changing: status.changing,
             stable: status.stable,
             executed: status.executed,
         });
@@ -337,9 +338,8 @@ impl Replica {
         }
         let known = status.heard.get(self.config.own.as_usize());
         let left = known.map_or(View(0), |known| known.left);
-        if self.mode == Mode::Changing
-            && left < self.view
-            && let Some(message) = self.safety.view_change()
+        if left < self.view
+            && let Some(message) = self.own_view_change()
         {
             let message = message.clone();
             out.push(Action::Send { to, message });

@@ -4,7 +4,7 @@ use chancery_ledger::{Millis, Signature, Slot, ValidatorIndex, View};
 
 use crate::event::{Action, Demand};
 use crate::evidence::{Evidence, Place};
-use crate::message::{Body, PreparedCertificate, SignedViewChange, ViewChange};
+use crate::message::{Body, PreparedCertificate, SignedMessage, SignedViewChange, ViewChange};
 use crate::overview::{Awaited, Cause, Refusal, Timer};
 use crate::replica::{Mode, Replica};
 
@@ -14,12 +14,12 @@ const EVIDENCE_MAX: usize = 32;
 impl Replica {
     /// Leaves the active view, or gives up the one it wants to get to, for `view`: R21.
     pub(crate) fn leave_for(&mut self, view: View, cause: Cause, out: &mut Vec<Action>) {
-        let Some(view) = self.signs_for(view) else {
-            return;
-        };
         let ends = view == View(u64::MAX) || view <= self.view;
-        if ends || self.halted.is_some() {
+        if ends || self.halted.is_some() || self.safety.is_silent() {
             return;
+        }
+        if !self.safety.may_sign_in(view) {
+            return self.wait_for(self.memory.view_forgotten(), cause);
         }
         let view_change = ViewChange {
             view,
@@ -30,6 +30,19 @@ impl Replica {
             return self.refuse(Refusal::AgainstOwnVote);
         };
         let message = promise.keep(out);
+        self.wait_for(view, cause);
+        let own = SignedViewChange {
+            from: self.config.own,
+            view_change,
+            signature: message.signature,
+        };
+        self.view_changes.insert(own.from, own);
+        self.begin_view(out);
+    }
+
+    /// No view is active, and `view` is wanted: with a VIEW-CHANGE, or, by one that may have signed
+    /// another one, without (M4).
+    fn wait_for(&mut self, view: View, cause: Cause) {
         self.view = view;
         self.mode = Mode::Changing;
         for log in self.slots.values_mut() {
@@ -38,13 +51,12 @@ impl Replica {
         self.pacemaker.leave();
         self.view_changes_begun = self.view_changes_begun.saturating_add(1);
         self.left_because = Some(cause);
-        let own = SignedViewChange {
-            from: self.config.own,
-            view_change,
-            signature: message.signature,
-        };
-        self.view_changes.insert(own.from, own);
-        self.begin_view(out);
+    }
+
+    /// The VIEW-CHANGE for the view that is wanted here.
+    pub(crate) fn own_view_change(&self) -> Option<&SignedMessage> {
+        let wants = self.mode == Mode::Changing && self.safety.left() == self.view;
+        self.safety.view_change().filter(|_| wants)
     }
 
     /// Of every slot above the low water mark that has one, the certificate of the highest view.
@@ -108,14 +120,17 @@ impl Replica {
         reached.filter(|view| *view > self.view)
     }
 
-    /// Whether a quorum has reached or passed the view that this one wants to get to.
+    /// Whether a quorum has reached or passed the view that this one wants to get to, this one
+    /// included.
     fn quorum_wants_the_view(&self) -> bool {
-        let reached = self
-            .view_changes
-            .values()
-            .filter(|signed| signed.view_change.view >= self.view)
-            .count();
-        reached >= self.quorum()
+        let reached = self.peers.iter().filter(|(index, peer)| {
+            let signed = self.view_changes.get(index);
+            signed.is_some_and(|signed| signed.view_change.view >= self.view)
+                || peer.heard.is_some_and(|heard| {
+                    heard.view > self.view || (heard.view == self.view && heard.changing)
+                })
+        });
+        reached.count().saturating_add(1) >= self.quorum()
     }
 
     /// Whether the primary is to order something that it has not ordered: R27.
