@@ -72,11 +72,12 @@
 //!   and more are missing. Fetched blocks count as executed; votes go on meanwhile.
 //!
 //! **Gossip**
-//! - **R17** Every `status_interval`, and at the start, a replica broadcasts what it has: its view
-//!   and whether it is active, certified and executed heights, for each slot above which votes of
-//!   that view are here, and what it heard of each validator. Unlike any other
-//!   message it counts only if its signer delivers it (the node sees to that): old ones, sent again
-//!   by somebody else, would pass for another process.
+//! - **R17** Every `status_interval`, four times as often while others are to say something about
+//!   its memory (M2, M4), and at the start, a replica broadcasts what it has: its view and whether
+//!   it is active, certified and executed heights, for each slot above which votes of that view are
+//!   here, and what it heard of each validator. Unlike any other message it counts only if its
+//!   signer delivers it (the node sees to that): old ones, sent again by somebody else, would pass
+//!   for another process.
 //! - **R18** A STATUS is answered with what its sender lacks and could use, lowest slots first and
 //!   within a budget, at most twice an interval for each sender: a newer certificate; the newest
 //!   NEW-VIEW that was entered here, to one in an earlier view or without this one's, by f + 1 in
@@ -106,7 +107,7 @@
 //!   certificates are valid, of strictly increasing slots in (low, low + window] and of views below
 //!   t. One part that is not makes the whole invalid.
 //! - **R23** Of each validator the VIEW-CHANGE of the highest view is kept, if that is above the
-//!   active one.
+//!   active one and not below the one that is wanted here.
 //! - **R24** *Join*: the highest view that f + 1 distinct validators want or have passed, if it is
 //!   above the own one, is changed to at once. One of them is correct; f alone move nobody.
 //! - **R25** NEW-VIEW(t) is made by t's primary as soon as q VIEW-CHANGEs for exactly t are there,
@@ -136,10 +137,10 @@
 //! - **R30** After a restart the active view is that of the newest NEW-VIEW stored, or the wanted one
 //!   that of a newer VIEW-CHANGE, or that of M4.
 //! - **R31** Two different messages of one validator in one place are evidence. It is reported once
-//!   for each place. If they are votes or CHECKPOINTs, both are passed on to all, so that all have the
-//!   same proof; and if the guilty one is the active view's primary, or becomes it in the view that
-//!   it lied in, the view is left at once. (Two NEW-VIEWs that differ in a slot contain two such
-//!   PRE-PREPAREs.)
+//!   for each place, and of one validator at most 32 times. If they are votes or CHECKPOINTs, both
+//!   are passed on to all, so that all have the same proof; and if the guilty one is the active
+//!   view's primary, or becomes it in the view that it lied in, the view is left at once. (Two
+//!   NEW-VIEWs that differ in a slot contain two such PRE-PREPAREs.)
 //!
 //! **A memory that is lost** (`quarantine.rs`, `witness.rs`)
 //! - **M1** Each start of a process has an *incarnation*, a random number. STATUS carries it, and of
