@@ -3,13 +3,17 @@
 //! The oracle watches what processes do (blocks they execute, records they write, messages they
 //! send) and every message that is on the wire, those of liars too. It keeps the first violation.
 
+mod traffic;
+mod word;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use chancery_consensus::{Body, Evidence, NewView, Record, SignedMessage, VoteKind};
+use chancery_consensus::Evidence;
 use chancery_ledger::checkpoint::CheckpointStatement;
 use chancery_ledger::{Batch, BatchDigest, Height, Slot, TransactionId};
 
+use self::word::{Said, Starting};
 use crate::node::{DiskFault, Halt, Observation};
 
 /// The rules.
@@ -31,8 +35,15 @@ pub enum Rule {
     Roots,
     /// An honest key never says two things in one place, restarts or not.
     Monotonicity,
-    /// An honest key never votes in a view that it has left.
+    /// An honest key never signs anything in a view that it has left.
     LeftView,
+    /// A VIEW-CHANGE of an honest key shows every slot that the key said it had prepared, unless the
+    /// slot is certified.
+    Hidden,
+    /// A NEW-VIEW that verifies carries what a quorum's VIEW-CHANGEs say was prepared last.
+    Selection,
+    /// Who starts signs nothing new before a quorum, itself included, has heard of it.
+    Probation,
     /// What is sent was durable before.
     PersistFirst,
     /// What was final is what the ledger has.
@@ -80,19 +91,6 @@ struct Block {
     by: usize,
 }
 
-/// What one key said.
-#[derive(Debug, Clone, Default)]
-struct Said {
-    votes: BTreeMap<(u64, Slot, VoteKind), BatchDigest>,
-    cosigned: BTreeMap<Height, CheckpointStatement>,
-    /// Its VIEW-CHANGEs and NEW-VIEWs, by view: the signature tells contents apart.
-    changes: BTreeMap<(u64, &'static str), [u8; 64]>,
-    /// The highest view it asked for.
-    left: u64,
-    /// Signatures of what was durable before it was sent.
-    durable: BTreeSet<[u8; 64]>,
-}
-
 /// See the module's page.
 #[derive(Debug)]
 pub struct Oracle {
@@ -112,6 +110,8 @@ pub struct Oracle {
     tips: Vec<Slot>,
     /// By process: the newest slot that was handed over for execution since its start.
     handed: Vec<Slot>,
+    /// By process.
+    starting: Vec<Starting>,
     said: Vec<Said>,
     /// By validator: its disk was rolled back, so that it has forgotten what it said since. It is
     /// one of the f, and what it said then is not held against it.
@@ -137,6 +137,7 @@ impl Oracle {
             guilty,
             tips: vec![Slot(0); keys.len()],
             handed: vec![Slot(0); keys.len()],
+            starting: vec![Starting::default(); keys.len()],
             keys,
             hears_records,
             gap: Batch::empty().digest(),
@@ -236,11 +237,6 @@ impl Oracle {
         }
     }
 
-    /// The process starts, with that much executed.
-    pub fn on_started(&mut self, process: usize, executed: Height) {
-        self.handed[process] = executed.into();
-    }
-
     /// A process tells about itself.
     pub fn observe(&mut self, process: usize, observation: &Observation) {
         let key = self.keys[process];
@@ -251,7 +247,7 @@ impl Oracle {
             return;
         }
         match observation {
-            Observation::Durable(record) => self.on_durable(key, record),
+            Observation::Durable(record) => self.on_durable(process, record),
             Observation::Handed(slot) => {
                 let before = std::mem::replace(&mut self.handed[process], *slot);
                 if *slot <= before {
@@ -373,159 +369,6 @@ impl Oracle {
                 format!(
                     "validator {key} accuses {accused}: {:?} / {:?}",
                     first.body, second.body
-                )
-            });
-        }
-    }
-
-    fn on_durable(&mut self, key: usize, record: &Record) {
-        // What matters here is what was signed.
-        if let Record::Vote(message) | Record::ViewChange(message) | Record::NewView(message) =
-            record
-            && usize::from(message.from.0) == key
-        {
-            self.said[key].durable.insert(message.signature.0);
-            self.on_signed(key, message);
-        }
-    }
-
-    /// An honest process sends something of its own.
-    pub fn on_sent(&mut self, process: usize, message: &SignedMessage) {
-        let key = self.keys[process];
-        if self.guilty[key] || usize::from(message.from.0) != key {
-            return;
-        }
-        let promises = matches!(
-            message.body,
-            Body::PrePrepare(_)
-                | Body::Prepare(_)
-                | Body::Commit(_)
-                | Body::ViewChange(_)
-                | Body::NewView(_)
-        );
-        if promises && self.hears_records && !self.said[key].durable.contains(&message.signature.0)
-        {
-            self.violate(Rule::PersistFirst, || {
-                let kind = message.body.kind();
-                format!(
-                    "validator {key} sent a {kind} that was not durable: {:?}",
-                    message.body
-                )
-            });
-        }
-        self.on_signed(key, message);
-    }
-
-    /// An honest key signed it: durable or sent, whichever is seen first.
-    fn on_signed(&mut self, key: usize, message: &SignedMessage) {
-        let said = &mut self.said[key];
-        if let Some((kind, ballot)) = message.body.vote() {
-            let place = (ballot.view.0, ballot.slot, kind);
-            let left = said.left;
-            match said.votes.insert(place, ballot.digest) {
-                Some(before) if before != ballot.digest => {
-                    self.violate(Rule::Monotonicity, || {
-                        format!("validator {key} signed {kind:?} {ballot:?} after {before}")
-                    });
-                }
-                None if ballot.view.0 < left => self.violate(Rule::LeftView, || {
-                    format!("validator {key} signed {kind:?} {ballot:?} after asking for {left}")
-                }),
-                Some(_) | None => {}
-            }
-            return;
-        }
-        let change = match &message.body {
-            Body::ViewChange(view_change) => Some(view_change.view.0),
-            Body::NewView(new_view) => Some(new_view.view.0),
-            _ => None,
-        };
-        if let Some(view) = change {
-            let kind = message.body.kind();
-            if kind == "view-change" {
-                said.left = said.left.max(view);
-            }
-            if let Body::NewView(begun) = &message.body {
-                self.on_carried(key, begun);
-            }
-            let said = &mut self.said[key];
-            let signature = message.signature.0;
-            let before = said.changes.insert((view, kind), signature);
-            if before.is_some_and(|before| before != signature) {
-                self.violate(Rule::Monotonicity, || {
-                    format!("validator {key} signed two {kind} messages for view {view}")
-                });
-            }
-            return;
-        }
-        if let Body::Checkpoint(statement) = &message.body {
-            let height = statement.height;
-            let before = said.cosigned.insert(height, statement.clone());
-            if before.is_some_and(|before| before != *statement) {
-                self.violate(Rule::Monotonicity, || {
-                    format!("validator {key} cosigned two statements of height {height}")
-                });
-            }
-        }
-    }
-
-    /// The PRE-PREPAREs in a NEW-VIEW are votes like others.
-    fn on_carried(&mut self, key: usize, begun: &NewView) {
-        let said = &mut self.said[key];
-        for carried in &begun.proposals {
-            let place = (begun.view.0, carried.slot, VoteKind::PrePrepare);
-            said.durable.insert(carried.signature.0);
-            let before = said.votes.insert(place, carried.digest);
-            if before.is_some_and(|before| before != carried.digest) {
-                return self.violate(Rule::Monotonicity, || {
-                    let (view, slot) = (begun.view, carried.slot);
-                    format!("validator {key} proposed two batches in slot {slot} of view {view}")
-                });
-            }
-        }
-    }
-
-    /// Any message that verifies, on its way to anybody.
-    pub fn on_traffic(&mut self, message: &SignedMessage) {
-        let bit = 1_u64 << message.from.0;
-        match &message.body {
-            Body::Commit(ballot) => {
-                let place = (ballot.slot, ballot.view.0, ballot.digest);
-                let voters = self.commits.entry(place).or_insert(0);
-                *voters |= bit;
-                if voters.count_ones() as usize >= self.quorum {
-                    let view = ballot.view;
-                    self.check_committed(ballot.slot, ballot.digest, || {
-                        format!("in view {view} a quorum committed")
-                    });
-                    self.committed.insert(ballot.slot, ballot.digest);
-                }
-            }
-            Body::Checkpoint(statement) => {
-                let signers = self.cosigners.entry(statement.clone()).or_insert(0);
-                *signers |= bit;
-                if signers.count_ones() as usize >= self.quorum {
-                    let height = statement.height;
-                    let before = self.certified.insert(height, statement.clone());
-                    if before.is_some_and(|before| before != *statement) {
-                        self.violate(Rule::TwoCheckpointQuorums, || {
-                            format!("two statements of height {height} are certified")
-                        });
-                    }
-                }
-            }
-            _ => {}
-        }
-    }
-
-    fn check_committed(&mut self, slot: Slot, batch: BatchDigest, who: impl FnOnce() -> String) {
-        let committed = self.committed.get(&slot).copied();
-        let executed = self.chain.get(&slot).map(|block| block.batch);
-        if let Some(before) = committed.or(executed).filter(|before| *before != batch) {
-            self.violate(Rule::TwoCommitQuorums, || {
-                format!(
-                    "{} {batch} in slot {slot}, a quorum or an execution has {before}",
-                    who()
                 )
             });
         }

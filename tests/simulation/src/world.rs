@@ -379,9 +379,10 @@ impl<N: Node> World<N> {
         let now = self.now_of(index);
         let mut out = Outbox::new(self.processes[index].dies_after.take());
         let executed = self.processes[index].node.executed().height;
-        self.oracle.on_started(index, executed);
+        self.oracle.on_started(index, executed, shown);
         self.processes[index].node.start(now, shown, &mut out);
         self.do_deeds(index, out);
+        self.oracle.on_disk_read(index);
     }
 
     pub(crate) fn pause(&mut self, index: usize, for_ms: u64) {
@@ -426,6 +427,9 @@ impl<N: Node> World<N> {
         self.let_liar_hear(index, &input);
         if self.is_deaf_to(index, &input) {
             return;
+        }
+        if let Input::Message { from, message } = &input {
+            self.oracle.on_heard(index, *from, message.message());
         }
         let now = self.now_of(index);
         let mut out = Outbox::new(self.processes[index].dies_after.take());
