@@ -53,6 +53,9 @@ pub fn run(seed: u64, wanted: Wanted, keep_table: bool) -> Outcome {
     let mut schedule = Schedule::draw(seed, wanted);
     // Ledgers are shared by seeds; so there are few.
     schedule.heartbeat_ms = schedule.heartbeat_ms.next_multiple_of(1_000);
+    // Who catches up waits only so long for each answer.
+    let slow = &mut schedule.network.healed_delay_ms_max;
+    *slow = (*slow).min(500);
     let mut random = Random::new(!seed);
     schedule.repeated_percent = random.below(40);
     schedule.faults.bit_flip = random.percent(25).then(|| random.between(2_000, 8_000));

@@ -57,6 +57,7 @@ pub fn config(schedule: &Schedule, own: ValidatorIndex) -> Config {
     config.view_timeout = Millis(schedule.view_timeout_ms);
     config.view_timeout_max = Millis(schedule.view_timeout_ms_max);
     config.catch_up_after = Millis(3 * schedule.view_timeout_ms);
-    config.catch_up_interval = Millis(1_500);
+    // Blocks need as long as their way there and back.
+    config.catch_up_interval = Millis(1_500.max(3 * schedule.network.healed_delay_ms_max));
     config
 }

@@ -20,9 +20,10 @@ pub(crate) enum Fault {
     Wipe,
     RollBack,
     BitFlip,
+    Spotlight,
 }
 
-const ALL: [Fault; 9] = [
+const ALL: [Fault; 10] = [
     Fault::Partition,
     Fault::Crash,
     Fault::CrashAll,
@@ -32,6 +33,7 @@ const ALL: [Fault; 9] = [
     Fault::Wipe,
     Fault::RollBack,
     Fault::BitFlip,
+    Fault::Spotlight,
 ];
 
 /// What a healed quorum is given beside its timers: starting, telling what is here, fetching
@@ -51,6 +53,7 @@ impl Fault {
             Self::Wipe => faults.wipe,
             Self::RollBack => faults.roll_back,
             Self::BitFlip => faults.bit_flip,
+            Self::Spotlight => faults.spotlight,
         }
     }
 
@@ -106,6 +109,14 @@ impl<N: Node> World<N> {
             Fault::Wipe => self.damage(victim, DiskFault::Wiped),
             Fault::RollBack => self.damage(victim, DiskFault::RolledBack),
             Fault::BitFlip => self.damage(victim, DiskFault::BitFlipped),
+            Fault::Spotlight => {
+                self.counters.count("spotlight");
+                let for_ms = self.random.between(1_000, 6_000);
+                let dark_ms = self.schedule.view_timeout_ms * self.random.between(1, 4);
+                self.spotlight.shine(self.now_ms + for_ms, dark_ms);
+                self.trace
+                    .note_world(self.now_ms, || format!("spotlight for {for_ms} ms"));
+            }
         }
     }
 
@@ -167,6 +178,7 @@ impl<N: Node> World<N> {
             format!("healed: {members:?}, here: {here:?}")
         });
         self.network.heal(here.clone());
+        self.spotlight.end();
         for (process, is_here) in here.into_iter().enumerate() {
             // Within what honest clocks may differ.
             let offset = self.random.below(400);

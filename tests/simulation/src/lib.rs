@@ -25,6 +25,7 @@ mod notes;
 pub mod oracle;
 pub mod random;
 pub mod schedule;
+mod spotlight;
 pub mod trace;
 pub mod twins;
 pub mod world;

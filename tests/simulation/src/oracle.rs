@@ -40,6 +40,8 @@ pub enum Rule {
     /// A VIEW-CHANGE of an honest key shows every slot that the key said it had prepared, unless the
     /// slot is certified.
     Hidden,
+    /// Certificates that verify are of a quorum, and of what its honest members said.
+    Forged,
     /// A NEW-VIEW that verifies carries what a quorum's VIEW-CHANGEs say was prepared last.
     Selection,
     /// Who starts signs nothing new before a quorum, itself included, has heard of it.

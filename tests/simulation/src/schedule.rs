@@ -98,6 +98,8 @@ pub struct FaultPlan {
     pub crash_primary: Every,
     /// A process stands still for a while.
     pub pause: Every,
+    /// For a while only the primary is heard, until it has prepared something.
+    pub spotlight: Every,
     /// A wall clock jumps.
     pub clock_jump: Every,
     /// Clocks run at different speeds.
@@ -161,6 +163,7 @@ impl Schedule {
             crash_all: None,
             crash_primary: None,
             pause: None,
+            spotlight: None,
             clock_jump: None,
             clock_rates: false,
             wipe: None,
@@ -217,7 +220,10 @@ impl Schedule {
         schedule.draw_liars(&mut random);
         // Where views may last longer than at first, they may have to.
         if doublings >= 3 && random.percent(40) {
-            schedule.network.healed_delay_ms_max = view_timeout_ms / 2;
+            schedule.network.healed_delay_ms_max = view_timeout_ms;
+        }
+        if random.percent(12) {
+            schedule.faults.spotlight = Some(random.between(2_000, 6_000));
         }
         schedule
     }
@@ -303,6 +309,7 @@ impl FaultPlan {
             crash_all: every(12, 3_000, 8_000),
             crash_primary: every(25, 1_500, 5_000),
             pause: every(30, 1_000, 5_000),
+            spotlight: None,
             clock_jump: every(20, 1_000, 5_000),
             clock_rates: every(30, 0, 0).is_some(),
             wipe: every(8, 2_000, 6_000),
@@ -358,6 +365,7 @@ impl fmt::Display for Schedule {
             ("crash of all", faults.crash_all),
             ("crash of the primary", faults.crash_primary),
             ("pause", faults.pause),
+            ("spotlight", faults.spotlight),
             ("clock jump", faults.clock_jump),
             ("wiped disk", faults.wipe),
             ("disk rolled back", faults.roll_back),

@@ -18,6 +18,7 @@ use crate::node::{Deed, Frame, Input, Node, Observation, Outbox};
 use crate::oracle::{Oracle, Rule};
 use crate::random::Random;
 use crate::schedule::Schedule;
+use crate::spotlight::Spotlight;
 use crate::trace::{Counters, Trace};
 
 /// How often a process is told that time passes.
@@ -39,6 +40,7 @@ pub struct World<N: Node> {
     pub counters: Counters,
     pub(crate) processes: Vec<Process<N>>,
     pub(crate) network: Network,
+    pub(crate) spotlight: Spotlight,
     pub(crate) random: Random,
     pub(crate) now_ms: u64,
     context: Context,
@@ -179,6 +181,7 @@ impl<N: Node> World<N> {
             trace: Trace::new(processes.len(), keep_trace),
             counters: Counters::default(),
             network,
+            spotlight: Spotlight::new(schedule.validators, processes.len()),
             random,
             now_ms: 0,
             message_bytes_max: message_bytes_max(usize::from(schedule.validators), schedule.window),
@@ -539,6 +542,11 @@ impl<N: Node> World<N> {
         if let Frame::Message(message) = &frame {
             self.oracle.on_sent(index, message);
             crate::notes::sent(self, index, message);
+            let process = &self.processes[index];
+            let is_own = message.from == process.key && process.liar.is_none();
+            if is_own && self.spotlight.on_sent(self.now_ms, index, message) {
+                self.counters.count("cut off when it had prepared");
+            }
         }
         let Some((mut liar, mut mouth)) = self.processes[index].liar.take() else {
             return self.post(index, to, 0, frame);
@@ -616,6 +624,12 @@ impl<N: Node> World<N> {
         let mut arrivals = Vec::new();
         for process in 0..self.processes.len() {
             if self.processes[process].key != to || to == sender {
+                continue;
+            }
+            if self
+                .spotlight
+                .hides(self.now_ms, (from, sender), (process, to))
+            {
                 continue;
             }
             let sent_at = self.now_ms + after_ms;

@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use chancery_consensus::{Body, NewView, SignedMessage, ViewChange};
+use chancery_consensus::{Ballot, Body, NewView, SignedMessage, ViewChange, VoteKind};
+use chancery_ledger::checkpoint::CheckpointCertificate;
 use chancery_ledger::{BatchDigest, Height, Slot, ValidatorIndex};
 
 use super::{Oracle, Rule};
@@ -37,8 +38,55 @@ impl Oracle {
                     }
                 }
             }
-            Body::NewView(begun) => self.check_selection(begun),
-            _ => {}
+            Body::Certificate(certificate) => self.check_certificate(certificate),
+            Body::ViewChange(change) => self.check_parts(change),
+            Body::NewView(begun) => {
+                for signed in &begun.view_changes {
+                    self.check_parts(&signed.view_change);
+                }
+                self.check_selection(begun);
+            }
+            Body::PrePrepare(_) | Body::Prepare(_) | Body::Status(_) => {}
+        }
+    }
+
+    /// What a VIEW-CHANGE proves.
+    fn check_parts(&mut self, change: &ViewChange) {
+        if let Some(certificate) = &change.stable {
+            self.check_certificate(certificate);
+        }
+        for certificate in &change.prepared {
+            let Ballot { view, slot, digest } = certificate.ballot;
+            let primary = usize::try_from(view.0 % self.said.len() as u64).expect("an index");
+            let backups = certificate.prepares.iter();
+            let votes: BTreeSet<(usize, VoteKind)> = backups
+                .map(|vote| (usize::from(vote.validator.0), VoteKind::Prepare))
+                .chain([(primary, VoteKind::PrePrepare)])
+                .collect();
+            let is_said = |(key, kind): &(usize, VoteKind)| {
+                let may_lie = self.guilty[*key] || self.rolled_back[*key] || !self.hears_records;
+                may_lie || self.said[*key].votes.get(&(view.0, slot, *kind)) == Some(&digest)
+            };
+            if votes.len() < self.quorum || !votes.iter().all(is_said) {
+                self.violate(Rule::Forged, || {
+                    format!("in view {view} {digest} was not prepared in slot {slot} by {votes:?}")
+                });
+            }
+        }
+    }
+
+    /// Honest cosigners executed what they signed.
+    fn check_certificate(&mut self, certificate: &CheckpointCertificate) {
+        let signers = certificate.cosignatures.iter().map(|of| of.validator);
+        let signers: BTreeSet<ValidatorIndex> = signers.collect();
+        let statement = &certificate.statement;
+        let block = self.chain.get(&Slot::from(statement.height));
+        let is_executed = block.is_some_and(|block| block.statement == *statement);
+        if signers.len() < self.quorum || !is_executed {
+            self.violate(Rule::Forged, || {
+                let height = statement.height;
+                format!("block {height} is not what {signers:?} made, or they are too few")
+            });
         }
     }
 
