@@ -30,8 +30,6 @@ mod told;
 const REQUIRED: &[&str] = &[
     "bit flip detected",
     "block file recovered after power cut",
-    "disk rolled back",
-    "disk wiped",
     "failed fsync ended the process",
     "full disk ended the process",
     "handed in again",

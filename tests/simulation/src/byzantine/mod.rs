@@ -19,6 +19,8 @@ pub struct Mouth {
     pub own: ValidatorIndex,
     /// How many there are.
     pub validators: u16,
+    /// How many decide.
+    pub quorum: usize,
     /// Of which ledger.
     pub chain: ChainId,
     /// Virtual time.
@@ -128,6 +130,7 @@ impl Mouth {
         Self {
             own,
             validators: schedule.validators,
+            quorum: schedule.quorum(),
             chain,
             now_ms: 0,
             view_timeout_ms: schedule.view_timeout_ms,

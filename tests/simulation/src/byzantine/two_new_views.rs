@@ -1,5 +1,5 @@
 //! A new primary that begins its view twice: from other VIEW-CHANGEs towards some than towards
-//! others, or with another selection than follows from them.
+//! others, with another selection than follows from them, or before a quorum has asked for it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -20,15 +20,24 @@ pub(super) struct TwoNewViews {
     changes: BTreeMap<(View, ValidatorIndex), SignedViewChange>,
     /// Whether the other one follows from its VIEW-CHANGEs.
     keeps_to_rules: bool,
-    other: Option<(View, Option<Frame>, u64)>,
+    /// What its process said to begin its newest view.
+    said: Option<NewView>,
+    other: Option<(View, Frame)>,
+    /// The view that was begun too early.
+    early: Option<View>,
+    /// Who gets the other one, a bit each.
+    whom: u64,
 }
 
 impl TwoNewViews {
     pub(super) fn new(random: &mut Random) -> Self {
         Self {
             changes: BTreeMap::new(),
-            keeps_to_rules: random.percent(70),
+            keeps_to_rules: random.percent(40),
+            said: None,
             other: None,
+            early: None,
+            whom: random.draw(),
         }
     }
 
@@ -46,37 +55,40 @@ impl TwoNewViews {
         }
     }
 
+    /// Those for a view that are here.
+    fn for_view(&self, view: View) -> Vec<SignedViewChange> {
+        let of_view = (view, ValidatorIndex(0))..=(view, ValidatorIndex(u16::MAX));
+        let here = self.changes.range(of_view);
+        here.map(|(_, change)| change.clone()).collect()
+    }
+
+    /// With one less than it takes, or with one of somebody who wanted an earlier view.
+    fn early(&self, mouth: &mut Mouth, view: View, mut here: Vec<SignedViewChange>) -> Frame {
+        if mouth.random.percent(50) {
+            let mut earlier = self.changes.range(..(view, ValidatorIndex(0))).rev();
+            let absent = |from: ValidatorIndex| here.iter().all(|change| change.from != from);
+            let other = earlier.find(|(_, change)| absent(change.from));
+            here.extend(other.map(|(_, change)| change.clone()));
+        }
+        here.sort_by_key(|change| change.from);
+        mouth.count("NEW-VIEW too early");
+        let selected = select(&here);
+        let early = new_view(mouth, view, here, selected);
+        Frame::Message(Arc::new(mouth.sign(Body::NewView(early))))
+    }
+
     /// Another quorum's, if more than a quorum is here; else the same with another selection.
     fn other(&self, mouth: &mut Mouth, said: &NewView) -> Option<Frame> {
-        let of_view = (said.view, ValidatorIndex(0))..=(said.view, ValidatorIndex(u16::MAX));
-        let mut here: Vec<SignedViewChange> =
-            self.changes.range(of_view).map(|(_, c)| c.clone()).collect();
-        let quorum = said.view_changes.len();
-        if here.len() < quorum {
+        let mut here = self.for_view(said.view);
+        if here.len() < mouth.quorum {
             return None;
         }
         mouth.random.shuffle(&mut here);
-        here.truncate(quorum);
-        if !self.keeps_to_rules {
-            match mouth.random.below(3) {
-                // One less than it takes.
-                0 => here.truncate(quorum - 1),
-                // Somebody's who wanted another view.
-                1 => {
-                    let earlier = self.changes.range(..(said.view, ValidatorIndex(0)));
-                    if let Some((_, other)) = earlier.last()
-                        && let Some(place) = here.iter().position(|c| c.from == other.from)
-                    {
-                        here[place] = other.clone();
-                    }
-                }
-                _ => {}
-            }
-        }
+        here.truncate(mouth.quorum);
         here.sort_by_key(|change| change.from);
         let mut selected = select(&here);
         if !self.keeps_to_rules {
-            match mouth.random.below(5) {
+            match mouth.random.below(4) {
                 0 => {
                     selected.pop_last();
                 }
@@ -92,29 +104,37 @@ impl TwoNewViews {
                 _ => {}
             }
         }
-        let view = said.view;
-        let proposals = selected
-            .into_iter()
-            .map(|(slot, digest)| {
-                let ballot = Ballot { view, slot, digest };
-                let signature = mouth.sign(Body::PrePrepare(ballot)).signature;
-                CarriedProposal {
-                    slot,
-                    digest,
-                    signature,
-                }
-            })
-            .collect();
-        let other = NewView {
-            view,
-            view_changes: here,
-            proposals,
-        };
+        let other = new_view(mouth, said.view, here, selected);
         if other == *said {
             return None;
         }
         mouth.count("two NEW-VIEWs");
         Some(Frame::Message(Arc::new(mouth.sign(Body::NewView(other)))))
+    }
+}
+
+fn new_view(
+    mouth: &Mouth,
+    view: View,
+    view_changes: Vec<SignedViewChange>,
+    selected: BTreeMap<Slot, BatchDigest>,
+) -> NewView {
+    let proposals = selected
+        .into_iter()
+        .map(|(slot, digest)| {
+            let ballot = Ballot { view, slot, digest };
+            let signature = mouth.sign(Body::PrePrepare(ballot)).signature;
+            CarriedProposal {
+                slot,
+                digest,
+                signature,
+            }
+        })
+        .collect();
+    NewView {
+        view,
+        view_changes,
+        proposals,
     }
 }
 
@@ -153,12 +173,14 @@ impl Liar for TwoNewViews {
         let Body::NewView(said) = &message.body else {
             return mouth.say(to, frame);
         };
-        if self.other.as_ref().is_none_or(|(view, ..)| *view != said.view) {
+        if self.said.as_ref().is_none_or(|before| before.view != said.view) {
+            self.said = Some(said.clone());
+            self.whom = mouth.random.draw();
             let other = self.other(mouth, said);
-            self.other = Some((said.view, other, mouth.random.draw()));
+            self.other = other.map(|other| (said.view, other));
         }
-        if let Some((_, Some(other), whom)) = &self.other
-            && whom & (1 << to.0) != 0
+        if let Some((_, other)) = &self.other
+            && self.whom & (1 << to.0) != 0
         {
             let other = other.clone();
             return mouth.say(to, other);
@@ -166,9 +188,36 @@ impl Liar for TwoNewViews {
         mouth.say(to, frame);
     }
 
-    fn hear(&mut self, _mouth: &mut Mouth, _from: ValidatorIndex, frame: &Frame) {
-        if let Some(message) = message_of(frame) {
-            self.keep(message);
+    fn hear(&mut self, mouth: &mut Mouth, _from: ValidatorIndex, frame: &Frame) {
+        let Some(message) = message_of(frame) else {
+            return;
+        };
+        self.keep(message);
+        let Body::ViewChange(change) = &message.body else {
+            return;
+        };
+        let view = change.view;
+        if !mouth.is_primary(view) {
+            return;
+        }
+        let here = self.for_view(view);
+        if !self.keeps_to_rules && here.len() + 1 == mouth.quorum && self.early != Some(view) {
+            self.early = Some(view);
+            let early = self.early(mouth, view, here);
+            mouth.say_to_all(&early);
+            return;
+        }
+        // One more came: now there is another quorum.
+        if let Some(said) = self.said.clone().filter(|said| said.view == view)
+            && self.other.is_none()
+            && let Some(other) = self.other(mouth, &said)
+        {
+            for to in mouth.others() {
+                if self.whom & (1 << to.0) != 0 {
+                    mouth.say(to, other.clone());
+                }
+            }
+            self.other = Some((view, other));
         }
     }
 }
