@@ -70,15 +70,9 @@ struct Entry {
     arrived: Millis,
     /// Already in a batch that is being ordered.
     proposed: bool,
-    /// What has been done to get it ordered; `None` for one that came from a peer, who sees to it.
-    relayed: Option<Relayed>,
-}
-
-/// To whom a transaction of our client was handed on.
-#[derive(Debug, Clone, Copy)]
-struct Relayed {
-    /// Which primary has been told, as a number that grows with each change.
-    term: u64,
+    origin: Origin,
+    /// Which primary has been told by this node, as a number that grows with each change.
+    told: u64,
     /// When it goes to everybody.
     to_all_at: Millis,
 }
@@ -100,7 +94,9 @@ struct Inner {
     removals: u64,
 }
 
-/// Who handed a transaction in, and so who sees to it that the primary hears of it.
+/// Who handed a transaction in. A node tells each primary of what its own clients handed in, and
+/// everybody after a while. Whoever handed on another one does so, too, unless it is gone: what waits
+/// for very long goes to everybody wherever it is from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Origin {
     /// A client of this node.
@@ -176,7 +172,19 @@ impl Pool {
             per_sender_max,
         } = self.limits;
         let mut inner = self.lock();
-        if inner.places.contains_key(&id) {
+        let wait = match origin {
+            Origin::Client => self.relay_after,
+            Origin::Peer => self.relay_again_after(),
+        };
+        let to_all_at = now.saturating_add(wait);
+        if let Some(place) = inner.places.get(&id).copied() {
+            if let Some(entry) = inner.by_arrival.get_mut(&place)
+                && origin == Origin::Client
+            {
+                // Now it is this node that answers for it.
+                entry.origin = origin;
+                entry.to_all_at = entry.to_all_at.min(to_all_at);
+            }
             return Err(PoolError::Repeated);
         }
         if inner.places.len() >= transactions_max || inner.bytes + bytes > bytes_max {
@@ -201,10 +209,7 @@ impl Pool {
         inner.bytes += bytes;
         inner.unproposed += 1;
         inner.unproposed_bytes += bytes;
-        let relayed = (origin == Origin::Client).then_some(Relayed {
-            term: inner.term,
-            to_all_at: now.saturating_add(self.relay_after),
-        });
+        let told = inner.term;
         inner.by_arrival.insert(
             place,
             Entry {
@@ -212,7 +217,9 @@ impl Pool {
                 bytes,
                 arrived: now,
                 proposed: false,
-                relayed,
+                origin,
+                told,
+                to_all_at,
             },
         );
         Ok(())
@@ -326,7 +333,7 @@ impl Pool {
                 let oldest = &mut inner.ordered.oldest;
                 *oldest = [*oldest, arrived].into_iter().flatten().min();
             }
-            let of_client = entry.filter(|entry| entry.relayed.is_some());
+            let of_client = entry.filter(|entry| entry.origin == Origin::Client);
             arrivals.extend(of_client.map(|entry| entry.arrived));
         }
         for id in dropped {
@@ -393,29 +400,33 @@ impl Pool {
         let mut inner = self.lock();
         let term = inner.term;
         let is_due = move |entry: &mut Entry| {
-            let due = !entry.proposed && entry.relayed.is_some_and(|it| it.term < term);
-            if due && let Some(relayed) = &mut entry.relayed {
-                relayed.term = term;
+            let is_ours = entry.origin == Origin::Client;
+            let due = is_ours && !entry.proposed && entry.told < term;
+            if due {
+                entry.told = term;
             }
             due
         };
         take_within(&mut inner, bytes_max, is_due)
     }
 
-    /// Transactions of our clients that have not been proposed, as far as known here, although it
-    /// is time that everybody hears of them: the oldest first, at most `bytes_max` bytes of them
-    /// (or one).
+    /// Transactions that have not been proposed, as far as known here, although it is time that
+    /// everybody hears of them: the oldest first, at most `bytes_max` bytes of them (or one).
     #[must_use]
     pub fn due_for_all(&self, now: Millis, bytes_max: usize) -> Vec<Verified<SignedTransaction>> {
-        let again = Millis(self.relay_after.0.saturating_mul(RELAY_AGAIN_FACTOR));
+        let again_at = now.saturating_add(self.relay_again_after());
         let is_due = |entry: &mut Entry| {
-            let due = !entry.proposed && entry.relayed.is_some_and(|it| it.to_all_at <= now);
-            if due && let Some(relayed) = &mut entry.relayed {
-                relayed.to_all_at = now.saturating_add(again);
+            let due = !entry.proposed && entry.to_all_at <= now;
+            if due {
+                entry.to_all_at = again_at;
             }
             due
         };
         take_within(&mut self.lock(), bytes_max, is_due)
+    }
+
+    fn relay_again_after(&self) -> Millis {
+        Millis(self.relay_after.0.saturating_mul(RELAY_AGAIN_FACTOR))
     }
 }
 
@@ -586,13 +597,29 @@ mod tests {
         let pool = pool();
         insert(&pool, Origin::Client, &transaction(1, 1, 50));
         insert(&pool, Origin::Peer, &transaction(2, 1, 50));
-        for (now, count) in [(9, 0), (10, 1), (11, 0), (49, 0), (50, 1), (51, 0)] {
+        // That of a peer comes later: whoever handed it on may be gone.
+        let due = [(9, 0), (10, 1), (11, 0), (39, 0), (40, 1), (49, 0), (50, 1)];
+        for (now, count) in due {
             assert_eq!(pool.due_for_all(Millis(now), 9_999).len(), count, "{now}");
         }
         let limits = ChainLimits::default();
         let _ = pool.take_batch(Millis(0), &limits).expect("two wait");
         let due = pool.due_for_all(Millis(500), 9_999);
         assert!(due.is_empty(), "everybody has the batch");
+    }
+
+    #[test]
+    fn what_a_client_hands_in_again_is_ours_from_then_on() {
+        let pool = pool();
+        let signed = transaction(1, 1, 50);
+        insert(&pool, Origin::Peer, &signed);
+        pool.on_new_primary([]);
+        assert!(pool.due_for_primary(9_999).is_empty());
+        let again = pool.insert(Millis(5), Origin::Client, signed.clone());
+        assert_eq!(again, Err(PoolError::Repeated));
+        assert_eq!(pool.due_for_primary(9_999), [signed.clone()]);
+        assert!(pool.due_for_all(Millis(14), 9_999).is_empty());
+        assert_eq!(pool.due_for_all(Millis(15), 9_999), [signed]);
     }
 
     #[test]
