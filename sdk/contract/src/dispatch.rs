@@ -1,12 +1,23 @@
 //! From an export to a method and back.
 
-/// A refusal with a code; [`crate::contract!`] makes one for each contract that declares errors.
+use parity_scale_codec::Encode;
+
+use crate::{SchemaType, Text};
+
+/// Why a contract refuses; [`contract_error`](crate::contract_error) makes one.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not the error of a contract",
+    note = "declare `#[contract_error] pub enum Error {{ NotOwner = 1, … }}` and return `Result<…, Error>`"
+)]
 pub trait ContractError {
     /// The code in the receipt.
     fn code(&self) -> u32;
+
+    /// JSON: `{"code":…,"name":…,"docs":…}` for each, with commas between.
+    const SCHEMA: Text = Text::Is("");
 }
 
-/// The error of a contract that declares none.
+/// The error of what never refuses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Never {}
 
@@ -16,33 +27,82 @@ impl ContractError for Never {
     }
 }
 
-/// What a method whose declared result is `T` may return: a `T`, or a `Result` of it.
-pub trait Outcome<T> {
-    /// The value, or the code of the refusal.
+/// What a method returns: nothing, a value, or a `Result` of either.
+#[diagnostic::on_unimplemented(
+    message = "a method cannot return `{Self}`",
+    note = "it returns nothing, a value of a type with a `SchemaType`, or a `Result` of either with the contract's error"
+)]
+pub trait Outcome {
+    /// The value in the receipt.
+    type Value: Encode;
+    /// Why there may be none.
+    type Error: ContractError;
+    /// JSON: `,"returns":"TYPE"`, or nothing.
+    const SCHEMA: Text;
+
+    /// The value.
     ///
     /// # Errors
-    /// The code.
-    fn settle(self) -> Result<T, u32>;
+    /// The refusal.
+    fn settle(&self) -> Result<&Self::Value, &Self::Error>;
 }
 
-impl<T> Outcome<T> for T {
-    fn settle(self) -> Result<T, u32> {
+impl Outcome for () {
+    type Value = ();
+    type Error = Never;
+    const SCHEMA: Text = Text::Is("");
+
+    fn settle(&self) -> Result<&(), &Never> {
         Ok(self)
     }
 }
 
-impl<T, E: ContractError> Outcome<T> for Result<T, E> {
-    fn settle(self) -> Result<T, u32> {
-        self.map_err(|error| error.code())
+impl<T: SchemaType> Outcome for T {
+    type Value = T;
+    type Error = Never;
+    const SCHEMA: Text = Text::All(&[Text::Is(",\"returns\":\""), T::NAME, Text::Is("\"")]);
+
+    fn settle(&self) -> Result<&T, &Never> {
+        Ok(self)
     }
 }
 
-/// Decodes the input, runs a method, and hands its outcome to the host.
+impl<T: Encode + Outcome<Error = Never>, E: ContractError> Outcome for Result<T, E> {
+    type Value = T;
+    type Error = E;
+    const SCHEMA: Text = T::SCHEMA;
+
+    fn settle(&self) -> Result<&T, &E> {
+        self.as_ref()
+    }
+}
+
+/// That two types are one.
+#[diagnostic::on_unimplemented(
+    message = "a method that refuses returns `Result<…, {Other}>`",
+    note = "a contract has one `#[contract_error]` enum, of which the schema lists the reasons, and methods return it by the name `Result`"
+)]
+pub trait SameError<Other> {}
+
+impl<E> SameError<E> for E {}
+
+/// Compiles only for one type named twice.
+pub const fn same_error<Own: SameError<Expected>, Expected>() {}
+
+/// Decodes the arguments, runs a method, and hands its outcome to the host. `#[contract]` makes the
+/// exports that call it; one written by hand is
+///
+/// ```ignore
+/// #[unsafe(export_name = "call.add")]
+/// extern "C" fn add() {
+///     chancery_contract::dispatch(|env, (step,): (u64,)| Counter::add(env, step))
+/// }
+/// ```
 #[cfg(target_arch = "wasm32")]
-pub fn dispatch<A, T>(run: impl FnOnce(&mut crate::Env, A) -> Result<T, u32>)
+pub fn dispatch<A, R>(run: impl FnOnce(&mut crate::Env, A) -> R)
 where
     A: parity_scale_codec::DecodeAll,
-    T: parity_scale_codec::Encode,
+    R: Outcome,
 {
     let mut env = crate::Env {
         host: crate::host::Host,
@@ -51,13 +111,13 @@ where
     let Ok(args) = A::decode_all(&mut &input[..]) else {
         env.host.bad_arguments()
     };
-    match run(&mut env, args) {
+    match run(&mut env, args).settle() {
         Ok(value) => {
             let bytes = value.encode();
             if !bytes.is_empty() {
                 env.host.return_value(&bytes);
             }
         }
-        Err(code) => env.host.revert(code, &[]),
+        Err(error) => env.host.revert(error.code(), &[]),
     }
 }

@@ -5,12 +5,18 @@ use alloc::vec::Vec;
 use parity_scale_codec::{Decode, Encode};
 
 use crate::host::Host;
-use crate::{AccountId, ContractId, Hash, Millis};
+use crate::{AccountId, ContractId, Hash, Millis, Text};
 
-/// Something a contract announces; [`crate::contract!`] makes them.
+/// Something a contract announces; [`event`](crate::event) makes them.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not an event",
+    note = "write `#[event]` above the struct"
+)]
 pub trait Event: Encode + Decode {
     /// Its name in the schema.
     const TOPIC: &'static str;
+    /// JSON: `{"name":…,"docs":…,"fields":[…]}`.
+    const SCHEMA: Text;
 }
 
 /// The world of one call. Everything it shows is the same on every validator.

@@ -1,34 +1,39 @@
 //! What the author of a contract imports: `no_std` with `alloc` on Wasm, `std` elsewhere, so that
 //! a contract is plain Rust that runs in a test as it runs on the ledger.
 //!
-//! - [`contract!`] makes, from one declaration, the exports, the events, the errors and the schema.
+//! - [`contract`] makes the functions of a plain `impl` the methods of a contract, and its schema.
 //! - [`Env`] is what a method can see and do; a `view` gets `&Env` and so cannot write.
 //! - [`Item`] and [`Map`] are typed places in the contract's own storage.
+//! - [`event`], [`contract_error`] and [`contract_type`] make types that the schema describes.
 //! - [`TestEnv`] (not on Wasm) runs methods in a test, with caller and time set by hand.
-//! - [`abi`] is the boundary to the host, shared with the runtime.
+//! - [`abi`] is the boundary to the host, shared with the runtime. Exports may be written by hand.
 //!
 //! ```
-//! use chancery_contract::{Env, Item};
+//! use chancery_contract::{Env, Item, TestEnv, contract, contract_error, event};
 //!
-//! chancery_contract::contract! {
-//!     /// Counts.
-//!     contract Counter;
-//!     methods {
-//!         /// Adds to the count.
-//!         call fn add(step: u64);
-//!         view fn count() -> u64;
-//!     }
-//!     events { Added { step: u64 } }
-//!     errors {
-//!         /// Adding nothing is a mistake.
-//!         NothingToAdd = 1,
-//!     }
-//! }
+//! pub struct Counter;
 //!
+//! /// The sum of all steps.
 //! const COUNT: Item<u64> = Item::new("count");
 //!
+//! /// The count went up.
+//! #[event]
+//! pub struct Added {
+//!     pub step: u64,
+//! }
+//!
+//! #[contract_error]
+//! pub enum Error {
+//!     /// Adding nothing is a mistake.
+//!     NothingToAdd = 1,
+//! }
+//!
+//! /// Counts.
+//! #[contract(events = [Added])]
 //! impl Counter {
-//!     fn add(env: &mut Env, step: u64) -> Result<(), Error> {
+//!     /// Adds to the count.
+//!     #[call]
+//!     pub fn add(env: &mut Env, step: u64) -> Result<(), Error> {
 //!         if step == 0 {
 //!             return Err(Error::NothingToAdd);
 //!         }
@@ -37,15 +42,18 @@
 //!         Ok(())
 //!     }
 //!
-//!     fn count(env: &Env) -> u64 {
+//!     /// How much it is.
+//!     #[view]
+//!     pub fn count(env: &Env) -> u64 {
 //!         COUNT.get(env).unwrap_or(0)
 //!     }
 //! }
 //!
-//! let mut test = chancery_contract::TestEnv::new();
+//! let mut test = TestEnv::new();
 //! assert_eq!(test.call(|env| Counter::add(env, 2)), Ok(()));
 //! assert_eq!(test.call(|env| Counter::add(env, 0)), Err(Error::NothingToAdd));
 //! assert_eq!(test.view(Counter::count), 2);
+//! assert_eq!(test.events_of::<Added>(), [Added { step: 2 }]);
 //! ```
 #![cfg_attr(target_arch = "wasm32", no_std)]
 
@@ -54,7 +62,6 @@ extern crate alloc;
 pub mod abi;
 mod dispatch;
 mod env;
-mod macros;
 mod storage;
 mod text;
 mod types;
@@ -68,19 +75,21 @@ mod wasm;
 #[cfg(target_arch = "wasm32")]
 use wasm as host;
 
+pub use chancery_contract_macros::{contract, contract_error, contract_type, event};
+#[cfg(target_arch = "wasm32")]
+pub use dispatch::dispatch;
 pub use dispatch::{ContractError, Never, Outcome};
 pub use env::{Env, Event};
 pub use storage::{Item, Map};
 #[cfg(not(target_arch = "wasm32"))]
 pub use test_env::{Emitted, TestEnv};
+pub use text::Text;
 pub use types::{AccountId, ContractId, Hash, Millis, SchemaType};
 
-/// What the code that [`contract!`] writes needs; no contract names it.
+/// What the code that the attributes write needs; no contract names it.
 #[doc(hidden)]
 pub mod private {
     pub use parity_scale_codec as codec;
 
-    #[cfg(target_arch = "wasm32")]
-    pub use crate::dispatch::dispatch;
-    pub use crate::text::Text;
+    pub use crate::dispatch::same_error;
 }

@@ -6,7 +6,7 @@ use core::fmt;
 
 use parity_scale_codec::{Decode, Encode};
 
-use crate::text::Text;
+use crate::Text;
 
 macro_rules! bytes32 {
     ($($(#[$doc:meta])* $name:ident,)*) => {$(
@@ -40,22 +40,28 @@ bytes32! {
 pub struct Millis(pub u64);
 
 /// A type that the schema can name, so that tools can read and show its values.
-pub trait SchemaType {
+/// [`contract_type`](crate::contract_type) makes one of a struct.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a type of the schema",
+    note = "there are `bool`, `u8` to `u128`, `String`, `Hash`, `AccountId`, `ContractId` and `Millis`, `Vec` and `Option` of them, and structs with `#[contract_type]`; enums can only be stored"
+)]
+pub trait SchemaType: Encode + Decode {
     /// Its name.
-    const NAME: Text<256>;
+    const NAME: Text;
+    /// The name of a list of it.
+    const LIST: Text = Text::All(&[Text::Is("list<"), Self::NAME, Text::Is(">")]);
 }
 
 macro_rules! named {
     ($($kind:ty => $name:literal,)*) => {$(
         impl SchemaType for $kind {
-            const NAME: Text<256> = Text::of($name);
+            const NAME: Text = Text::Is($name);
         }
     )*};
 }
 
 named! {
     bool => "bool",
-    u8 => "u8",
     u16 => "u16",
     u32 => "u32",
     u64 => "u64",
@@ -67,15 +73,16 @@ named! {
     Millis => "time",
 }
 
-impl<T: SchemaType> SchemaType for Option<T> {
-    const NAME: Text<256> = Text::wrap("option<", &T::NAME, ">");
+impl SchemaType for u8 {
+    const NAME: Text = Text::Is("u8");
+    /// Its encoding is that of `list<u8>`.
+    const LIST: Text = Text::Is("bytes");
 }
 
-/// `Vec<u8>` would be `list<u8>`, whose encoding is that of `bytes`, which is how it is named.
+impl<T: SchemaType> SchemaType for Option<T> {
+    const NAME: Text = Text::All(&[Text::Is("option<"), T::NAME, Text::Is(">")]);
+}
+
 impl<T: SchemaType> SchemaType for Vec<T> {
-    const NAME: Text<256> = if T::NAME.is("u8") {
-        Text::of("bytes")
-    } else {
-        Text::wrap("list<", &T::NAME, ">")
-    };
+    const NAME: Text = T::LIST;
 }

@@ -10,7 +10,8 @@ use serde_json::Value;
 /// Our crates that each of our crates may depend on, outside of its tests.
 const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("chancery-ledger", &[]),
-    ("chancery-contract", &[]),
+    ("chancery-contract", &["chancery-contract-macros"]),
+    ("chancery-contract-macros", &[]),
     ("chancery-consensus", &["chancery-ledger"]),
     (
         "chancery-runtime",

@@ -1,0 +1,291 @@
+//! `#[contract]`: from a plain `impl` to exports and a schema.
+
+use proc_macro2::{Ident, TokenStream};
+use quote::{quote, quote_spanned};
+use syn::ext::IdentExt as _;
+use syn::parse::{Parse, ParseStream};
+use syn::punctuated::Punctuated;
+use syn::spanned::Spanned as _;
+use syn::{ImplItem, Item, ItemImpl, Path, Token, Type, bracketed};
+
+use crate::docs::docs_of;
+use crate::method::{Kind, Method, mark, method};
+use crate::mistakes::Mistakes;
+use crate::schema::Json;
+
+/// `events = [Granted, Revoked]`
+#[derive(Default)]
+struct Args {
+    events: Vec<Path>,
+}
+
+impl Parse for Args {
+    fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
+        let mut events = None;
+        while !input.is_empty() {
+            let name = Ident::parse_any(input)?;
+            if name != "events" || events.is_some() {
+                return Err(syn::Error::new(
+                    name.span(),
+                    "the only argument of `#[contract]` is one list, `events = [Granted, Revoked]`",
+                ));
+            }
+            input.parse::<Token![=]>()?;
+            let list;
+            bracketed!(list in input);
+            let paths = Punctuated::<Path, Token![,]>::parse_terminated(&list)?;
+            events = Some(paths.into_iter().collect());
+            if !input.is_empty() {
+                input.parse::<Token![,]>()?;
+            }
+        }
+        Ok(Self {
+            events: events.unwrap_or_default(),
+        })
+    }
+}
+
+pub(crate) fn expand(args: TokenStream, item: TokenStream) -> TokenStream {
+    let mut mistakes = Mistakes::default();
+    let args: Args = syn::parse2(args).unwrap_or_else(|error| {
+        mistakes.add(error);
+        Args::default()
+    });
+    let mut item: ItemImpl = match syn::parse2(item) {
+        Ok(Item::Impl(item)) => item,
+        Ok(other) => {
+            mistakes.first(
+                &other,
+                "`#[contract]` stands above the `impl` with the methods",
+            );
+            let errors = mistakes.shown();
+            return quote!(#errors #other);
+        }
+        Err(error) => return error.to_compile_error(),
+    };
+    let name = name_of(&item, &mut mistakes);
+    judge_events(&args.events, &mut mistakes);
+    let methods = methods_of(&mut item, &mut mistakes);
+    match (mistakes.shown(), name) {
+        (None, Some(name)) => {
+            let contract = Contract {
+                self_type: (*item.self_ty).clone(),
+                name,
+                docs: docs_of(&item.attrs),
+                events: args.events,
+                methods,
+            };
+            let (schema, exports) = (contract.schema(), contract.exports());
+            quote!(#item #schema #exports)
+        }
+        (errors, _) => quote!(#errors #item),
+    }
+}
+
+/// The name of the contract, which is that of its type.
+fn name_of(item: &ItemImpl, mistakes: &mut Mistakes) -> Option<String> {
+    if let Some((_, path, _)) = &item.trait_ {
+        mistakes.at(
+            path,
+            "`#[contract]` stands above a plain `impl`, without a trait",
+        );
+    }
+    if !item.generics.params.is_empty() {
+        mistakes.at(
+            &item.generics.params,
+            "a contract is one module: write concrete types",
+        );
+    }
+    let last = match &*item.self_ty {
+        Type::Path(path) => path.path.segments.last(),
+        _ => None,
+    };
+    if last.is_none() {
+        mistakes.at(
+            &item.self_ty,
+            "a contract is a type of its own: `pub struct DataAccess;`",
+        );
+    }
+    last.map(|last| last.ident.unraw().to_string())
+}
+
+fn judge_events(events: &[Path], mistakes: &mut Mistakes) {
+    for (index, event) in events.iter().enumerate() {
+        if events.iter().take(index).any(|other| other == event) {
+            mistakes.at(event, "this event is listed already: remove it");
+        }
+    }
+}
+
+fn methods_of(item: &mut ItemImpl, mistakes: &mut Mistakes) -> Vec<Method> {
+    let mut methods = Vec::new();
+    let mut kinds = Vec::new();
+    for function in &mut item.items {
+        let ImplItem::Fn(function) = function else {
+            continue;
+        };
+        let name = &function.sig.ident;
+        let Some(kind) = mark(&mut function.attrs, mistakes) else {
+            if name == "init" {
+                mistakes.at(
+                    name,
+                    "`init` is reserved: mark it with `#[init]`, or give the function another name",
+                );
+            }
+            continue;
+        };
+        if kind == Kind::Init && kinds.contains(&kind) {
+            mistakes.at(name, "a contract is deployed once: keep one `#[init]`");
+        }
+        kinds.push(kind);
+        methods.extend(method(kind, function, mistakes));
+    }
+    if kinds.is_empty() {
+        mistakes.at(
+            &item.self_ty,
+            "the contract has no methods: mark functions with `#[init]`, `#[call]` or `#[view]`",
+        );
+    }
+    methods
+}
+
+fn error_of(returns: Option<&Type>) -> TokenStream {
+    match returns {
+        Some(returns) => {
+            quote_spanned!(returns.span()=> <#returns as ::chancery_contract::Outcome>::Error)
+        }
+        None => quote!(::chancery_contract::Never),
+    }
+}
+
+struct Contract {
+    self_type: Type,
+    name: String,
+    docs: String,
+    events: Vec<Path>,
+    methods: Vec<Method>,
+}
+
+impl Contract {
+    /// The error type of the first method that may refuse.
+    fn error(&self) -> TokenStream {
+        let first = self.methods.iter().find(|method| method.returns_result());
+        error_of(first.and_then(|first| first.returns.as_ref()))
+    }
+
+    /// What must hold on every target: each method is what its words say, and there is one error.
+    fn checks(&self) -> TokenStream {
+        let (self_type, error) = (&self.self_type, self.error());
+        let checks = self.methods.iter().map(|method| {
+            let (ident, env, returns) = (&method.ident, &method.env, &method.returns);
+            let types = method.args.iter().map(|(_, kind)| kind);
+            let arrow = returns.as_ref().map(|returns| quote!(-> #returns));
+            let reference = match method.kind {
+                Kind::Init | Kind::Call => quote!(&mut ::chancery_contract::Env),
+                Kind::View => quote!(&::chancery_contract::Env),
+            };
+            let same_env = quote_spanned! {env.span()=>
+                let _: fn(#reference #(, #types)*) #arrow = <#self_type>::#ident;
+            };
+            let expected = match method.returns_result() {
+                true => error.clone(),
+                false => error_of(None),
+            };
+            let own = error_of(returns.as_ref());
+            let same_error = quote_spanned! {returns.span()=>
+                ::chancery_contract::private::same_error::<#own, #expected>();
+            };
+            quote!(#same_env #same_error)
+        });
+        quote!(#(#checks)*)
+    }
+
+    fn json(&self) -> TokenStream {
+        let mut json = Json::default();
+        json.plain("{\"name\":");
+        json.string(&self.name);
+        json.plain(",\"docs\":");
+        json.string(&self.docs);
+        json.plain(",\"methods\":[");
+        for method in &self.methods {
+            json.comma();
+            json.plain("{\"name\":");
+            json.string(&method.name());
+            json.plain(&format!(",\"kind\":\"{}\",\"docs\":", method.kind.name()));
+            json.string(&method.docs);
+            json.plain(",\"args\":[");
+            for (name, kind) in &method.args {
+                json.field(&name.unraw().to_string(), kind);
+            }
+            json.plain("]");
+            if let Some(returns) = &method.returns {
+                json.constant(quote_spanned! {returns.span()=>
+                    <#returns as ::chancery_contract::Outcome>::SCHEMA
+                });
+            }
+            json.plain("}");
+        }
+        json.plain("],\"events\":[");
+        for event in &self.events {
+            json.comma();
+            json.constant(quote_spanned! {event.span()=>
+                <#event as ::chancery_contract::Event>::SCHEMA
+            });
+        }
+        let error = self.error();
+        json.plain("],\"errors\":[");
+        json.constant(quote!(<#error as ::chancery_contract::ContractError>::SCHEMA));
+        json.plain("]}");
+        json.finish()
+    }
+
+    fn schema(&self) -> TokenStream {
+        let (self_type, json, checks) = (&self.self_type, self.json(), self.checks());
+        quote! {
+            const _: () = {
+                const TEXT: ::chancery_contract::Text = #json;
+                const BYTES: [u8; TEXT.len()] = TEXT.to_bytes();
+
+                impl #self_type {
+                    /// The contract's schema, as JSON.
+                    pub const SCHEMA: &'static str = match ::core::str::from_utf8(&BYTES) {
+                        Ok(text) => text,
+                        Err(_) => ::core::panic!("made of text"),
+                    };
+                }
+
+                #checks
+
+                #[cfg(target_arch = "wasm32")]
+                #[allow(unsafe_code, reason = "a custom section is how a module carries its schema")]
+                #[unsafe(link_section = "chancery.schema")]
+                static SECTION: [u8; TEXT.len()] = BYTES;
+            };
+        }
+    }
+
+    fn exports(&self) -> TokenStream {
+        let self_type = &self.self_type;
+        let exports = self.methods.iter().map(|method| {
+            let export = match method.kind {
+                Kind::Init => "init".to_owned(),
+                Kind::Call | Kind::View => format!("{}.{}", method.kind.name(), method.name()),
+            };
+            let ident = &method.ident;
+            let (names, types): (Vec<_>, Vec<_>) = method.args.iter().cloned().unzip();
+            quote! {
+                #[cfg(target_arch = "wasm32")]
+                const _: () = {
+                    #[allow(unsafe_code, reason = "an export is found by its name")]
+                    #[unsafe(export_name = #export)]
+                    extern "C" fn export() {
+                        ::chancery_contract::dispatch(|env, (#(#names,)*): (#(#types,)*)| {
+                            <#self_type>::#ident(env, #(#names),*)
+                        })
+                    }
+                };
+            }
+        });
+        quote!(#(#exports)*)
+    }
+}

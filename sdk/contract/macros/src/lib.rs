@@ -1,0 +1,59 @@
+//! The attributes of `chancery-contract`, which re-exports them and says how they fit together.
+//!
+//! What they make is plain: exports that call the developer's functions, and the schema. Whatever
+//! they cannot make something of is an error at the developer's own words that says what to do.
+
+mod contract;
+mod contract_error;
+mod docs;
+mod event;
+mod method;
+mod mistakes;
+mod record;
+mod schema;
+
+use proc_macro::TokenStream;
+
+/// Makes the functions of a plain `impl` the methods of a contract.
+///
+/// `#[init] pub fn init(env: &mut Env, …)` runs once, when the contract is deployed; a `#[call]`
+/// takes `env: &mut Env` and may write; a `#[view]` takes `env: &Env` and only reads. What follows
+/// are the arguments, owned values of types with a `SchemaType`. A method returns nothing, such a
+/// value, or a `Result` of either with the contract's one `#[contract_error]` enum. Functions
+/// without a mark are ordinary Rust.
+///
+/// The doc comments of the `impl` and of its methods go into the schema, up to their first heading.
+/// The events that the methods emit are listed: `#[contract(events = [Granted, Revoked])]`.
+///
+/// Made are the exports, the module's section `chancery.schema`, and `CONTRACT::SCHEMA`, its text.
+#[proc_macro_attribute]
+pub fn contract(args: TokenStream, item: TokenStream) -> TokenStream {
+    contract::expand(args.into(), item.into()).into()
+}
+
+/// Makes a struct an event: its name is the topic, its fields are the data.
+///
+/// It gets `Debug`, `Clone`, `PartialEq` and `Eq` if it does not derive them itself.
+#[proc_macro_attribute]
+pub fn event(args: TokenStream, item: TokenStream) -> TokenStream {
+    event::expand(args.into(), item.into()).into()
+}
+
+/// Makes an enum the reasons for which a contract refuses: `NotOwner = 1` has the code 1 in
+/// receipts, and its doc comment stands in the schema.
+///
+/// It gets `Debug`, `Clone`, `Copy`, `PartialEq` and `Eq` if it does not derive them itself.
+#[proc_macro_attribute]
+pub fn contract_error(args: TokenStream, item: TokenStream) -> TokenStream {
+    contract_error::expand(args.into(), item.into()).into()
+}
+
+/// Makes a struct with named fields a type of arguments, results, events and storage, and an enum a
+/// type of storage: the schema knows no enums. Values are SCALE, so what is stored already can only
+/// be read while fields and variants keep their order; new variants go to the end.
+///
+/// It gets `Debug`, `Clone`, `PartialEq` and `Eq` if it does not derive them itself.
+#[proc_macro_attribute]
+pub fn contract_type(args: TokenStream, item: TokenStream) -> TokenStream {
+    record::expand(args.into(), item.into()).into()
+}
