@@ -82,7 +82,7 @@ pub use dispatch::{ContractError, Never, Outcome};
 pub use env::{Env, Event};
 pub use storage::{Item, Map};
 #[cfg(not(target_arch = "wasm32"))]
-pub use test_env::{Emitted, TestEnv};
+pub use test_env::{Emitted, TestEnv, TestLimits};
 pub use text::Text;
 pub use types::{AccountId, ContractId, Hash, Millis, SchemaType};
 

@@ -1,11 +1,43 @@
 //! A ledger for tests of contracts: in the same process, caller and time set by hand.
 
-use std::cell::RefCell;
+mod host;
+
 use std::collections::BTreeMap;
+use std::fmt::Display;
 
-use sha2::{Digest as _, Sha256};
+use parity_scale_codec::{DecodeAll as _, Encode as _};
 
-use crate::{AccountId, ContractId, Env, Event, Millis};
+pub(crate) use host::Host;
+
+use crate::{AccountId, Env, Event, Millis, Outcome};
+
+/// What a ledger allows; its genesis document states it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TestLimits {
+    /// A storage key.
+    pub key_bytes_max: usize,
+    /// A storage value.
+    pub value_bytes_max: usize,
+    /// An event's topic and data together.
+    pub event_bytes_max: usize,
+    /// Events of one transaction.
+    pub events_max: usize,
+    /// A returned value.
+    pub return_bytes_max: usize,
+}
+
+/// Those of a genesis document that names no others.
+impl Default for TestLimits {
+    fn default() -> Self {
+        Self {
+            key_bytes_max: 256,
+            value_bytes_max: 65_536,
+            event_bytes_max: 8_192,
+            events_max: 64,
+            return_bytes_max: 65_536,
+        }
+    }
+}
 
 /// An event as it was emitted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,72 +48,13 @@ pub struct Emitted {
     pub data: Vec<u8>,
 }
 
-/// What stands in for the validators.
-#[derive(Debug)]
-pub(crate) struct Host {
-    storage: BTreeMap<Vec<u8>, Vec<u8>>,
-    events: Vec<Emitted>,
-    caller: AccountId,
-    own_address: ContractId,
-    transaction: u64,
-    time: Millis,
-    height: u64,
-    logs: RefCell<Vec<String>>,
-}
-
-impl Host {
-    pub(crate) fn get(&self, key: &[u8]) -> Option<Vec<u8>> {
-        self.storage.get(key).cloned()
-    }
-
-    pub(crate) fn set(&mut self, key: &[u8], value: &[u8]) {
-        assert!(!value.is_empty(), "the ledger refuses empty values");
-        assert!(!key.is_empty(), "the ledger refuses empty keys");
-        self.storage.insert(key.to_vec(), value.to_vec());
-    }
-
-    pub(crate) fn remove(&mut self, key: &[u8]) {
-        self.storage.remove(key);
-    }
-
-    pub(crate) fn caller(&self) -> [u8; 32] {
-        self.caller.0
-    }
-
-    pub(crate) fn own_address(&self) -> [u8; 32] {
-        self.own_address.0
-    }
-
-    pub(crate) fn transaction_id(&self) -> [u8; 32] {
-        self.sha256(&self.transaction.to_le_bytes())
-    }
-
-    pub(crate) fn block_time(&self) -> u64 {
-        self.time.0
-    }
-
-    pub(crate) fn block_height(&self) -> u64 {
-        self.height
-    }
-
-    #[allow(clippy::unused_self, reason = "the host on Wasm has the same method")]
-    pub(crate) fn sha256(&self, bytes: &[u8]) -> [u8; 32] {
-        Sha256::digest(bytes).into()
-    }
-
-    pub(crate) fn emit(&mut self, topic: &str, data: &[u8]) {
-        self.events.push(Emitted {
-            topic: topic.to_owned(),
-            data: data.to_vec(),
-        });
-    }
-
-    pub(crate) fn debug_log(&self, text: &str) {
-        self.logs.borrow_mut().push(text.to_owned());
-    }
-}
-
-/// Runs a contract's methods in a test.
+/// Runs a contract's methods in a test, as a ledger would: a call that refuses leaves nothing
+/// behind, a view writes nothing, and time never goes back. Whoever calls is who
+/// [`as_account`](Self::as_account) said; no authorisation can be skipped.
+///
+/// What the ledger answers with a trap is a panic here: an `expect` of the contract, and a key, a
+/// value, an event or a result beyond the [`TestLimits`]. Fuel, memory and stack are not counted:
+/// they are those of the compiled module, not of this machine's code.
 #[derive(Debug)]
 pub struct TestEnv {
     env: Env,
@@ -94,61 +67,97 @@ impl Default for TestEnv {
 }
 
 impl TestEnv {
-    /// An empty contract, called by account `[1; 32]`, in block 1 at 1,000,000 ms.
+    /// An empty contract in block 1 at 1,000,000 ms, called by the account "somebody".
     #[must_use]
     pub fn new() -> Self {
-        let host = Host {
-            storage: BTreeMap::new(),
-            events: Vec::new(),
-            caller: AccountId([1; 32]),
-            own_address: ContractId([0xc0; 32]),
-            transaction: 1,
-            time: Millis(1_000_000),
-            height: 1,
-            logs: RefCell::default(),
-        };
+        Self::with_limits(TestLimits::default())
+    }
+
+    /// The same on a ledger with other limits.
+    #[must_use]
+    pub fn with_limits(limits: TestLimits) -> Self {
+        let host = Host::new(limits, Self::account("somebody"));
         Self { env: Env { host } }
     }
 
+    /// The account of a name or number, always the same.
+    #[must_use]
+    pub fn account(name: impl Display) -> AccountId {
+        AccountId(host::sha256(format!("account {name}").as_bytes()))
+    }
+
     /// Who calls from now on.
-    pub fn set_caller(&mut self, caller: AccountId) {
-        self.env.host.caller = caller;
+    pub fn as_account(&mut self, caller: AccountId) -> &mut Self {
+        self.env.host.account = caller;
+        self
     }
 
-    /// The block time from now on.
-    pub fn set_time(&mut self, time: Millis) {
-        self.env.host.time = time;
-    }
-
-    /// The block time now.
+    /// The block's time now.
     #[must_use]
     pub fn time(&self) -> Millis {
         self.env.host.time
     }
 
-    /// The block height from now on.
-    pub fn set_height(&mut self, height: u64) {
-        self.env.host.height = height;
+    /// Goes on to the next block, at that time; stays in this one if it has that time.
+    ///
+    /// # Panics
+    /// If the time has passed: blocks never go back.
+    pub fn set_time(&mut self, time: Millis) -> &mut Self {
+        let now = self.time();
+        assert!(
+            time >= now,
+            "blocks never go back, from {now:?} to {time:?}"
+        );
+        if time > now {
+            self.env.host.time = time;
+            self.env.host.height += 1;
+        }
+        self
     }
 
-    /// Runs `init` or a `call` as one transaction: an error rolls everything back.
+    /// Goes on to the next block, that much later.
     ///
-    /// # Errors
-    /// The method's own.
-    pub fn call<T, E>(&mut self, run: impl FnOnce(&mut Env) -> Result<T, E>) -> Result<T, E> {
-        let storage = self.env.host.storage.clone();
-        let events = self.env.host.events.len();
-        self.env.host.transaction += 1;
+    /// # Panics
+    /// If that is beyond all time.
+    pub fn advance(&mut self, duration: Millis) -> &mut Self {
+        let time = self.time().0.checked_add(duration.0);
+        self.set_time(Millis(time.expect("a time is below 2^64 ms")))
+    }
+
+    /// The block's height now.
+    #[must_use]
+    pub fn height(&self) -> u64 {
+        self.env.host.height
+    }
+
+    /// Goes on to a later block, one millisecond for each between, as no two share a time.
+    ///
+    /// # Panics
+    /// If the height has passed.
+    pub fn set_height(&mut self, height: u64) -> &mut Self {
+        let blocks = height.checked_sub(self.height());
+        self.advance(Millis(blocks.expect("blocks never go back")));
+        self.env.host.height = height;
+        self
+    }
+
+    /// Runs `init` or a `call` as one transaction: a refusal rolls everything back.
+    ///
+    /// # Panics
+    /// Where the ledger would trap.
+    pub fn call<R: Outcome>(&mut self, run: impl FnOnce(&mut Env) -> R) -> R {
+        let before = self.env.host.begin();
         let outcome = run(&mut self.env);
-        if outcome.is_err() {
-            self.env.host.storage = storage;
-            self.env.host.events.truncate(events);
+        match outcome.settle() {
+            Ok(value) => self.env.host.check_result(value.encoded_size()),
+            Err(_) => self.env.host.roll_back(before),
         }
         outcome
     }
 
-    /// Runs a `view`.
+    /// Runs a `view` as a query does: nobody calls, so the caller is zero.
     pub fn view<T>(&self, run: impl FnOnce(&Env) -> T) -> T {
+        self.env.host.begin_query();
         run(&self.env)
     }
 
@@ -170,10 +179,9 @@ impl TestEnv {
     /// If one was emitted under that topic with other fields.
     #[must_use]
     pub fn events_of<E: Event>(&self) -> Vec<E> {
-        self.events()
-            .iter()
-            .filter(|event| event.topic == E::TOPIC)
-            .map(|event| E::decode(&mut &event.data[..]).expect("the topic belongs to the type"))
+        let of_kind = self.events().iter().filter(|event| event.topic == E::TOPIC);
+        of_kind
+            .map(|event| E::decode_all(&mut &event.data[..]).expect("the topic is the type's"))
             .collect()
     }
 

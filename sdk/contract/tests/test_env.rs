@@ -1,0 +1,162 @@
+//! The test ledger keeps the rules of the real one.
+
+use chancery_contract::{AccountId, Env, Item, Map, Millis, Never};
+use chancery_contract::{TestEnv, TestLimits, contract_error, event};
+use chancery_ledger::ChainLimits;
+
+#[contract_error]
+enum Error {
+    No = 1,
+}
+
+#[event]
+struct Noted {
+    text: String,
+}
+
+const TEXT: Item<String> = Item::new("text");
+const BY_NAME: Map<String, u8> = Map::new("name/");
+
+#[test]
+fn limits_are_those_of_a_new_genesis_document() {
+    let chain = ChainLimits::default();
+    let expected = TestLimits {
+        key_bytes_max: chain.key_bytes_max as usize,
+        value_bytes_max: chain.value_bytes_max as usize,
+        event_bytes_max: chain.event_bytes_max as usize,
+        events_max: chain.events_max as usize,
+        return_bytes_max: chain.return_bytes_max as usize,
+    };
+    assert_eq!(TestLimits::default(), expected);
+}
+
+#[test]
+fn a_refusal_leaves_nothing_behind() {
+    let mut test = TestEnv::new();
+    test.call(|env| TEXT.set(env, &"before".to_owned()));
+    let refused: Result<(), Error> = test.call(|env| {
+        TEXT.set(env, &"after".to_owned());
+        BY_NAME.set(env, &"new".to_owned(), &1);
+        let text = "lost".to_owned();
+        env.emit(&Noted { text });
+        Err(Error::No)
+    });
+    assert_eq!(refused, Err(Error::No));
+    let text = test.view(|env| TEXT.get(env));
+    assert_eq!(text.as_deref(), Some("before"));
+    assert_eq!((test.storage().len(), test.events()), (1, &[][..]));
+}
+
+#[test]
+fn names_and_numbers_are_accounts() {
+    let (one, other) = (TestEnv::account(1), TestEnv::account("hospital"));
+    assert_eq!(one, TestEnv::account("1"));
+    assert_ne!(one, other);
+    let mut test = TestEnv::new();
+    assert_eq!(test.as_account(other).call(|env| env.caller()), other);
+    assert_eq!(test.call(|env| env.caller()), other);
+}
+
+#[test]
+fn nobody_sends_a_query() {
+    let mut test = TestEnv::new();
+    let id = |env: &mut Env| env.transaction_id();
+    let (first, second) = (test.call(id), test.call(id));
+    assert_ne!(first, second);
+    assert_eq!(test.view(Env::transaction_id).0, [0; 32]);
+    assert_eq!(test.view(Env::caller), AccountId([0; 32]));
+    assert_eq!(test.call(|env| env.caller()), TestEnv::account("somebody"));
+}
+
+#[test]
+fn time_and_height_go_on_together() {
+    let mut test = TestEnv::new();
+    let seen = |test: &TestEnv| (test.view(Env::block_time).0, test.view(Env::block_height));
+    assert_eq!(seen(&test), (1_000_000, 1));
+    test.set_time(Millis(1_000_000));
+    assert_eq!(seen(&test), (1_000_000, 1));
+    test.set_time(Millis(1_000_010)).advance(Millis(5));
+    assert_eq!(seen(&test), (1_000_015, 3));
+    test.set_height(10);
+    assert_eq!(seen(&test), (1_000_022, 10));
+    assert_eq!((test.time(), test.height()), (Millis(1_000_022), 10));
+}
+
+#[test]
+#[should_panic(expected = "blocks never go back")]
+fn time_does_not_go_back() {
+    TestEnv::new().set_time(Millis(999_999));
+}
+
+#[test]
+#[should_panic(expected = "blocks never go back")]
+fn heights_do_not_go_back() {
+    TestEnv::new().set_height(0);
+}
+
+#[test]
+#[should_panic(expected = "bytes of a storage key: 258, but the ledger allows at most 256")]
+fn a_key_is_not_too_long() {
+    // The prefix has five bytes, the length of a longer text takes two.
+    TestEnv::new().call(|env| BY_NAME.set(env, &"x".repeat(251), &1));
+}
+
+#[test]
+#[should_panic(expected = "bytes of a storage key")]
+fn a_key_that_is_looked_up_is_not_too_long() {
+    let _ = TestEnv::new().view(|env| BY_NAME.get(env, &"x".repeat(251)));
+}
+
+#[test]
+#[should_panic(expected = "bytes of a storage value: 65540")]
+fn a_value_is_not_too_long() {
+    TestEnv::new().call(|env| TEXT.set(env, &"x".repeat(65_536)));
+}
+
+#[test]
+#[should_panic(expected = "empty values")]
+fn a_value_is_not_empty() {
+    TestEnv::new().call(|env| env.set_raw(b"key", b""));
+}
+
+#[test]
+#[should_panic(expected = "bytes of an event: 8199")]
+fn an_event_is_not_too_long() {
+    let text = "x".repeat(8_192);
+    TestEnv::new().call(|env| env.emit(&Noted { text }));
+}
+
+#[test]
+fn events_are_counted_by_transaction() {
+    let mut test = TestEnv::new();
+    let fill = |env: &mut Env| {
+        for _ in 0..64 {
+            let text = String::new();
+            env.emit(&Noted { text });
+        }
+    };
+    test.call(fill);
+    test.call(fill);
+    assert_eq!(test.events_of::<Noted>().len(), 128);
+}
+
+#[test]
+#[should_panic(expected = "events of one transaction: 3, but the ledger allows at most 2")]
+fn events_are_not_too_many() {
+    let limits = TestLimits {
+        events_max: 2,
+        ..TestLimits::default()
+    };
+    TestEnv::with_limits(limits).call(|env| {
+        for text in ["a", "b", "c"] {
+            let text = text.to_owned();
+            env.emit(&Noted { text });
+        }
+    });
+}
+
+#[test]
+#[should_panic(expected = "bytes of a result")]
+fn a_result_is_not_too_long() {
+    let _: Result<Vec<u8>, Never> = TestEnv::new().call(|_| Ok(vec![0; 65_536]));
+}
