@@ -35,7 +35,15 @@ pub(crate) fn expand(args: TokenStream, item: TokenStream) -> TokenStream {
             no_generics(&item.generics, "type", &mut mistakes);
             let derives = derives(&item.attrs, DERIVES, true);
             let errors = mistakes.shown();
-            quote!(#errors #derives #item)
+            quote! {
+                #errors
+                #derives
+                #[allow(
+                    clippy::cast_possible_truncation,
+                    reason = "the codec refuses more variants than a byte counts"
+                )]
+                #item
+            }
         }
         Ok(other) => {
             mistakes.first(&other, "a type is a struct with named fields or an enum");

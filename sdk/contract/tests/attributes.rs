@@ -1,0 +1,198 @@
+//! What the attributes make of a contract that uses all they know.
+
+use chancery_contract::{AccountId, ContractError, Env, Event, Item, Map, Millis, Text};
+use chancery_contract::{TestEnv, contract, contract_error, contract_type, event};
+
+/// Not part of the schema: only the `impl` is.
+#[derive(Debug)]
+struct Consents;
+
+/// How far a consent is.
+#[contract_type]
+#[derive(Copy)]
+enum State {
+    Asked,
+    Given { until: Millis },
+}
+
+#[contract_type]
+struct Consent {
+    patient: AccountId,
+    until: Option<Millis>,
+    r#for: Vec<String>,
+}
+
+#[contract_type]
+#[derive(Default)]
+struct Page {
+    consents: Vec<Consent>,
+}
+
+/// Somebody was asked;
+/// it "counts" as \ nothing yet.
+///
+/// It may be answered later.
+///
+/// # Notes
+/// For developers.
+#[event]
+#[derive(PartialOrd)]
+struct Asked {
+    who: AccountId,
+    r#for: Vec<String>,
+}
+
+#[event]
+struct Closed;
+
+#[contract_error]
+#[derive(PartialOrd)]
+enum Refusal {
+    /// Nobody was asked.
+    NotAsked = 7,
+    NotNow = 4_294_967_295,
+}
+
+const STATES: Map<AccountId, State> = Map::new("state/");
+const CLOSED: Item<bool> = Item::new("closed");
+
+/// Who consents to what.
+#[contract(events = [Asked, Closed])]
+impl Consents {
+    const FOR: &'static str = "care";
+
+    #[init]
+    fn init(_env: &mut Env) {}
+
+    /// Asks.
+    #[call]
+    fn ask(env: &mut Env, mut who: Vec<AccountId>) -> u32 {
+        let mut asked = 0;
+        while let Some(who) = who.pop() {
+            STATES.set(env, &who, &State::Asked);
+            let r#for = vec![Self::FOR.to_owned()];
+            env.emit(&Asked { who, r#for });
+            asked += 1;
+        }
+        asked
+    }
+
+    #[call]
+    fn r#give(env: &mut Env, until: Millis) -> Result<Option<Consent>, Refusal> {
+        let patient = env.caller();
+        STATES.get(env, &patient).ok_or(Refusal::NotAsked)?;
+        STATES.set(env, &patient, &State::Given { until });
+        let r#for = vec![Self::FOR.to_owned()];
+        let until = Some(until);
+        Ok(Some(Consent {
+            patient,
+            until,
+            r#for,
+        }))
+    }
+
+    #[call]
+    fn close(env: &mut Env) -> Result<(), Refusal> {
+        Self::is_open(env)?;
+        CLOSED.set(env, &true);
+        env.emit(&Closed);
+        Ok(())
+    }
+
+    #[view]
+    fn page(_: &Env, r#as: Page) -> Page {
+        r#as
+    }
+
+    fn is_open(env: &Env) -> Result<(), Refusal> {
+        match CLOSED.get(env) {
+            None => Ok(()),
+            Some(_) => Err(Refusal::NotNow),
+        }
+    }
+}
+
+const CONSENT: &str = "{patient: account, until: option<time>, for: list<string>}";
+
+#[test]
+fn the_schema_says_what_the_code_says() {
+    let page = format!("{{consents: list<{CONSENT}>}}");
+    let expected = [
+        r#"{"name":"Consents","docs":"Who consents to what.","methods":["#,
+        r#"{"name":"init","kind":"init","docs":"","args":[]},"#,
+        r#"{"name":"ask","kind":"call","docs":"Asks.","args":[{"name":"who","type":"list<account>"}],"#,
+        r#""returns":"u32"},"#,
+        r#"{"name":"give","kind":"call","docs":"","args":[{"name":"until","type":"time"}],"#,
+        &format!(r#""returns":"option<{CONSENT}>"}},"#),
+        r#"{"name":"close","kind":"call","docs":"","args":[]},"#,
+        r#"{"name":"page","kind":"view","docs":"","#,
+        &format!(r#""args":[{{"name":"as","type":"{page}"}}],"returns":"{page}"}}"#),
+        r#"],"events":[{"name":"Asked","#,
+        r#""docs":"Somebody was asked; it \"counts\" as \\ nothing yet. It may be answered later.","#,
+        r#""fields":[{"name":"who","type":"account"},{"name":"for","type":"list<string>"}]},"#,
+        r#"{"name":"Closed","docs":"","fields":[]}],"#,
+        r#""errors":[{"code":7,"name":"NotAsked","docs":"Nobody was asked."},"#,
+        r#"{"code":4294967295,"name":"NotNow","docs":""}]}"#,
+    ];
+    assert_eq!(Consents::SCHEMA, expected.concat());
+}
+
+#[test]
+fn the_methods_run_as_they_are_written() {
+    let (patient, until) = (TestEnv::account("patient"), Millis(2_000_000));
+    let mut test = TestEnv::new();
+    test.as_account(patient);
+    let given = test.call(|env| Consents::give(env, until));
+    assert_eq!(given, Err(Refusal::NotAsked));
+    assert_eq!(test.call(|env| Consents::ask(env, vec![patient])), 1);
+    let consent = Consent {
+        patient,
+        until: Some(until),
+        r#for: vec!["care".to_owned()],
+    };
+    let given = test.call(|env| Consents::give(env, until));
+    assert_eq!(given, Ok(Some(consent)));
+    let state = test.view(|env| STATES.get(env, &patient));
+    assert_eq!(state, Some(State::Given { until }));
+    assert_eq!(test.call(Consents::close), Ok(()));
+    assert_eq!(test.call(Consents::close), Err(Refusal::NotNow));
+    assert_eq!(test.events_of::<Closed>(), [Closed]);
+    let empty = test.view(|env| Consents::page(env, Page::default()));
+    assert_eq!(empty, Page::default());
+}
+
+#[test]
+fn codes_are_those_of_the_enum() {
+    assert_eq!(Refusal::NotAsked.code(), 7);
+    assert_eq!(Refusal::NotNow.code(), u32::MAX);
+}
+
+/// A contract needs no attribute: the traits can be implemented by hand.
+#[test]
+fn an_event_can_be_written_by_hand() {
+    #[derive(Debug, PartialEq)]
+    struct Raw([u8; 3]);
+
+    impl parity_scale_codec::Encode for Raw {
+        fn encode(&self) -> Vec<u8> {
+            self.0.to_vec()
+        }
+    }
+
+    impl parity_scale_codec::Decode for Raw {
+        fn decode<I: parity_scale_codec::Input>(
+            input: &mut I,
+        ) -> Result<Self, parity_scale_codec::Error> {
+            <[u8; 3]>::decode(input).map(Self)
+        }
+    }
+
+    impl Event for Raw {
+        const TOPIC: &'static str = "Raw";
+        const SCHEMA: Text = Text::Is(r#"{"name":"Raw","fields":[]}"#);
+    }
+
+    let mut test = TestEnv::new();
+    test.call(|env| env.emit(&Raw([1, 2, 3])));
+    assert_eq!(test.events_of::<Raw>(), [Raw([1, 2, 3])]);
+}
