@@ -30,7 +30,7 @@ impl ContractError for Never {
 /// What a method returns: nothing, a value, or a `Result` of either.
 #[diagnostic::on_unimplemented(
     message = "a method cannot return `{Self}`",
-    note = "it returns nothing, a value of a type with a `SchemaType`, or a `Result` of either with the contract's error"
+    note = "it returns nothing, a value of a type with a `SchemaType`, or a `Result` of either with an enum with `#[contract_error]`"
 )]
 pub trait Outcome {
     /// The value in the receipt.
@@ -76,18 +76,6 @@ impl<T: Encode + Outcome<Error = Never>, E: ContractError> Outcome for Result<T,
         self.as_ref()
     }
 }
-
-/// That two types are one.
-#[diagnostic::on_unimplemented(
-    message = "a method that refuses returns `Result<…, {Other}>`",
-    note = "a contract has one `#[contract_error]` enum, of which the schema lists the reasons, and methods return it by the name `Result`"
-)]
-pub trait SameError<Other> {}
-
-impl<E> SameError<E> for E {}
-
-/// Compiles only for one type named twice.
-pub const fn same_error<Own: SameError<Expected>, Expected>() {}
 
 /// Decodes the arguments, runs a method, and hands its outcome to the host. `#[contract]` makes the
 /// exports that call it; one written by hand is

@@ -62,6 +62,8 @@ extern crate alloc;
 pub mod abi;
 mod dispatch;
 mod env;
+#[doc(hidden)]
+pub mod private;
 mod storage;
 mod text;
 mod types;
@@ -85,11 +87,3 @@ pub use storage::{Item, Map};
 pub use test_env::{Emitted, TestEnv, TestLimits};
 pub use text::Text;
 pub use types::{AccountId, ContractId, Hash, Millis, SchemaType};
-
-/// What the code that the attributes write needs; no contract names it.
-#[doc(hidden)]
-pub mod private {
-    pub use parity_scale_codec as codec;
-
-    pub use crate::dispatch::same_error;
-}

@@ -187,15 +187,16 @@ impl Contract {
             let same_env = quote_spanned! {env.span()=>
                 let _: fn(#reference #(, #types)*) #arrow = <#self_type>::#ident;
             };
-            let expected = match method.returns_result() {
-                true => error.clone(),
-                false => error_of(None),
-            };
             let own = error_of(returns.as_ref());
-            let same_error = quote_spanned! {returns.span()=>
-                ::chancery_contract::private::same_error::<#own, #expected>();
+            let one_error = match method.returns_result() {
+                true => quote_spanned! {returns.span()=>
+                    ::chancery_contract::private::same_error::<#own, #error>();
+                },
+                false => quote_spanned! {returns.span()=>
+                    ::chancery_contract::private::no_error::<#own>();
+                },
             };
-            quote!(#same_env #same_error)
+            quote!(#same_env #one_error)
         });
         quote!(#(#checks)*)
     }
@@ -220,7 +221,7 @@ impl Contract {
             json.plain("]");
             if let Some(returns) = &method.returns {
                 json.constant(quote_spanned! {returns.span()=>
-                    <#returns as ::chancery_contract::Outcome>::SCHEMA
+                    ::chancery_contract::private::returns_schema::<#returns>()
                 });
             }
             json.plain("}");
@@ -229,12 +230,12 @@ impl Contract {
         for event in &self.events {
             json.comma();
             json.constant(quote_spanned! {event.span()=>
-                <#event as ::chancery_contract::Event>::SCHEMA
+                ::chancery_contract::private::event_schema::<#event>()
             });
         }
         let error = self.error();
         json.plain("],\"errors\":[");
-        json.constant(quote!(<#error as ::chancery_contract::ContractError>::SCHEMA));
+        json.constant(quote!(::chancery_contract::private::errors_schema::<#error>()));
         json.plain("]}");
         json.finish()
     }
@@ -243,7 +244,11 @@ impl Contract {
         let (self_type, json, checks) = (&self.self_type, self.json(), self.checks());
         quote! {
             const _: () = {
-                const TEXT: ::chancery_contract::Text = #json;
+                // The checks stand here so that what is wrong with a type is told once.
+                const TEXT: ::chancery_contract::Text = {
+                    #checks
+                    #json
+                };
                 const BYTES: [u8; TEXT.len()] = TEXT.to_bytes();
 
                 impl #self_type {
@@ -253,8 +258,6 @@ impl Contract {
                         Err(_) => ::core::panic!("made of text"),
                     };
                 }
-
-                #checks
 
                 #[cfg(target_arch = "wasm32")]
                 #[allow(unsafe_code, reason = "a custom section is how a module carries its schema")]

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use proc_macro2::TokenStream;
 use quote::quote;
 use syn::ext::IdentExt as _;
-use syn::{Expr, ExprLit, Fields, Item, ItemEnum, Lit, Variant};
+use syn::{Expr, ExprLit, Fields, Generics, Item, ItemEnum, Lit, Variant};
 
 use crate::docs::{derives, docs_of};
 use crate::event::no_generics;
@@ -19,7 +19,7 @@ pub(crate) fn expand(args: TokenStream, item: TokenStream) -> TokenStream {
     mistakes.no_arguments("contract_error", &args);
     match syn::parse2(item) {
         Ok(Item::Enum(item)) => {
-            no_generics(&item.generics, "contract's error", &mut mistakes);
+            no_generics(&item.generics, "the error of a contract", &mut mistakes);
             let codes = codes(&item, &mut mistakes);
             match mistakes.shown() {
                 Some(errors) => {
@@ -49,9 +49,13 @@ fn codes(item: &ItemEnum, mistakes: &mut Mistakes) -> Vec<u32> {
             "an enum without variants refuses nothing: remove it, and return no `Result`",
         );
     }
-    let written = item.variants.iter().filter_map(code_of);
-    let free = written.max().and_then(|code| code.checked_add(1));
-    let free = free.unwrap_or(1);
+    let largest = item.variants.iter().filter_map(code_of).max();
+    // What is proposed is free, each time.
+    let mut free = largest.unwrap_or(0);
+    let mut propose = || {
+        free = free.saturating_add(1);
+        free
+    };
     let mut seen = BTreeMap::new();
     let mut codes = Vec::new();
     for variant in &item.variants {
@@ -63,23 +67,31 @@ fn codes(item: &ItemEnum, mistakes: &mut Mistakes) -> Vec<u32> {
             );
         }
         let Some((_, value)) = &variant.discriminant else {
+            let code = propose();
             mistakes.at(
                 name,
-                format!("each refusal has its code, which never changes: write `{name} = {free}`"),
+                format!("each refusal has its code, which never changes: write `{name} = {code}`"),
             );
             continue;
         };
         let Some(code) = code_of(variant).filter(|code| *code > 0) else {
             mistakes.at(
                 value,
-                format!("a code is a number from 1 to {}: write `{free}`", u32::MAX),
+                format!(
+                    "a code is a number from 1 to {}: write `{}`",
+                    u32::MAX,
+                    propose()
+                ),
             );
             continue;
         };
         if let Some(other) = seen.insert(code, name) {
             mistakes.at(
                 value,
-                format!("`{other}` has the code {code} already: write `{free}`"),
+                format!(
+                    "`{other}` has the code {code} already: write `{}`",
+                    propose()
+                ),
             );
         }
         codes.push(code);
@@ -102,6 +114,7 @@ fn code_of(variant: &Variant) -> Option<u32> {
 
 /// What the rest of the crate can be compiled with, so that only our own errors are shown.
 fn without_values(mut item: ItemEnum) -> ItemEnum {
+    item.generics = Generics::default();
     for variant in &mut item.variants {
         variant.discriminant = None;
         variant.fields = Fields::Unit;

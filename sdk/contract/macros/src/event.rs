@@ -17,7 +17,7 @@ pub(crate) fn expand(args: TokenStream, item: TokenStream) -> TokenStream {
     match syn::parse2(item) {
         Ok(Item::Struct(item)) => {
             let fields = event_fields(&item, &mut mistakes);
-            no_generics(&item.generics, "event", &mut mistakes);
+            no_generics(&item.generics, "an event", &mut mistakes);
             match mistakes.shown() {
                 Some(errors) => quote!(#errors #item),
                 None => event(&item, &fields),
@@ -37,7 +37,7 @@ pub(crate) fn no_generics(generics: &Generics, what: &str, mistakes: &mut Mistak
     if !generics.params.is_empty() {
         mistakes.at(
             &generics.params,
-            format!("a {what} has one form only: write concrete types"),
+            format!("{what} has one form only: write concrete types"),
         );
     }
 }

@@ -17,7 +17,7 @@ pub(crate) fn expand(args: TokenStream, item: TokenStream) -> TokenStream {
     mistakes.no_arguments("contract_type", &args);
     match syn::parse2(item) {
         Ok(Item::Struct(item)) => {
-            no_generics(&item.generics, "type", &mut mistakes);
+            no_generics(&item.generics, "a type", &mut mistakes);
             let schema = record(&item, &mut mistakes);
             let (ident, derives) = (&item.ident, derives(&item.attrs, DERIVES, true));
             let errors = mistakes.shown();
@@ -32,7 +32,7 @@ pub(crate) fn expand(args: TokenStream, item: TokenStream) -> TokenStream {
             }
         }
         Ok(Item::Enum(item)) => {
-            no_generics(&item.generics, "type", &mut mistakes);
+            no_generics(&item.generics, "a type", &mut mistakes);
             let derives = derives(&item.attrs, DERIVES, true);
             let errors = mistakes.shown();
             quote! {

@@ -63,7 +63,7 @@ impl Json {
     /// Appends the name of a type, which must have one.
     pub(crate) fn type_name(&mut self, kind: &Type) {
         self.constant(
-            quote_spanned!(kind.span()=> <#kind as ::chancery_contract::SchemaType>::NAME),
+            quote_spanned!(kind.span()=> ::chancery_contract::private::type_name::<#kind>()),
         );
     }
 
