@@ -77,15 +77,7 @@ impl<T: Encode + Outcome<Error = Never>, E: ContractError> Outcome for Result<T,
     }
 }
 
-/// Decodes the arguments, runs a method, and hands its outcome to the host. `#[contract]` makes the
-/// exports that call it; one written by hand is
-///
-/// ```ignore
-/// #[unsafe(export_name = "call.add")]
-/// extern "C" fn add() {
-///     chancery_contract::dispatch(|env, (step,): (u64,)| Counter::add(env, step))
-/// }
-/// ```
+/// Decodes the arguments, runs a method, and hands its outcome to the host: what an export does.
 #[cfg(target_arch = "wasm32")]
 pub fn dispatch<A, R>(run: impl FnOnce(&mut crate::Env, A) -> R)
 where

@@ -55,6 +55,16 @@
 //! assert_eq!(test.view(Counter::count), 2);
 //! assert_eq!(test.events_of::<Added>(), [Added { step: 2 }]);
 //! ```
+//!
+//! On Wasm, `#[contract]` writes for each method what could be written by hand as well, and for the
+//! schema a custom section (a module may also have none):
+//!
+//! ```ignore
+//! #[unsafe(export_name = "call.add")]
+//! extern "C" fn add() {
+//!     chancery_contract::dispatch(|env, (step,): (u64,)| Counter::add(env, step))
+//! }
+//! ```
 #![cfg_attr(target_arch = "wasm32", no_std)]
 
 extern crate alloc;
