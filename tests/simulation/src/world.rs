@@ -101,6 +101,10 @@ pub(crate) struct Healing {
     /// What they must have executed.
     pub(crate) height: Height,
     pub(crate) transactions: Vec<TransactionId>,
+    /// How many of them were not executed when it was looked last.
+    pub(crate) owed: usize,
+    /// Whenever there are fewer, there is so much time for the next ones at least.
+    pub(crate) block_ms: u64,
     /// The highest view that anybody honest had asked for.
     pub(crate) view: u64,
     /// Within so many more, the first new block must be there.
