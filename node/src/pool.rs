@@ -617,7 +617,7 @@ mod tests {
         assert!(pool.due_for_primary(9_999).is_empty());
         let again = pool.insert(Millis(5), Origin::Client, signed.clone());
         assert_eq!(again, Err(PoolError::Repeated));
-        assert_eq!(pool.due_for_primary(9_999), [signed.clone()]);
+        assert_eq!(pool.due_for_primary(9_999).len(), 1);
         assert!(pool.due_for_all(Millis(14), 9_999).is_empty());
         assert_eq!(pool.due_for_all(Millis(15), 9_999), [signed]);
     }
