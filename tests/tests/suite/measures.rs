@@ -114,7 +114,7 @@ fn a_validator_with_many_blocks_votes_soon_after_its_restart() {
     all.iter().for_each(|index| cluster.restart(*index));
     cluster.ready(&all);
     let contract = cluster.deploy_data_access("hospital");
-    let load = Load::start(&cluster, &contract, "hospital", 150);
+    let load = Load::start(&cluster, &contract, "hospital", 80);
     let begun = Instant::now();
     eventually("the blocks are made", 60 + blocks / 10, || {
         cluster.height(victim) >= blocks
