@@ -50,7 +50,8 @@ const GRANTS: Map<AccountId, Millis> = Map::new("grant/");
 impl DataAccess {
     /// See the schema.
     pub fn init(env: &mut Env, data_hash: Hash) {
-        OWNER.set(env, &env.caller());
+        let owner = env.caller().account().expect("only accounts deploy");
+        OWNER.set(env, &owner);
         DATA_HASH.set(env, &data_hash);
     }
 

@@ -9,7 +9,10 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 
 use chancery_ledger::{ChainLimits, CodeHash, TrapKind};
-use wasmtime::{Config, Engine, InstancePre, Linker, Module, OptLevel, Store, Strategy, Trap};
+use wasmtime::{
+    AsContextMut, Caller, Config, Engine, Extern, Global, InstancePre, Linker, Module, OptLevel,
+    Store, Strategy, Trap, Val,
+};
 
 use crate::fuel;
 use crate::host::{self, HostEnd, HostState};
@@ -21,6 +24,8 @@ use crate::runtime::EngineError;
 const STACK_BYTES_PER_VALUE: usize = 128;
 /// Native stack for everything that is not Wasm: host functions, the state's store, the compiler.
 const STACK_BYTES_HOST: usize = 2 << 20;
+/// Native stack that the host takes between a contract and one that it calls.
+const STACK_BYTES_PER_CALL: usize = 256 << 10;
 
 /// Compiled modules kept at once.
 const CACHE_MODULES_MAX: usize = 256;
@@ -124,7 +129,14 @@ impl WasmEngine {
 
     /// The native stack that a thread must have to run contracts.
     pub(crate) fn stack_bytes(&self) -> usize {
-        wasm_stack_bytes(&self.limits) + STACK_BYTES_HOST
+        // Contracts that run within each other share one count, so their Wasm stack adds up to one.
+        let calls = self.limits.call_depth_max as usize * STACK_BYTES_PER_CALL;
+        wasm_stack_bytes(&self.limits) + STACK_BYTES_HOST + calls
+    }
+
+    /// The limits it was made with.
+    pub(crate) fn limits(&self) -> &ChainLimits {
+        &self.limits
     }
 
     /// Compiles a module that was judged good, or takes it from the cache.
@@ -179,12 +191,14 @@ impl WasmEngine {
         cache.get(code)
     }
 
-    /// Runs one export in a fresh instance, on a thread with [`Self::stack_bytes`].
+    /// Runs one export in a fresh instance, on a thread with [`Self::stack_bytes`], of which
+    /// `stack_values` are in use.
     pub(crate) fn run(
         &self,
         compiled: &Compiled,
         state: HostState,
         export: &str,
+        stack_values: u32,
         fuel: u64,
     ) -> Run {
         let mut store = Store::new(&self.engine, state);
@@ -201,7 +215,7 @@ impl WasmEngine {
         // one unit more than there is, having none left at the end means having used too much.
         let with_one_more = fuel.saturating_add(1);
         store.set_fuel(with_one_more).expect("fuel is switched on");
-        let mut end = self.run_in(&mut store, compiled, export);
+        let mut end = self.run_in(&mut store, compiled, export, stack_values);
         let fuel_left = store.get_fuel().expect("fuel is switched on");
         if fuel_left == 0 && !matches!(end, End::Trapped(_)) {
             end = End::Trapped(TrapKind::OutOfFuel);
@@ -213,11 +227,23 @@ impl WasmEngine {
         }
     }
 
-    fn run_in(&self, store: &mut Store<HostState>, compiled: &Compiled, export: &str) -> End {
+    fn run_in(
+        &self,
+        store: &mut Store<HostState>,
+        compiled: &Compiled,
+        export: &str,
+        stack_values: u32,
+    ) -> End {
         let instance = match compiled.instance.instantiate(&mut *store) {
             Ok(instance) => instance,
             Err(error) => return end_of(&error, || false),
         };
+        let count = instance
+            .get_global(&mut *store, STACK_EXPORT)
+            .expect(COUNTED);
+        count
+            .set(&mut *store, Val::I32(stack_values.cast_signed()))
+            .expect("the count is a mutable i32");
         let function = instance
             .get_typed_func::<(), ()>(&mut *store, export)
             .expect("methods of a good module take and return nothing");
@@ -225,14 +251,21 @@ impl WasmEngine {
             return End::Returned;
         };
         let stack_values_max = self.limits.stack_values_max;
-        end_of(&error, || {
-            let count = instance
-                .get_global(&mut *store, STACK_EXPORT)
-                .and_then(|global| global.get(&mut *store).i32())
-                .expect("every instrumented module counts its stack");
-            count.cast_unsigned() > stack_values_max
-        })
+        end_of(&error, || value_of(count, &mut *store) > stack_values_max)
     }
+}
+
+const COUNTED: &str = "every instrumented module counts its stack";
+
+fn value_of(count: Global, store: impl AsContextMut) -> u32 {
+    let value = count.get(store).i32();
+    value.expect("the count is an i32").cast_unsigned()
+}
+
+/// What a running contract, and the calls around it, take of the stack now.
+pub(crate) fn stack_values(guest: &mut Caller<'_, HostState>) -> u32 {
+    let count = guest.get_export(STACK_EXPORT).and_then(Extern::into_global);
+    value_of(count.expect(COUNTED), guest)
 }
 
 /// What the engine's error means; `too_deep` tells whether the stack's count is over the limit.

@@ -3,8 +3,8 @@
 //! Deterministic: given the same limits, state, block context and batch, every validator computes
 //! the same receipts, the same fuel and the same state changes. No clock, file, socket or random
 //! number is read. Read in this order: [`view`] (what the runtime asks of its owner), [`runtime`]
-//! (what it offers), [`module`] (which code is accepted), [`fuel`] (what things cost), [`schema`]
-//! (what a contract says about itself).
+//! (what it offers), `world` (how a call is made and how it ends), [`module`] (which code is
+//! accepted), [`fuel`] (what things cost), [`schema`] (what a contract says about itself).
 #![forbid(unsafe_code)]
 
 mod engine;
@@ -16,6 +16,7 @@ mod overlay;
 pub mod runtime;
 pub mod schema;
 pub mod view;
+mod world;
 
 pub use module::{ModuleError, ModuleReport};
 pub use runtime::{DebugLog, EngineError, ExecutedBatch, QueryOutcome, Runtime};

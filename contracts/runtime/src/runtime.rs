@@ -13,6 +13,7 @@ use crate::execute::{self, Executor};
 use crate::module::{ModuleError, ModuleReport};
 use crate::overlay::Overlay;
 use crate::view::{BlockContext, DropReason, LedgerView};
+use crate::world::World;
 
 /// The engine cannot be set up on this machine.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -52,8 +53,7 @@ pub type DebugLog = Arc<dyn Fn(ContractId, &str) + Send + Sync>;
 /// Contracts run on a thread that each call starts for itself, because they need a stack of known
 /// size; the caller's thread only waits.
 pub struct Runtime {
-    limits: ChainLimits,
-    engine: WasmEngine,
+    engine: Arc<WasmEngine>,
     debug_log: Option<DebugLog>,
 }
 
@@ -70,8 +70,7 @@ impl Runtime {
     /// If the engine refuses its settings on this machine.
     pub fn new(limits: ChainLimits) -> Result<Self, EngineError> {
         Ok(Self {
-            engine: WasmEngine::new(limits.clone())?,
-            limits,
+            engine: Arc::new(WasmEngine::new(limits)?),
             debug_log: None,
         })
     }
@@ -88,7 +87,7 @@ impl Runtime {
     /// The limits it was made with.
     #[must_use]
     pub fn limits(&self) -> &ChainLimits {
-        &self.limits
+        self.engine.limits()
     }
 
     /// Executes a batch on top of `view`, in order; later transactions see what earlier ones did.
@@ -118,7 +117,7 @@ impl Runtime {
         signed: &SignedTransaction,
     ) -> Result<(), DropReason> {
         execute::admissible(
-            &self.limits,
+            self.limits(),
             block_time,
             signed,
             |id| view.was_admitted(id),
@@ -150,14 +149,13 @@ impl Runtime {
         crate::module::check_module(limits, wasm)
     }
 
-    fn executor(&self, context: &BlockContext, view: Arc<dyn LedgerView>) -> Executor<'_> {
-        Executor::new(
-            &self.engine,
-            &self.limits,
-            *context,
+    fn executor(&self, context: &BlockContext, view: Arc<dyn LedgerView>) -> Executor {
+        Executor::new(World::new(
+            Arc::clone(&self.engine),
             Overlay::new(view),
+            *context,
             self.debug_log.clone(),
-        )
+        ))
     }
 
     fn on_own_stack<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {

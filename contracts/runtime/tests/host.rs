@@ -19,7 +19,7 @@ fn told(ledger: &mut Ledger, body: &str, len: u32) -> (Vec<u8>, chancery_ledger:
 #[test]
 fn a_contract_knows_who_where_and_when() {
     let mut ledger = Ledger::new();
-    let (caller, _) = told(&mut ledger, "(call $caller (i32.const 64))", 32);
+    let (caller, _) = told(&mut ledger, "(drop (call $caller (i32.const 64)))", 32);
     assert_eq!(caller, account(ROOT).0);
     let (address, receipt) = told(&mut ledger, "(call $own_address (i32.const 64))", 32);
     assert_eq!(Some(address), receipt.contract.map(|id| id.0.to_vec()));
@@ -43,7 +43,7 @@ fn a_contract_knows_who_where_and_when() {
 
 #[test]
 fn nobody_asks_in_a_query() {
-    let body = "(call $caller (i32.const 0)) (call $transaction_id (i32.const 32))
+    let body = "(drop (call $caller (i32.const 0))) (call $transaction_id (i32.const 32))
         (i64.store (i32.const 64) (call $block_time))
         (call $return_value (i32.const 0) (i32.const 72))";
     let mut ledger = Ledger::new();

@@ -1,11 +1,12 @@
-//! A ledger for tests of contracts: in the same process, caller and time set by hand.
+//! A ledger for tests of contracts: in the same process, caller and time set by hand. It holds one
+//! contract: a call to another one is a panic that says so.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 use sha2::{Digest as _, Sha256};
 
-use crate::{AccountId, ContractId, Env, Event, Millis};
+use crate::{AccountId, CallError, Caller, ContractId, Env, Event, Millis};
 
 /// An event as it was emitted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,8 +45,29 @@ impl Host {
         self.storage.remove(key);
     }
 
-    pub(crate) fn caller(&self) -> [u8; 32] {
-        self.caller.0
+    pub(crate) fn caller(&self) -> Caller {
+        Caller::Account(self.caller)
+    }
+
+    #[allow(clippy::unused_self, reason = "the host on Wasm has the same method")]
+    pub(crate) fn call(
+        &self,
+        contract: ContractId,
+        method: &str,
+        _args: &[u8],
+    ) -> Result<Vec<u8>, CallError> {
+        panic!(
+            "{method:?} of {contract:?} was called, but a TestEnv holds one contract only: calls between contracts are tested on the runtime"
+        )
+    }
+
+    pub(crate) fn view(
+        &self,
+        contract: ContractId,
+        method: &str,
+        args: &[u8],
+    ) -> Result<Vec<u8>, CallError> {
+        self.call(contract, method, args)
     }
 
     pub(crate) fn own_address(&self) -> [u8; 32] {
