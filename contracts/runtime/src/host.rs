@@ -8,14 +8,14 @@ mod memory;
 
 use chancery_contract::abi;
 use chancery_ledger::hash::sha256;
-use chancery_ledger::state_key::StateKey;
-use chancery_ledger::{ChainLimits, ContractEvent, ContractId, TrapKind};
+use chancery_ledger::state_key::{AccountRecord, StateKey};
+use chancery_ledger::{AccountId, ChainLimits, ContractEvent, ContractId, Role, TrapKind};
 use memory::{Range, charge, length, may_write, size, trap};
 use wasmtime::{Linker, ResourceLimiter};
 
 use crate::fuel;
 use crate::overlay::Overlay;
-use crate::world::{Access, Caller, Invocation, World};
+use crate::world::{Access, Caller, Invocation, World, stored};
 
 /// One call of one contract, as its host functions see it.
 pub(crate) struct HostState {
@@ -185,6 +185,22 @@ fn caller(guest: Guest<'_>, out: u32) -> HostResult<i32> {
     Ok(kind)
 }
 
+fn roles(mut guest: Guest<'_>, account: u32) -> HostResult<i32> {
+    let account = Range::find(&mut guest, account, 32)?;
+    charge(&mut guest, fuel::HOST_CALL + fuel::STORAGE_READ)?;
+    let account = AccountId(account.read_32(&guest));
+    let key = StateKey::Account(account).to_bytes();
+    let Some(record) = guest.data().world().overlay.get(&key) else {
+        return Ok(abi::ABSENT);
+    };
+    let AccountRecord { roles } = stored(record);
+    let bits = roles.into_iter().map(|role| match role {
+        Role::Registrar => abi::ROLE_REGISTRAR,
+        Role::Deployer => abi::ROLE_DEPLOYER,
+    });
+    Ok(bits.fold(0, |all, bit| all | bit))
+}
+
 fn own_address(guest: Guest<'_>, out: u32) -> HostResult<()> {
     let bytes = guest.data().contract.0;
     write_32(guest, out, bytes)
@@ -310,6 +326,7 @@ pub(crate) fn link(linker: &mut Linker<HostState>) -> Result<(), wasmtime::Error
         .func_wrap(abi::MODULE, abi::REVERT, revert)?
         .func_wrap(abi::MODULE, abi::BAD_ARGUMENTS, bad_arguments)?
         .func_wrap(abi::MODULE, abi::SHA256, sha256_of)?
+        .func_wrap(abi::MODULE, abi::ROLES, roles)?
         .func_wrap(abi::MODULE, abi::CALL, calls::call)?
         .func_wrap(abi::MODULE, abi::VIEW, calls::view)?
         .func_wrap(abi::MODULE, abi::CALL_OUTPUT, calls::call_output)?

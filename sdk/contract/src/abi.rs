@@ -19,7 +19,8 @@ pub const VIEW_PREFIX: &str = "view.";
 pub const SCHEMA_SECTION: &str = "chancery.schema";
 /// What linkers export beside: globals that hold addresses, of no use to the host.
 pub const LINKER_GLOBALS: [&str; 2] = ["__data_end", "__heap_base"];
-/// What [`STORAGE_GET`] returns where nothing is stored.
+/// What [`STORAGE_GET`] returns where nothing is stored, and [`ROLES`] of an account that was never
+/// admitted.
 pub const ABSENT: i32 = -1;
 /// What [`CALLER`] returns in a query: nobody calls, and the 32 bytes are zero.
 pub const CALLER_NOBODY: i32 = 0;
@@ -27,6 +28,10 @@ pub const CALLER_NOBODY: i32 = 0;
 pub const CALLER_ACCOUNT: i32 = 1;
 /// What [`CALLER`] returns where a contract calls: the bytes are its address.
 pub const CALLER_CONTRACT: i32 = 2;
+/// The bit of [`ROLES`] for accounts that may admit accounts.
+pub const ROLE_REGISTRAR: i32 = 1;
+/// The bit of [`ROLES`] for accounts that may deploy contracts.
+pub const ROLE_DEPLOYER: i32 = 2;
 /// What [`CALL`] and [`VIEW`] return when the other contract has returned.
 pub const RETURNED: i32 = 0;
 /// What [`CALL`] and [`VIEW`] return when the other contract has refused: its changes and events
@@ -98,6 +103,9 @@ host_functions! {
     BAD_ARGUMENTS = "bad_arguments" () -> ();
     /// `sha256(data, len, out)`: writes 32 bytes.
     SHA256 = "sha256" (I32 I32 I32) -> ();
+    /// `roles(account) -> bits` of the account whose 32 bytes stand there, as the ledger has them now:
+    /// [`ROLE_REGISTRAR`], [`ROLE_DEPLOYER`], both, 0; or [`ABSENT`].
+    ROLES = "roles" (I32) -> (I32);
     /// `call(contract, method, method_len, args, args_len) -> `[`RETURNED`]` or `[`REVERTED`]: runs a
     /// `call.` or `view.` method of the contract whose 32-byte address stands at `contract`, and
     /// keeps what came of it for [`CALL_OUTPUT`]. From a view, only a `view.` method can be reached.

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use parity_scale_codec::{Decode, DecodeAll as _, Encode};
 
 use crate::host::Host;
-use crate::{AccountId, ContractId, Hash, Millis};
+use crate::{AccountId, ContractId, Hash, Millis, abi};
 
 /// Something a contract announces; [`crate::contract!`] makes them.
 pub trait Event: Encode + Decode {
@@ -57,6 +57,24 @@ impl PartialEq<ContractId> for Caller {
     }
 }
 
+/// What an account may do beyond calling contracts; a registrar gives roles.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Role {
+    /// May admit accounts, and give them roles.
+    Registrar,
+    /// May deploy contracts.
+    Deployer,
+}
+
+impl Role {
+    pub(crate) fn bit(self) -> i32 {
+        match self {
+            Self::Registrar => abi::ROLE_REGISTRAR,
+            Self::Deployer => abi::ROLE_DEPLOYER,
+        }
+    }
+}
+
 /// What came of a call to another contract, if not a value. All other ends of that contract are the
 /// end of the whole transaction, and of this call with it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -93,6 +111,19 @@ impl Env {
     #[must_use]
     pub fn caller(&self) -> Caller {
         self.host.caller()
+    }
+
+    /// Whether the account is admitted to the ledger, with or without roles.
+    #[must_use]
+    pub fn is_admitted(&self, account: AccountId) -> bool {
+        self.host.roles(account) != abi::ABSENT
+    }
+
+    /// Whether the account has the role now.
+    #[must_use]
+    pub fn has_role(&self, account: AccountId, role: Role) -> bool {
+        let bits = self.host.roles(account);
+        bits != abi::ABSENT && bits & role.bit() != 0
     }
 
     /// Calls a method of another contract. `args` is a tuple of its arguments, `(a,)` for one.

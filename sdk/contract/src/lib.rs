@@ -69,7 +69,7 @@ mod wasm;
 use wasm as host;
 
 pub use dispatch::{ContractError, Never, Outcome};
-pub use env::{CallError, Caller, Env, Event};
+pub use env::{CallError, Caller, Env, Event, Role};
 pub use storage::{Item, Map};
 #[cfg(not(target_arch = "wasm32"))]
 pub use test_env::{Emitted, TestEnv};

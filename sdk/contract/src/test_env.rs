@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use sha2::{Digest as _, Sha256};
 
-use crate::{AccountId, CallError, Caller, ContractId, Env, Event, Millis};
+use crate::{AccountId, CallError, Caller, ContractId, Env, Event, Millis, Role, abi};
 
 /// An event as it was emitted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,6 +23,8 @@ pub(crate) struct Host {
     storage: BTreeMap<Vec<u8>, Vec<u8>>,
     events: Vec<Emitted>,
     caller: AccountId,
+    /// Of the admitted accounts.
+    roles: BTreeMap<AccountId, Vec<Role>>,
     own_address: ContractId,
     transaction: u64,
     time: Millis,
@@ -47,6 +49,11 @@ impl Host {
 
     pub(crate) fn caller(&self) -> Caller {
         Caller::Account(self.caller)
+    }
+
+    pub(crate) fn roles(&self, account: AccountId) -> i32 {
+        let bits = |roles: &Vec<Role>| roles.iter().fold(0, |all, role| all | role.bit());
+        self.roles.get(&account).map_or(abi::ABSENT, bits)
     }
 
     #[allow(clippy::unused_self, reason = "the host on Wasm has the same method")]
@@ -123,6 +130,7 @@ impl TestEnv {
             storage: BTreeMap::new(),
             events: Vec::new(),
             caller: AccountId([1; 32]),
+            roles: BTreeMap::from([(AccountId([1; 32]), Vec::new())]),
             own_address: ContractId([0xc0; 32]),
             transaction: 1,
             time: Millis(1_000_000),
@@ -132,9 +140,15 @@ impl TestEnv {
         Self { env: Env { host } }
     }
 
-    /// Who calls from now on.
+    /// Who calls from now on; is admitted thereby.
     pub fn set_caller(&mut self, caller: AccountId) {
         self.env.host.caller = caller;
+        self.env.host.roles.entry(caller).or_default();
+    }
+
+    /// Admits an account with these roles, in the place of those that it had.
+    pub fn set_roles(&mut self, account: AccountId, roles: &[Role]) {
+        self.env.host.roles.insert(account, roles.to_vec());
     }
 
     /// The block time from now on.
@@ -203,5 +217,39 @@ impl TestEnv {
     #[must_use]
     pub fn logs(&self) -> Vec<String> {
         self.env.host.logs.borrow().clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn roles_are_those_that_were_set() {
+        let mut test = TestEnv::new();
+        let (caller, other, stranger) =
+            (AccountId([1; 32]), AccountId([2; 32]), AccountId([3; 32]));
+        test.set_roles(other, &[Role::Deployer]);
+        test.view(|env| {
+            assert!(env.is_admitted(caller) && env.is_admitted(other));
+            assert!(!env.is_admitted(stranger));
+            assert!(env.has_role(other, Role::Deployer));
+            assert!(!env.has_role(other, Role::Registrar));
+            assert!(!env.has_role(caller, Role::Deployer));
+            assert!(!env.has_role(stranger, Role::Registrar));
+        });
+        test.set_roles(other, &[]);
+        test.set_caller(stranger);
+        test.view(|env| {
+            assert!(env.is_admitted(stranger) && env.is_admitted(other));
+            assert!(!env.has_role(other, Role::Deployer));
+        });
+    }
+
+    #[test]
+    #[should_panic(expected = "calls between contracts are tested on the runtime")]
+    fn another_contract_is_not_there() {
+        let test = TestEnv::new();
+        let _ = test.view(|env| env.view::<bool>(ContractId([9; 32]), "can_read", &()));
     }
 }

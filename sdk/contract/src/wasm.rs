@@ -41,6 +41,7 @@ mod imports {
         pub(super) fn revert(code: u32, data: *const u8, len: usize);
         pub(super) safe fn bad_arguments();
         pub(super) fn sha256(data: *const u8, len: usize, out: *mut u8);
+        pub(super) fn roles(account: *const u8) -> i32;
         pub(super) fn call(
             contract: *const u8,
             method: *const u8,
@@ -140,6 +141,11 @@ impl Host {
             abi::CALLER_CONTRACT => Caller::Contract(ContractId(bytes)),
             _ => Caller::Nobody,
         }
+    }
+
+    pub(crate) fn roles(&self, account: AccountId) -> i32 {
+        // SAFETY: the import reads 32 bytes, which is what an account has.
+        unsafe { imports::roles(account.0.as_ptr()) }
     }
 
     pub(crate) fn call(

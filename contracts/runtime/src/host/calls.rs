@@ -62,10 +62,9 @@ fn nested(
     let bytes = method.len() + args.len();
     charge(&mut guest, fuel::sized(base, fuel::COPY_PER_BYTE, bytes))?;
 
-    let to = contract.read(&guest).try_into();
     let call = NestedCall {
         from: guest.data().contract,
-        to: ContractId(to.expect("the range is 32 bytes long")),
+        to: ContractId(contract.read_32(&guest)),
         method: method.read(&guest).to_vec(),
         args: args.read(&guest).to_vec(),
         access,

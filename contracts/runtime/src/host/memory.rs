@@ -42,6 +42,12 @@ impl Range {
             .expect("the range was checked, and memories never shrink")
     }
 
+    /// The bytes of a range that was looked for with that length.
+    pub(super) fn read_32(&self, guest: &Guest<'_>) -> [u8; 32] {
+        let bytes = self.read(guest).try_into();
+        bytes.expect("the range is 32 bytes long")
+    }
+
     /// Writes as much of `bytes` as fits.
     pub(super) fn write(&self, guest: &mut Guest<'_>, bytes: &[u8]) {
         let into = self

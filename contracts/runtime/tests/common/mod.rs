@@ -214,6 +214,7 @@ pub const IMPORTS: &str = r#"
     (import "chancery" "revert" (func $revert (param i32 i32 i32)))
     (import "chancery" "bad_arguments" (func $bad_arguments))
     (import "chancery" "sha256" (func $sha256 (param i32 i32 i32)))
+    (import "chancery" "roles" (func $roles (param i32) (result i32)))
     (import "chancery" "call" (func $call (param i32 i32 i32 i32 i32) (result i32)))
     (import "chancery" "view" (func $view (param i32 i32 i32 i32 i32) (result i32)))
     (import "chancery" "call_output" (func $call_output (param i32 i32) (result i32)))
