@@ -4,9 +4,11 @@
 //! store and a fresh instance. What the engine itself reports is translated to a [`TrapKind`] or
 //! ends the process; its words go nowhere.
 
+mod cache;
+mod precompiled;
+
 use core::fmt;
-use std::collections::BTreeMap;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use chancery_ledger::{ChainLimits, CodeHash, TrapKind};
 use wasmtime::{
@@ -17,7 +19,9 @@ use wasmtime::{
 use crate::fuel;
 use crate::host::{self, HostEnd, HostState};
 use crate::module::{self, Checked, STACK_EXPORT};
-use crate::runtime::EngineError;
+use crate::runtime::{CompiledStore, EngineError};
+use cache::Cache;
+use precompiled::Settings;
 
 /// Native stack that one counted value may take. A value is 8 bytes; the rest is room for what the
 /// compiler adds, which the tests try to exhaust.
@@ -26,11 +30,6 @@ const STACK_BYTES_PER_VALUE: usize = 128;
 const STACK_BYTES_HOST: usize = 2 << 20;
 /// Native stack that the host takes between a contract and one that it calls.
 const STACK_BYTES_PER_CALL: usize = 256 << 10;
-
-/// Compiled modules kept at once.
-const CACHE_MODULES_MAX: usize = 256;
-/// Bytes of Wasm whose compiled modules are kept at once.
-const CACHE_BYTES_MAX: usize = 16 << 20;
 
 /// A module ready to be instantiated.
 #[derive(Clone)]
@@ -65,7 +64,11 @@ pub(crate) struct WasmEngine {
     engine: Engine,
     linker: Linker<HostState>,
     limits: ChainLimits,
+    settings: Settings,
+    /// Compiled modules in memory.
     cache: Mutex<Cache>,
+    /// Compiled modules that outlive the process.
+    kept: Option<Arc<dyn CompiledStore>>,
 }
 
 impl fmt::Debug for WasmEngine {
@@ -112,7 +115,10 @@ fn config(limits: &ChainLimits) -> Config {
 }
 
 impl WasmEngine {
-    pub(crate) fn new(limits: ChainLimits) -> Result<Self, EngineError> {
+    pub(crate) fn new(
+        limits: ChainLimits,
+        kept: Option<Arc<dyn CompiledStore>>,
+    ) -> Result<Self, EngineError> {
         let failed = |error: wasmtime::Error| EngineError {
             reason: error.to_string(),
         };
@@ -120,10 +126,12 @@ impl WasmEngine {
         let mut linker = Linker::new(&engine);
         host::link(&mut linker).map_err(failed)?;
         Ok(Self {
+            settings: Settings::of(&engine, &limits),
             engine,
             linker,
             limits,
             cache: Mutex::default(),
+            kept,
         })
     }
 
@@ -145,10 +153,14 @@ impl WasmEngine {
         wasm: &[u8],
         checked: &Checked,
     ) -> Result<Compiled, Uncompilable> {
-        let code = checked.report.code;
-        if let Some(compiled) = self.cached(&code) {
-            return Ok(compiled);
+        match self.cached(&checked.report.code) {
+            Some(compiled) => Ok(compiled),
+            None => self.compile(wasm, checked),
         }
+    }
+
+    fn compile(&self, wasm: &[u8], checked: &Checked) -> Result<Compiled, Uncompilable> {
+        let code = checked.report.code;
         let counted = module::instrument(wasm, checked, self.limits.stack_values_max);
         let module = match Module::new(&self.engine, &counted) {
             Ok(module) => module,
@@ -158,17 +170,28 @@ impl WasmEngine {
             }
             Err(_) => return Err(Uncompilable),
         };
+        self.keep(&code, checked.report.memory_pages, &module);
+        Ok(self.ready(code, &module, checked.report.memory_pages))
+    }
+
+    /// Makes a module ready to be instantiated and caches it.
+    fn ready(&self, code: CodeHash, module: &Module, memory_pages: u32) -> Compiled {
         let instance = self
             .linker
-            .instantiate_pre(&module)
+            .instantiate_pre(module)
             .expect("all imports of a good module are host functions of the right type");
         let compiled = Compiled {
             instance,
-            memory_pages: checked.report.memory_pages,
+            memory_pages,
         };
         let mut cache = self.cache.lock().expect("no holder of this lock panics");
-        cache.insert(code, compiled.clone(), wasm.len());
-        Ok(compiled)
+        let image = module.image_range();
+        cache.insert(
+            code,
+            compiled.clone(),
+            image.end.addr() - image.start.addr(),
+        );
+        compiled
     }
 
     /// Compiles deployed code, or takes it from the cache.
@@ -182,13 +205,29 @@ impl WasmEngine {
         }
         let wasm = wasm();
         let checked = module::check(&self.limits, &wasm).expect("deployed code was judged good");
-        self.compile_checked(&wasm, &checked)
+        self.compile(&wasm, &checked)
             .expect("deployed code was compiled when it was deployed")
     }
 
+    /// From memory, or from what was kept.
     fn cached(&self, code: &CodeHash) -> Option<Compiled> {
         let mut cache = self.cache.lock().expect("no holder of this lock panics");
-        cache.get(code)
+        if let Some(compiled) = cache.get(code) {
+            return Some(compiled);
+        }
+        drop(cache);
+        let name = self.settings.name(code);
+        let bytes = self.kept.as_ref()?.load(&name)?;
+        let (module, memory_pages) = precompiled::read(&self.engine, &name, &bytes)?;
+        Some(self.ready(*code, &module, memory_pages))
+    }
+
+    fn keep(&self, code: &CodeHash, memory_pages: u32, module: &Module) {
+        let Some(kept) = &self.kept else { return };
+        let name = self.settings.name(code);
+        if let Some(bytes) = precompiled::write(&name, memory_pages, module) {
+            kept.keep(&name, &bytes);
+        }
     }
 
     /// Runs one export in a fresh instance, on a thread with [`Self::stack_bytes`], of which
@@ -292,48 +331,6 @@ fn end_of(error: &wasmtime::Error, too_deep: impl FnOnce() -> bool) -> End {
         ),
     };
     End::Trapped(kind)
-}
-
-/// Compiled modules, the least recently used leaving first.
-#[derive(Default)]
-struct Cache {
-    modules: BTreeMap<CodeHash, Cached>,
-    bytes: usize,
-    uses: u64,
-}
-
-struct Cached {
-    compiled: Compiled,
-    bytes: usize,
-    used: u64,
-}
-
-impl Cache {
-    fn get(&mut self, code: &CodeHash) -> Option<Compiled> {
-        self.uses += 1;
-        let cached = self.modules.get_mut(code)?;
-        cached.used = self.uses;
-        Some(cached.compiled.clone())
-    }
-
-    fn insert(&mut self, code: CodeHash, compiled: Compiled, bytes: usize) {
-        self.uses += 1;
-        let cached = Cached {
-            compiled,
-            bytes,
-            used: self.uses,
-        };
-        self.bytes += bytes;
-        if let Some(replaced) = self.modules.insert(code, cached) {
-            self.bytes -= replaced.bytes;
-        }
-        while self.modules.len() > CACHE_MODULES_MAX || self.bytes > CACHE_BYTES_MAX {
-            let oldest = self.modules.iter().min_by_key(|(_, cached)| cached.used);
-            let oldest = oldest.map(|(code, _)| *code);
-            let removed = oldest.and_then(|code| self.modules.remove(&code));
-            self.bytes -= removed.expect("a cache over its limit is not empty").bytes;
-        }
-    }
 }
 
 #[cfg(test)]

@@ -11,6 +11,10 @@
 //! | a host function | [`HOST_CALL`], and by its work, before it is done |
 //! | a call to another contract | a host function, [`CONTRACT_CALL`], [`STORAGE_READ`] and the bytes handed over; then its instance and what it does |
 //!
+//! Compiling is paid for when code is deployed. Where it has to be done again, because a node was
+//! started anew or has forgotten the result, nobody pays, and no receipt shows it; the limits on
+//! modules bound what it can take.
+//!
 //! A transaction has one budget, over all contracts that call each other in it. One that is applied or reverted costs what it used; one that traps costs all that it
 //! declared.
 

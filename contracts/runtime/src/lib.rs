@@ -5,7 +5,10 @@
 //! number is read. Read in this order: [`view`] (what the runtime asks of its owner), [`runtime`]
 //! (what it offers), `world` (how a call is made and how it ends), [`module`] (which code is
 //! accepted), [`fuel`] (what things cost), [`schema`] (what a contract says about itself).
-#![forbid(unsafe_code)]
+//!
+//! What was compiled of a contract may be kept by the owner (`runtime::CompiledStore`); the one
+//! `unsafe` of this crate takes it back, in `engine/precompiled.rs`.
+#![deny(unsafe_code)]
 
 mod engine;
 mod execute;
@@ -19,6 +22,6 @@ pub mod view;
 mod world;
 
 pub use module::{ModuleError, ModuleReport};
-pub use runtime::{DebugLog, EngineError, ExecutedBatch, QueryOutcome, Runtime};
+pub use runtime::{CompiledStore, DebugLog, EngineError, ExecutedBatch, QueryOutcome, Runtime};
 pub use schema::Schema;
 pub use view::{BlockContext, DropReason, LedgerView};

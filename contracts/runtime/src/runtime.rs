@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use chancery_ledger::transaction::SignedTransaction;
 use chancery_ledger::{
-    Batch, ChainLimits, ContractId, Fuel, Millis, Receipt, Status, TransactionId,
+    Batch, ChainLimits, ContractId, Fuel, Hash, Millis, Receipt, Status, TransactionId,
 };
 
 use crate::engine::WasmEngine;
@@ -48,6 +48,21 @@ pub struct QueryOutcome {
 /// Shown what a contract logs; results never depend on it.
 pub type DebugLog = Arc<dyn Fn(ContractId, &str) + Send + Sync>;
 
+/// Keeps compiled modules beyond the life of a [`Runtime`], so that they need not be compiled again.
+///
+/// Results never depend on what it has kept: it may forget anything at any time, and what comes back
+/// damaged is ignored. But compiled modules are programs, so an implementation must give back only
+/// what was handed to [`CompiledStore::keep`], by this program, and must keep it where nobody but
+/// the user that this program runs as can write.
+pub trait CompiledStore: Send + Sync + 'static {
+    /// What was kept under that name, if it is still there.
+    fn load(&self, name: &Hash) -> Option<Vec<u8>>;
+
+    /// Keeps it, in the place of what was kept under that name. That this can fail is no concern of
+    /// the one who asks.
+    fn keep(&self, name: &Hash, bytes: &[u8]);
+}
+
 /// Runs contracts under the limits of one chain. Share it: all methods take `&self`.
 ///
 /// Contracts run on a thread that each call starts for itself, because they need a stack of known
@@ -69,8 +84,23 @@ impl Runtime {
     /// # Errors
     /// If the engine refuses its settings on this machine.
     pub fn new(limits: ChainLimits) -> Result<Self, EngineError> {
+        Self::on(WasmEngine::new(limits, None))
+    }
+
+    /// The same, with compiled modules kept in `store`.
+    ///
+    /// # Errors
+    /// If the engine refuses its settings on this machine.
+    pub fn with_compiled_store(
+        limits: ChainLimits,
+        store: Arc<dyn CompiledStore>,
+    ) -> Result<Self, EngineError> {
+        Self::on(WasmEngine::new(limits, Some(store)))
+    }
+
+    fn on(engine: Result<WasmEngine, EngineError>) -> Result<Self, EngineError> {
         Ok(Self {
-            engine: Arc::new(WasmEngine::new(limits)?),
+            engine: Arc::new(engine?),
             debug_log: None,
         })
     }

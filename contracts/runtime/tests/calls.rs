@@ -93,9 +93,7 @@ fn run(ledger: &mut Ledger, chain: &[ContractId]) -> Receipt {
     let call = || invocation(chain[0], "run", addresses(&chain[1..]));
     let signed = ledger.sign(ROOT, FUEL, call());
     let cold = Runtime::new(ledger.runtime.limits().clone()).expect("starts");
-    let mut other = Ledger::on(Arc::new(cold));
-    other.state = ledger.state.clone();
-    (other.time, other.height) = (ledger.time, ledger.height);
+    let mut other = ledger.twin(Arc::new(cold));
     let executed = ledger.block(vec![signed.clone()]);
     for _ in 0..2 {
         let before = other.state.clone();

@@ -114,7 +114,7 @@ fn the_count_ends_every_recursion_before_the_native_stack_does() {
             stack_values_max,
             ..ChainLimits::default()
         };
-        let engine = Arc::new(WasmEngine::new(limits).expect("starts"));
+        let engine = Arc::new(WasmEngine::new(limits, None).expect("starts"));
         for (params, locals, shared) in [
             (0, 0, 0),
             (1, 0, 1),

@@ -83,6 +83,16 @@ impl Ledger {
         }
     }
 
+    /// The same ledger, run by another runtime.
+    pub fn twin(&self, runtime: Arc<Runtime>) -> Self {
+        let state = self.state.clone();
+        Self {
+            runtime,
+            state,
+            ..*self
+        }
+    }
+
     pub fn sign(&mut self, seed: u8, fuel_max: u64, call: Call) -> SignedTransaction {
         self.salt += 1;
         Transaction {
