@@ -65,7 +65,7 @@ fn a_document_is_read_back_as_it_was_written() {
 fn the_chain_id_is_frozen() {
     assert_eq!(
         genesis().chain_id().to_string(),
-        "0c538f539fd1e9c155a7c8201de627b0e34a8834f7476b441677d09880c1de17"
+        "7db13e2164d7605f08fe77a65780e373347f846c2c1bc1c0d55974b256bf60d7"
     );
 }
 

@@ -8,6 +8,7 @@
 //! HOME/ledger.redb                           blocks and state
 //! HOME/votes.a, votes.b                      vote log
 //! HOME/evidence/*.scale                      proofs that validators lied
+//! HOME/compiled/*                            compiled contracts; may be removed at any time
 //! ```
 //! A home is made once, by [`Home::init`]; nothing that stands in it is ever replaced. The card
 //! says which key is which, so keys that were swapped are noticed at the start.
@@ -201,6 +202,12 @@ impl Home {
     #[must_use]
     pub fn evidence_path(&self) -> PathBuf {
         self.root.join("evidence")
+    }
+
+    /// Where compiled contracts are kept.
+    #[must_use]
+    pub fn compiled_path(&self) -> PathBuf {
+        self.root.join("compiled")
     }
 
     /// The secret keys.

@@ -10,6 +10,7 @@ pub mod api;
 pub mod assemble;
 pub mod catch_up;
 pub mod cli;
+pub mod compiled;
 pub mod config;
 pub mod devnet;
 pub mod evidence;

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use chancery_consensus::{Config, Mode, Record, message_bytes_max};
 use chancery_genesis::Genesis;
-use chancery_ledger::{Height, PublicKey};
+use chancery_ledger::{ChainLimits, Height, PublicKey};
 use chancery_runtime::{EngineError, Runtime};
 use parity_scale_codec::Encode as _;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -17,6 +17,7 @@ use tracing::{info, warn};
 
 use crate::api;
 use crate::assemble::{AssembleError, FORGOTTEN, Parts, assemble, genesis_block, read_records};
+use crate::compiled::CompiledFiles;
 use crate::evidence::EvidenceStore;
 use crate::handle::{Clock, NodeHandle, Progress};
 use crate::home::{Home, HomeError, Start};
@@ -140,6 +141,17 @@ async fn stop_signal() {
     }
 }
 
+/// With the compiled contracts of the home, if they can be used: they only save time.
+fn start_runtime(home: &Home, limits: ChainLimits) -> Result<Runtime, EngineError> {
+    match CompiledFiles::open(&home.compiled_path()) {
+        Ok(files) => Runtime::with_compiled_store(limits, Arc::new(files)),
+        Err(error) => {
+            warn!("contracts are compiled anew at every start: {error}");
+            Runtime::new(limits)
+        }
+    }
+}
+
 /// A validator with everything around it.
 #[derive(Debug)]
 struct Node {
@@ -169,7 +181,7 @@ impl Node {
         let store = Arc::new(open_store(home, &genesis, &records)?);
         // Opening a damaged ledger may panic and be caught; from here on nothing may.
         end_the_process_on_panic();
-        let runtime = Arc::new(Runtime::new(limits.clone())?);
+        let runtime = Arc::new(start_runtime(home, limits.clone())?);
         let consensus = Config {
             view_timeout: config.consensus.view_timeout(),
             view_timeout_max: config.consensus.view_timeout_max(),

@@ -44,7 +44,8 @@ impl DataAccess {
     /// Makes the caller the owner of the record with that hash.
     #[init]
     pub fn init(env: &mut Env, data_hash: Hash) {
-        OWNER.set(env, &env.caller());
+        let owner = env.caller().account().expect("only accounts deploy");
+        OWNER.set(env, &owner);
         DATA_HASH.set(env, &data_hash);
     }
 

@@ -4,28 +4,32 @@
 //! store and a fresh instance. What the engine itself reports is translated to a [`TrapKind`] or
 //! ends the process; its words go nowhere.
 
+mod cache;
+mod precompiled;
+
 use core::fmt;
-use std::collections::BTreeMap;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use chancery_ledger::{ChainLimits, CodeHash, TrapKind};
-use wasmtime::{Config, Engine, InstancePre, Linker, Module, OptLevel, Store, Strategy, Trap};
+use wasmtime::{
+    AsContextMut, Caller, Config, Engine, Extern, Global, InstancePre, Linker, Module, OptLevel,
+    Store, Strategy, Trap, Val,
+};
 
 use crate::fuel;
 use crate::host::{self, HostEnd, HostState};
 use crate::module::{self, Checked, STACK_EXPORT};
-use crate::runtime::EngineError;
+use crate::runtime::{CompiledStore, EngineError};
+use cache::Cache;
+use precompiled::Settings;
 
 /// Native stack that one counted value may take. A value is 8 bytes; the rest is room for what the
 /// compiler adds, which the tests try to exhaust.
 const STACK_BYTES_PER_VALUE: usize = 128;
 /// Native stack for everything that is not Wasm: host functions, the state's store, the compiler.
 const STACK_BYTES_HOST: usize = 2 << 20;
-
-/// Compiled modules kept at once.
-const CACHE_MODULES_MAX: usize = 256;
-/// Bytes of Wasm whose compiled modules are kept at once.
-const CACHE_BYTES_MAX: usize = 16 << 20;
+/// Native stack that the host takes between a contract and one that it calls.
+const STACK_BYTES_PER_CALL: usize = 256 << 10;
 
 /// A module ready to be instantiated.
 #[derive(Clone)]
@@ -60,7 +64,11 @@ pub(crate) struct WasmEngine {
     engine: Engine,
     linker: Linker<HostState>,
     limits: ChainLimits,
+    settings: Settings,
+    /// Compiled modules in memory.
     cache: Mutex<Cache>,
+    /// Compiled modules that outlive the process.
+    kept: Option<Arc<dyn CompiledStore>>,
 }
 
 impl fmt::Debug for WasmEngine {
@@ -107,7 +115,10 @@ fn config(limits: &ChainLimits) -> Config {
 }
 
 impl WasmEngine {
-    pub(crate) fn new(limits: ChainLimits) -> Result<Self, EngineError> {
+    pub(crate) fn new(
+        limits: ChainLimits,
+        kept: Option<Arc<dyn CompiledStore>>,
+    ) -> Result<Self, EngineError> {
         let failed = |error: wasmtime::Error| EngineError {
             reason: error.to_string(),
         };
@@ -115,16 +126,25 @@ impl WasmEngine {
         let mut linker = Linker::new(&engine);
         host::link(&mut linker).map_err(failed)?;
         Ok(Self {
+            settings: Settings::of(&engine, &limits),
             engine,
             linker,
             limits,
             cache: Mutex::default(),
+            kept,
         })
     }
 
     /// The native stack that a thread must have to run contracts.
     pub(crate) fn stack_bytes(&self) -> usize {
-        wasm_stack_bytes(&self.limits) + STACK_BYTES_HOST
+        // Contracts that run within each other share one count, so their Wasm stack adds up to one.
+        let calls = self.limits.call_depth_max as usize * STACK_BYTES_PER_CALL;
+        wasm_stack_bytes(&self.limits) + STACK_BYTES_HOST + calls
+    }
+
+    /// The limits it was made with.
+    pub(crate) fn limits(&self) -> &ChainLimits {
+        &self.limits
     }
 
     /// Compiles a module that was judged good, or takes it from the cache.
@@ -133,10 +153,14 @@ impl WasmEngine {
         wasm: &[u8],
         checked: &Checked,
     ) -> Result<Compiled, Uncompilable> {
-        let code = checked.report.code;
-        if let Some(compiled) = self.cached(&code) {
-            return Ok(compiled);
+        match self.cached(&checked.report.code) {
+            Some(compiled) => Ok(compiled),
+            None => self.compile(wasm, checked),
         }
+    }
+
+    fn compile(&self, wasm: &[u8], checked: &Checked) -> Result<Compiled, Uncompilable> {
+        let code = checked.report.code;
         let counted = module::instrument(wasm, checked, self.limits.stack_values_max);
         let module = match Module::new(&self.engine, &counted) {
             Ok(module) => module,
@@ -146,17 +170,28 @@ impl WasmEngine {
             }
             Err(_) => return Err(Uncompilable),
         };
+        self.keep(&code, checked.report.memory_pages, &module);
+        Ok(self.ready(code, &module, checked.report.memory_pages))
+    }
+
+    /// Makes a module ready to be instantiated and caches it.
+    fn ready(&self, code: CodeHash, module: &Module, memory_pages: u32) -> Compiled {
         let instance = self
             .linker
-            .instantiate_pre(&module)
+            .instantiate_pre(module)
             .expect("all imports of a good module are host functions of the right type");
         let compiled = Compiled {
             instance,
-            memory_pages: checked.report.memory_pages,
+            memory_pages,
         };
         let mut cache = self.cache.lock().expect("no holder of this lock panics");
-        cache.insert(code, compiled.clone(), wasm.len());
-        Ok(compiled)
+        let image = module.image_range();
+        cache.insert(
+            code,
+            compiled.clone(),
+            image.end.addr() - image.start.addr(),
+        );
+        compiled
     }
 
     /// Compiles deployed code, or takes it from the cache.
@@ -170,21 +205,39 @@ impl WasmEngine {
         }
         let wasm = wasm();
         let checked = module::check(&self.limits, &wasm).expect("deployed code was judged good");
-        self.compile_checked(&wasm, &checked)
+        self.compile(&wasm, &checked)
             .expect("deployed code was compiled when it was deployed")
     }
 
+    /// From memory, or from what was kept.
     fn cached(&self, code: &CodeHash) -> Option<Compiled> {
         let mut cache = self.cache.lock().expect("no holder of this lock panics");
-        cache.get(code)
+        if let Some(compiled) = cache.get(code) {
+            return Some(compiled);
+        }
+        drop(cache);
+        let name = self.settings.name(code);
+        let bytes = self.kept.as_ref()?.load(&name)?;
+        let (module, memory_pages) = precompiled::read(&self.engine, &name, &bytes)?;
+        Some(self.ready(*code, &module, memory_pages))
     }
 
-    /// Runs one export in a fresh instance, on a thread with [`Self::stack_bytes`].
+    fn keep(&self, code: &CodeHash, memory_pages: u32, module: &Module) {
+        let Some(kept) = &self.kept else { return };
+        let name = self.settings.name(code);
+        if let Some(bytes) = precompiled::write(&name, memory_pages, module) {
+            kept.keep(&name, &bytes);
+        }
+    }
+
+    /// Runs one export in a fresh instance, on a thread with [`Self::stack_bytes`], of which
+    /// `stack_values` are in use.
     pub(crate) fn run(
         &self,
         compiled: &Compiled,
         state: HostState,
         export: &str,
+        stack_values: u32,
         fuel: u64,
     ) -> Run {
         let mut store = Store::new(&self.engine, state);
@@ -201,7 +254,7 @@ impl WasmEngine {
         // one unit more than there is, having none left at the end means having used too much.
         let with_one_more = fuel.saturating_add(1);
         store.set_fuel(with_one_more).expect("fuel is switched on");
-        let mut end = self.run_in(&mut store, compiled, export);
+        let mut end = self.run_in(&mut store, compiled, export, stack_values);
         let fuel_left = store.get_fuel().expect("fuel is switched on");
         if fuel_left == 0 && !matches!(end, End::Trapped(_)) {
             end = End::Trapped(TrapKind::OutOfFuel);
@@ -213,11 +266,23 @@ impl WasmEngine {
         }
     }
 
-    fn run_in(&self, store: &mut Store<HostState>, compiled: &Compiled, export: &str) -> End {
+    fn run_in(
+        &self,
+        store: &mut Store<HostState>,
+        compiled: &Compiled,
+        export: &str,
+        stack_values: u32,
+    ) -> End {
         let instance = match compiled.instance.instantiate(&mut *store) {
             Ok(instance) => instance,
             Err(error) => return end_of(&error, || false),
         };
+        let count = instance
+            .get_global(&mut *store, STACK_EXPORT)
+            .expect(COUNTED);
+        count
+            .set(&mut *store, Val::I32(stack_values.cast_signed()))
+            .expect("the count is a mutable i32");
         let function = instance
             .get_typed_func::<(), ()>(&mut *store, export)
             .expect("methods of a good module take and return nothing");
@@ -225,14 +290,21 @@ impl WasmEngine {
             return End::Returned;
         };
         let stack_values_max = self.limits.stack_values_max;
-        end_of(&error, || {
-            let count = instance
-                .get_global(&mut *store, STACK_EXPORT)
-                .and_then(|global| global.get(&mut *store).i32())
-                .expect("every instrumented module counts its stack");
-            count.cast_unsigned() > stack_values_max
-        })
+        end_of(&error, || value_of(count, &mut *store) > stack_values_max)
     }
+}
+
+const COUNTED: &str = "every instrumented module counts its stack";
+
+fn value_of(count: Global, store: impl AsContextMut) -> u32 {
+    let value = count.get(store).i32();
+    value.expect("the count is an i32").cast_unsigned()
+}
+
+/// What a running contract, and the calls around it, take of the stack now.
+pub(crate) fn stack_values(guest: &mut Caller<'_, HostState>) -> u32 {
+    let count = guest.get_export(STACK_EXPORT).and_then(Extern::into_global);
+    value_of(count.expect(COUNTED), guest)
 }
 
 /// What the engine's error means; `too_deep` tells whether the stack's count is over the limit.
@@ -259,48 +331,6 @@ fn end_of(error: &wasmtime::Error, too_deep: impl FnOnce() -> bool) -> End {
         ),
     };
     End::Trapped(kind)
-}
-
-/// Compiled modules, the least recently used leaving first.
-#[derive(Default)]
-struct Cache {
-    modules: BTreeMap<CodeHash, Cached>,
-    bytes: usize,
-    uses: u64,
-}
-
-struct Cached {
-    compiled: Compiled,
-    bytes: usize,
-    used: u64,
-}
-
-impl Cache {
-    fn get(&mut self, code: &CodeHash) -> Option<Compiled> {
-        self.uses += 1;
-        let cached = self.modules.get_mut(code)?;
-        cached.used = self.uses;
-        Some(cached.compiled.clone())
-    }
-
-    fn insert(&mut self, code: CodeHash, compiled: Compiled, bytes: usize) {
-        self.uses += 1;
-        let cached = Cached {
-            compiled,
-            bytes,
-            used: self.uses,
-        };
-        self.bytes += bytes;
-        if let Some(replaced) = self.modules.insert(code, cached) {
-            self.bytes -= replaced.bytes;
-        }
-        while self.modules.len() > CACHE_MODULES_MAX || self.bytes > CACHE_BYTES_MAX {
-            let oldest = self.modules.iter().min_by_key(|(_, cached)| cached.used);
-            let oldest = oldest.map(|(code, _)| *code);
-            let removed = oldest.and_then(|code| self.modules.remove(&code));
-            self.bytes -= removed.expect("a cache over its limit is not empty").bytes;
-        }
-    }
 }
 
 #[cfg(test)]

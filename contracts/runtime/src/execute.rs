@@ -1,46 +1,29 @@
 //! From ordered transactions to receipts.
 
+use std::sync::Arc;
+
 use chancery_contract::abi;
 use chancery_ledger::state_key::{AccountRecord, ContractRecord, StateKey};
 use chancery_ledger::transaction::SignedTransaction;
 use chancery_ledger::{
-    AccountId, Batch, Call, ChainLimits, CodeHash, ContractEvent, ContractId, Fuel, Millis,
-    Receipt, Role, Status, TransactionId, TrapKind,
+    AccountId, Batch, Call, ChainLimits, ContractId, Fuel, Millis, Receipt, Role, Status,
+    TransactionId, TrapKind,
 };
-use parity_scale_codec::{Decode, Encode};
+use parity_scale_codec::Encode;
 
-use crate::engine::{Compiled, End, WasmEngine};
+use crate::engine::{Compiled, WasmEngine};
 use crate::fuel;
-use crate::host::{Access, HostState};
 use crate::module;
 use crate::overlay::Overlay;
-use crate::runtime::{DebugLog, ExecutedBatch};
-use crate::view::{BlockContext, DropReason};
-
-/// Who asks a contract for what.
-pub(crate) struct Invocation<'a> {
-    pub(crate) contract: ContractId,
-    pub(crate) caller: AccountId,
-    pub(crate) transaction: TransactionId,
-    pub(crate) access: Access,
-    pub(crate) export: &'a str,
-    pub(crate) args: &'a [u8],
-}
+use crate::runtime::ExecutedBatch;
+use crate::view::DropReason;
+use crate::world::{Access, CallOutcome, Caller, Ended, Invocation, World, export_of, stored};
 
 /// Executes transactions one after the other on one state.
-pub(crate) struct Executor<'a> {
-    pub(crate) engine: &'a WasmEngine,
-    pub(crate) limits: &'a ChainLimits,
-    pub(crate) context: BlockContext,
-    pub(crate) debug_log: Option<DebugLog>,
-    /// `None` only while a contract runs on it.
-    overlay: Option<Overlay>,
-}
-
-/// What a transaction did, before it is known whether it stays.
-struct Effects {
-    status: Status,
-    events: Vec<ContractEvent>,
+pub(crate) struct Executor {
+    engine: Arc<WasmEngine>,
+    /// `None` only while a contract runs in it.
+    world: Option<World>,
 }
 
 /// Fuel of one transaction.
@@ -62,11 +45,6 @@ impl Meter {
     fn left(&self) -> u64 {
         self.most - self.used
     }
-}
-
-/// Bytes that the runtime itself wrote under a key.
-fn stored<T: Decode>(bytes: Vec<u8>) -> T {
-    T::decode(&mut &bytes[..]).expect("only the runtime and genesis write under this key")
 }
 
 /// By which rule a transaction that is otherwise good is kept out of a block of that time.
@@ -101,29 +79,32 @@ pub(crate) fn admissible(
     }
 }
 
-impl<'a> Executor<'a> {
-    pub(crate) fn new(
-        engine: &'a WasmEngine,
-        limits: &'a ChainLimits,
-        context: BlockContext,
-        overlay: Overlay,
-        debug_log: Option<DebugLog>,
-    ) -> Self {
+impl Executor {
+    pub(crate) fn new(world: World) -> Self {
         Self {
-            engine,
-            limits,
-            context,
-            debug_log,
-            overlay: Some(overlay),
+            engine: Arc::clone(&world.engine),
+            world: Some(world),
         }
     }
 
+    fn world(&self) -> &World {
+        self.world.as_ref().expect("no contract is running")
+    }
+
+    fn world_mut(&mut self) -> &mut World {
+        self.world.as_mut().expect("no contract is running")
+    }
+
+    fn limits(&self) -> &ChainLimits {
+        self.engine.limits()
+    }
+
     fn overlay(&self) -> &Overlay {
-        self.overlay.as_ref().expect("no contract is running")
+        &self.world().overlay
     }
 
     fn overlay_mut(&mut self) -> &mut Overlay {
-        self.overlay.as_mut().expect("no contract is running")
+        &mut self.world_mut().overlay
     }
 
     pub(crate) fn batch(mut self, batch: &Batch) -> ExecutedBatch {
@@ -137,8 +118,8 @@ impl<'a> Executor<'a> {
             let id = signed.id();
             let overlay = self.overlay();
             let admitted = admissible(
-                self.limits,
-                self.context.time,
+                self.limits(),
+                self.world().context.time,
                 signed,
                 |id| overlay.was_admitted(id),
                 |key| overlay.get(key),
@@ -151,11 +132,8 @@ impl<'a> Executor<'a> {
                 Err(reason) => executed.dropped.push((id, reason)),
             }
         }
-        executed.changes = self
-            .overlay
-            .take()
-            .expect("no contract is running")
-            .into_changes();
+        let world = self.world.take().expect("no contract is running");
+        executed.changes = world.overlay.into_changes();
         executed
     }
 
@@ -164,32 +142,31 @@ impl<'a> Executor<'a> {
             most: signed.transaction.fuel_max.0,
             used: 0,
         };
-        let effects = self.call(id, signed, &mut meter);
-        let Effects { status, events } = effects.unwrap_or_else(|kind| Effects {
-            status: Status::Trapped { kind },
-            events: Vec::new(),
-        });
+        self.world_mut().transaction = id;
+        let status = self.call(id, signed, &mut meter);
+        let (status, fuel_used) = settled(status, &meter);
         let applied = matches!(status, Status::Applied { .. });
-        let fuel_used = match status {
-            Status::Applied { .. } | Status::Reverted { .. } => meter.used,
-            Status::Trapped { .. } => meter.most,
-        };
         let contract = match &signed.transaction.call {
             Call::Deploy { .. } => applied.then(|| ContractId::of_deployment(id)),
             Call::Invoke { contract, .. } => Some(*contract),
             Call::Admit { .. } => None,
         };
+        let events = std::mem::take(&mut self.world_mut().events);
         if applied {
             self.overlay_mut().commit();
         } else {
+            assert!(
+                events.is_empty(),
+                "a call that does not return takes back its events"
+            );
             self.overlay_mut().roll_back();
         }
         Receipt {
             transaction: id,
             status,
-            fuel_used: Fuel(fuel_used),
+            fuel_used,
             contract,
-            events: if applied { events } else { Vec::new() },
+            events,
         }
     }
 
@@ -198,7 +175,7 @@ impl<'a> Executor<'a> {
         id: TransactionId,
         signed: &SignedTransaction,
         meter: &mut Meter,
-    ) -> Result<Effects, TrapKind> {
+    ) -> Result<Status, TrapKind> {
         meter.charge(fuel::sized(
             fuel::TRANSACTION,
             fuel::TRANSACTION_PER_BYTE,
@@ -212,7 +189,7 @@ impl<'a> Executor<'a> {
                 contract,
                 method,
                 args,
-            } => self.invoke(id, sender, *contract, method, args, meter),
+            } => self.invoke(sender, *contract, method, args, meter),
         }
     }
 
@@ -249,17 +226,14 @@ impl<'a> Executor<'a> {
         account: AccountId,
         roles: &[Role],
         meter: &mut Meter,
-    ) -> Result<Effects, TrapKind> {
+    ) -> Result<Status, TrapKind> {
         self.require(sender, Role::Registrar)?;
         account.to_public_key().map_err(|_| TrapKind::InvalidKey)?;
         let record = AccountRecord {
             roles: roles.to_vec(),
         };
         self.write(StateKey::Account(account), record.encode(), meter)?;
-        Ok(Effects {
-            status: Status::Applied { value: Vec::new() },
-            events: Vec::new(),
-        })
+        Ok(Status::Applied { value: Vec::new() })
     }
 
     fn deploy(
@@ -269,10 +243,10 @@ impl<'a> Executor<'a> {
         wasm: &[u8],
         args: &[u8],
         meter: &mut Meter,
-    ) -> Result<Effects, TrapKind> {
+    ) -> Result<Status, TrapKind> {
         self.require(sender, Role::Deployer)?;
         meter.charge(fuel::sized(0, fuel::DEPLOY_PER_BYTE, wasm.len()))?;
-        let checked = module::check(self.limits, wasm).map_err(|_| TrapKind::ModuleRefused)?;
+        let checked = module::check(self.limits(), wasm).map_err(|_| TrapKind::ModuleRefused)?;
         let compiled = self
             .engine
             .compile_checked(wasm, &checked)
@@ -298,66 +272,46 @@ impl<'a> Executor<'a> {
             if !args.is_empty() {
                 return Err(TrapKind::BadArguments);
             }
-            return Ok(Effects {
-                status: Status::Applied { value: Vec::new() },
-                events: Vec::new(),
-            });
+            return Ok(Status::Applied { value: Vec::new() });
         }
         let invocation = Invocation {
             contract,
-            caller: sender,
-            transaction: id,
+            caller: Caller::Account(sender),
             access: Access::ReadWrite,
-            export: abi::INIT,
-            args,
+            export: abi::INIT.to_owned(),
+            args: args.to_vec(),
+            stack_values: 0,
         };
-        self.run(&compiled, &invocation, meter)
+        self.run(&compiled, invocation, meter)
     }
 
     fn invoke(
         &mut self,
-        id: TransactionId,
         sender: AccountId,
         contract: ContractId,
         method: &str,
         args: &[u8],
         meter: &mut Meter,
-    ) -> Result<Effects, TrapKind> {
+    ) -> Result<Status, TrapKind> {
         meter.charge(fuel::STORAGE_READ)?;
         let compiled = self.compiled(contract)?;
-        let call = [abi::CALL_PREFIX, method].concat();
-        let view = [abi::VIEW_PREFIX, method].concat();
-        let (access, export) = if compiled.exports(&call) {
-            (Access::ReadWrite, call)
-        } else {
-            (Access::ReadOnly, view)
-        };
-        if !compiled.exports(&export) {
-            return Err(TrapKind::UnknownMethod);
-        }
+        let export = export_of(&compiled, method, Access::ReadWrite)?;
+        let (access, export) = export.ok_or(TrapKind::UnknownMethod)?;
         let invocation = Invocation {
             contract,
-            caller: sender,
-            transaction: id,
+            caller: Caller::Account(sender),
             access,
-            export: &export,
-            args,
+            export,
+            args: args.to_vec(),
+            stack_values: 0,
         };
-        self.run(&compiled, &invocation, meter)
+        self.run(&compiled, invocation, meter)
     }
 
     fn compiled(&self, contract: ContractId) -> Result<Compiled, TrapKind> {
-        let record = self.overlay().get(&StateKey::Contract(contract).to_bytes());
-        let record: ContractRecord = record.map(stored).ok_or(TrapKind::UnknownContract)?;
-        Ok(self
-            .engine
-            .compile_deployed(&record.code, || self.code(record.code)))
-    }
-
-    fn code(&self, code: CodeHash) -> Vec<u8> {
-        self.overlay()
-            .get(&StateKey::Code(code).to_bytes())
-            .expect("a contract's code stands in the state as long as the contract")
+        self.world()
+            .compiled(contract)
+            .ok_or(TrapKind::UnknownContract)
     }
 
     /// Runs one view outside of any transaction.
@@ -368,19 +322,11 @@ impl<'a> Executor<'a> {
         args: &[u8],
     ) -> (Status, Fuel) {
         let mut meter = Meter {
-            most: fuel::QUERY_MAX.min(self.limits.transaction_fuel_max),
+            most: fuel::QUERY_MAX.min(self.limits().transaction_fuel_max),
             used: 0,
         };
-        let effects = self.query_view(contract, method, args, &mut meter);
-        let status = match effects {
-            Ok(effects) => effects.status,
-            Err(kind) => Status::Trapped { kind },
-        };
-        let used = match status {
-            Status::Applied { .. } | Status::Reverted { .. } => meter.used,
-            Status::Trapped { .. } => meter.most,
-        };
-        (status, Fuel(used))
+        let status = self.query_view(contract, method, args, &mut meter);
+        settled(status, &meter)
     }
 
     fn query_view(
@@ -389,7 +335,7 @@ impl<'a> Executor<'a> {
         method: &str,
         args: &[u8],
         meter: &mut Meter,
-    ) -> Result<Effects, TrapKind> {
+    ) -> Result<Status, TrapKind> {
         let compiled = self.compiled(contract)?;
         let export = [abi::VIEW_PREFIX, method].concat();
         if !compiled.exports(&export) {
@@ -397,56 +343,37 @@ impl<'a> Executor<'a> {
         }
         let invocation = Invocation {
             contract,
-            caller: AccountId([0; 32]),
-            transaction: TransactionId::default(),
+            caller: Caller::Nobody,
             access: Access::ReadOnly,
-            export: &export,
-            args,
+            export,
+            args: args.to_vec(),
+            stack_values: 0,
         };
-        self.run(&compiled, &invocation, meter)
+        self.run(&compiled, invocation, meter)
     }
 
     fn run(
         &mut self,
         compiled: &Compiled,
-        invocation: &Invocation<'_>,
+        invocation: Invocation,
         meter: &mut Meter,
-    ) -> Result<Effects, TrapKind> {
-        let Invocation {
-            contract,
-            caller,
-            transaction,
-            access,
-            export,
-            args,
-        } = *invocation;
-        let state = HostState {
-            overlay: self.overlay.take().expect("no contract is running"),
-            limits: self.limits.clone(),
-            context: self.context,
-            contract,
-            caller,
-            transaction,
-            access,
-            args: args.to_vec(),
-            events: Vec::new(),
-            value: Vec::new(),
-            debug_log: self.debug_log.clone(),
-        };
-        let run = self.engine.run(compiled, state, export, meter.left());
-        let HostState {
-            overlay,
-            events,
-            value,
-            ..
-        } = run.state;
-        self.overlay = Some(overlay);
-        let status = match run.end {
-            End::Returned => Status::Applied { value },
-            End::Reverted { code, data } => Status::Reverted { code, data },
-            End::Trapped(kind) => return Err(kind),
-        };
-        meter.used = meter.most - run.fuel_left;
-        Ok(Effects { status, events })
+    ) -> Result<Status, TrapKind> {
+        let world = self.world.take().expect("no contract is running");
+        let (world, ended) = world.run(compiled, invocation, meter.left());
+        self.world = Some(world);
+        let Ended { outcome, fuel_left } = ended?;
+        meter.used = meter.most - fuel_left;
+        Ok(match outcome {
+            CallOutcome::Returned { value } => Status::Applied { value },
+            CallOutcome::Reverted { code, data } => Status::Reverted { code, data },
+        })
+    }
+}
+
+/// What is said of how it ended, and what that costs: a trap costs all that was declared.
+fn settled(status: Result<Status, TrapKind>, meter: &Meter) -> (Status, Fuel) {
+    match status {
+        Ok(status) => (status, Fuel(meter.used)),
+        Err(kind) => (Status::Trapped { kind }, Fuel(meter.most)),
     }
 }

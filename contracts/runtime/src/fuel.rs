@@ -9,8 +9,13 @@
 //! | an instruction | 1; see [`operator_cost`] for those that cost more |
 //! | a call to a function | about 16 beside: its share of the stack is counted |
 //! | a host function | [`HOST_CALL`], and by its work, before it is done |
+//! | a call to another contract | a host function, [`CONTRACT_CALL`], [`STORAGE_READ`] and the bytes handed over; then its instance and what it does |
 //!
-//! A transaction that is applied or reverted costs what it used; one that traps costs all that it
+//! Compiling is paid for when code is deployed. Where it has to be done again, because a node was
+//! started anew or has forgotten the result, nobody pays, and no receipt shows it; the limits on
+//! modules bound what it can take.
+//!
+//! A transaction has one budget, over all contracts that call each other in it. One that is applied or reverted costs what it used; one that traps costs all that it
 //! declared.
 
 use wasmtime::{OperatorCost, VariableOperatorCost};
@@ -23,6 +28,8 @@ pub const TRANSACTION_PER_BYTE: u64 = 10;
 pub const DEPLOY_PER_BYTE: u64 = 1_000;
 /// Each page of memory an instance starts with.
 pub const PAGE: u64 = 1_000;
+/// Every call to another contract: its instance.
+pub const CONTRACT_CALL: u64 = 15_000;
 /// Every host call.
 pub const HOST_CALL: u64 = 100;
 /// Each byte that a host call copies.

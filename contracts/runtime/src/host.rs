@@ -3,37 +3,74 @@
 //! Each judges first (may it write, is the range inside of memory, is the size allowed), then takes
 //! the fuel, and only then works.
 
+mod calls;
+mod memory;
+
 use chancery_contract::abi;
 use chancery_ledger::hash::sha256;
-use chancery_ledger::state_key::StateKey;
-use chancery_ledger::{AccountId, ChainLimits, ContractEvent, ContractId, TransactionId, TrapKind};
-use wasmtime::{Caller, Extern, Linker, Memory, ResourceLimiter};
+use chancery_ledger::state_key::{AccountRecord, StateKey};
+use chancery_ledger::{AccountId, ChainLimits, ContractEvent, ContractId, Role, TrapKind};
+use memory::{Range, charge, length, may_write, size, trap};
+use wasmtime::{Linker, ResourceLimiter};
 
 use crate::fuel;
 use crate::overlay::Overlay;
-use crate::runtime::DebugLog;
-use crate::view::BlockContext;
+use crate::world::{Access, Caller, Invocation, World, stored};
 
-/// Whether a call may change anything.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Access {
-    ReadWrite,
-    ReadOnly,
+/// One call of one contract, as its host functions see it.
+pub(crate) struct HostState {
+    /// `None` only while a contract runs that this one called.
+    world: Option<World>,
+    contract: ContractId,
+    caller: Caller,
+    access: Access,
+    args: Vec<u8>,
+    value: Vec<u8>,
+    /// What the last call to another contract came to.
+    call_output: Vec<u8>,
 }
 
-/// The world of one call.
-pub(crate) struct HostState {
-    pub(crate) overlay: Overlay,
-    pub(crate) limits: ChainLimits,
-    pub(crate) context: BlockContext,
-    pub(crate) contract: ContractId,
-    pub(crate) caller: AccountId,
-    pub(crate) transaction: TransactionId,
-    pub(crate) access: Access,
-    pub(crate) args: Vec<u8>,
-    pub(crate) events: Vec<ContractEvent>,
-    pub(crate) value: Vec<u8>,
-    pub(crate) debug_log: Option<DebugLog>,
+impl HostState {
+    pub(crate) fn new(world: World, invocation: Invocation) -> Self {
+        Self {
+            world: Some(world),
+            contract: invocation.contract,
+            caller: invocation.caller,
+            access: invocation.access,
+            args: invocation.args,
+            value: Vec::new(),
+            call_output: Vec::new(),
+        }
+    }
+
+    /// The world, and what the call returned.
+    pub(crate) fn into_parts(self) -> (World, Vec<u8>) {
+        (self.world.expect("no contract is running"), self.value)
+    }
+
+    fn world(&self) -> &World {
+        self.world.as_ref().expect("the innermost call has it")
+    }
+
+    fn world_mut(&mut self) -> &mut World {
+        self.world.as_mut().expect("the innermost call has it")
+    }
+
+    fn lend_world(&mut self) -> World {
+        self.world.take().expect("the innermost call has it")
+    }
+
+    fn give_back(&mut self, world: World) {
+        self.world = Some(world);
+    }
+
+    fn limits(&self) -> &ChainLimits {
+        self.world().engine.limits()
+    }
+
+    fn overlay_mut(&mut self) -> &mut Overlay {
+        &mut self.world_mut().overlay
+    }
 }
 
 /// How a call ends from within the host.
@@ -48,87 +85,8 @@ pub(crate) enum HostEnd {
     MachineFailed,
 }
 
-type Guest<'a> = Caller<'a, HostState>;
+type Guest<'a> = wasmtime::Caller<'a, HostState>;
 type HostResult<T> = Result<T, wasmtime::Error>;
-
-fn trap<T>(kind: TrapKind) -> HostResult<T> {
-    Err(wasmtime::Error::new(HostEnd::Trap(kind)))
-}
-
-/// A range of the guest's memory that was found to lie inside of it.
-struct Range {
-    memory: Memory,
-    start: usize,
-    end: usize,
-}
-
-impl Range {
-    fn find(guest: &mut Guest<'_>, pointer: u32, len: u32) -> HostResult<Self> {
-        let Some(Extern::Memory(memory)) = guest.get_export(abi::MEMORY) else {
-            return trap(TrapKind::OutOfBounds);
-        };
-        let size = memory.data_size(&*guest);
-        let place = |number: u32| usize::try_from(number).ok();
-        let end = place(pointer).and_then(|start| Some((start, start.checked_add(place(len)?)?)));
-        match end {
-            Some((start, end)) if end <= size => Ok(Self { memory, start, end }),
-            _ => trap(TrapKind::OutOfBounds),
-        }
-    }
-
-    fn len(&self) -> usize {
-        self.end - self.start
-    }
-
-    fn read<'a>(&self, guest: &'a Guest<'_>) -> &'a [u8] {
-        self.memory
-            .data(guest)
-            .get(self.start..self.end)
-            .expect("the range was checked, and memories never shrink")
-    }
-
-    /// Writes as much of `bytes` as fits.
-    fn write(&self, guest: &mut Guest<'_>, bytes: &[u8]) {
-        let into = self
-            .memory
-            .data_mut(guest)
-            .get_mut(self.start..self.end)
-            .expect("the range was checked, and memories never shrink");
-        for (to, from) in into.iter_mut().zip(bytes) {
-            *to = *from;
-        }
-    }
-}
-
-fn charge(guest: &mut Guest<'_>, cost: u64) -> HostResult<()> {
-    let left = guest.get_fuel().expect("fuel is switched on");
-    match left.checked_sub(cost) {
-        Some(left) => {
-            guest.set_fuel(left).expect("fuel is switched on");
-            Ok(())
-        }
-        None => trap(TrapKind::OutOfFuel),
-    }
-}
-
-fn size(len: usize, least: usize, most: u32) -> HostResult<()> {
-    if len < least || len > most as usize {
-        return trap(TrapKind::SizeLimit);
-    }
-    Ok(())
-}
-
-fn may_write(guest: &Guest<'_>) -> HostResult<()> {
-    match guest.data().access {
-        Access::ReadWrite => Ok(()),
-        Access::ReadOnly => trap(TrapKind::WriteInView),
-    }
-}
-
-/// What a fill function returns: lengths of stored values and arguments are far below 2^31.
-fn length(len: usize) -> i32 {
-    i32::try_from(len).expect("limits keep every length below 2^31")
-}
 
 fn input(mut guest: Guest<'_>, out: u32, capacity: u32) -> HostResult<i32> {
     let range = Range::find(&mut guest, out, capacity)?;
@@ -146,7 +104,7 @@ fn input(mut guest: Guest<'_>, out: u32, capacity: u32) -> HostResult<i32> {
 
 fn storage_key(guest: &mut Guest<'_>, key: u32, key_len: u32) -> HostResult<Vec<u8>> {
     let range = Range::find(guest, key, key_len)?;
-    size(range.len(), 1, guest.data().limits.key_bytes_max)?;
+    size(range.len(), 1, guest.data().limits().key_bytes_max)?;
     let contract = guest.data().contract;
     Ok(StateKey::Storage(contract, range.read(guest)).to_bytes())
 }
@@ -165,7 +123,7 @@ fn storage_get(
         &mut guest,
         fuel::sized(base, fuel::COPY_PER_BYTE, key.len()),
     )?;
-    let Some(value) = guest.data().overlay.get(&key) else {
+    let Some(value) = guest.data().world().overlay.get(&key) else {
         return Ok(abi::ABSENT);
     };
     charge(
@@ -186,7 +144,7 @@ fn storage_set(
     may_write(&guest)?;
     let key = storage_key(&mut guest, key, key_len)?;
     let range = Range::find(&mut guest, value, value_len)?;
-    size(range.len(), 1, guest.data().limits.value_bytes_max)?;
+    size(range.len(), 1, guest.data().limits().value_bytes_max)?;
     let base = fuel::HOST_CALL + fuel::STORAGE_WRITE;
     let bytes = key.len() + range.len();
     charge(
@@ -194,7 +152,7 @@ fn storage_set(
         fuel::sized(base, fuel::STORAGE_WRITE_PER_BYTE, bytes),
     )?;
     let value = range.read(&guest).to_vec();
-    guest.data_mut().overlay.set(key, value);
+    guest.data_mut().overlay_mut().set(key, value);
     Ok(())
 }
 
@@ -206,7 +164,7 @@ fn storage_remove(mut guest: Guest<'_>, key: u32, key_len: u32) -> HostResult<()
         &mut guest,
         fuel::sized(base, fuel::STORAGE_WRITE_PER_BYTE, key.len()),
     )?;
-    guest.data_mut().overlay.remove(key);
+    guest.data_mut().overlay_mut().remove(key);
     Ok(())
 }
 
@@ -217,9 +175,30 @@ fn write_32(mut guest: Guest<'_>, out: u32, bytes: [u8; 32]) -> HostResult<()> {
     Ok(())
 }
 
-fn caller(guest: Guest<'_>, out: u32) -> HostResult<()> {
-    let bytes = guest.data().caller.0;
-    write_32(guest, out, bytes)
+fn caller(guest: Guest<'_>, out: u32) -> HostResult<i32> {
+    let (kind, bytes) = match guest.data().caller {
+        Caller::Nobody => (abi::CALLER_NOBODY, [0; 32]),
+        Caller::Account(account) => (abi::CALLER_ACCOUNT, account.0),
+        Caller::Contract(contract) => (abi::CALLER_CONTRACT, contract.0),
+    };
+    write_32(guest, out, bytes)?;
+    Ok(kind)
+}
+
+fn roles(mut guest: Guest<'_>, account: u32) -> HostResult<i32> {
+    let account = Range::find(&mut guest, account, 32)?;
+    charge(&mut guest, fuel::HOST_CALL + fuel::STORAGE_READ)?;
+    let account = AccountId(account.read_32(&guest));
+    let key = StateKey::Account(account).to_bytes();
+    let Some(record) = guest.data().world().overlay.get(&key) else {
+        return Ok(abi::ABSENT);
+    };
+    let AccountRecord { roles } = stored(record);
+    let bits = roles.into_iter().map(|role| match role {
+        Role::Registrar => abi::ROLE_REGISTRAR,
+        Role::Deployer => abi::ROLE_DEPLOYER,
+    });
+    Ok(bits.fold(0, |all, bit| all | bit))
 }
 
 fn own_address(guest: Guest<'_>, out: u32) -> HostResult<()> {
@@ -228,18 +207,18 @@ fn own_address(guest: Guest<'_>, out: u32) -> HostResult<()> {
 }
 
 fn transaction_id(guest: Guest<'_>, out: u32) -> HostResult<()> {
-    let bytes = guest.data().transaction.0;
+    let bytes = guest.data().world().transaction.0;
     write_32(guest, out, bytes)
 }
 
 fn block_time(mut guest: Guest<'_>) -> HostResult<u64> {
     charge(&mut guest, fuel::HOST_CALL)?;
-    Ok(guest.data().context.time.0)
+    Ok(guest.data().world().context.time.0)
 }
 
 fn block_height(mut guest: Guest<'_>) -> HostResult<u64> {
     charge(&mut guest, fuel::HOST_CALL)?;
-    Ok(guest.data().context.height.0)
+    Ok(guest.data().world().context.height.0)
 }
 
 fn emit(
@@ -252,13 +231,13 @@ fn emit(
     may_write(&guest)?;
     let topic = Range::find(&mut guest, topic, topic_len)?;
     let data = Range::find(&mut guest, data, data_len)?;
-    size(topic.len(), 1, guest.data().limits.event_bytes_max)?;
+    size(topic.len(), 1, guest.data().limits().event_bytes_max)?;
     let bytes = topic.len().saturating_add(data.len());
-    size(bytes, 1, guest.data().limits.event_bytes_max)?;
+    size(bytes, 1, guest.data().limits().event_bytes_max)?;
     size(
-        guest.data().events.len() + 1,
+        guest.data().world().events.len() + 1,
         1,
-        guest.data().limits.events_max,
+        guest.data().limits().events_max,
     )?;
     let base = fuel::HOST_CALL + fuel::EVENT;
     charge(&mut guest, fuel::sized(base, fuel::EVENT_PER_BYTE, bytes))?;
@@ -268,7 +247,7 @@ fn emit(
     };
     let data = data.read(&guest).to_vec();
     let contract = guest.data().contract;
-    guest.data_mut().events.push(ContractEvent {
+    guest.data_mut().world_mut().events.push(ContractEvent {
         contract,
         topic,
         data,
@@ -278,7 +257,7 @@ fn emit(
 
 fn outgoing(guest: &mut Guest<'_>, data: u32, len: u32) -> HostResult<Vec<u8>> {
     let range = Range::find(guest, data, len)?;
-    size(range.len(), 0, guest.data().limits.return_bytes_max)?;
+    size(range.len(), 0, guest.data().limits().return_bytes_max)?;
     charge(
         guest,
         fuel::sized(fuel::HOST_CALL, fuel::RETURN_PER_BYTE, range.len()),
@@ -321,7 +300,7 @@ fn debug_log(mut guest: Guest<'_>, text: u32, len: u32) -> HostResult<()> {
         &mut guest,
         fuel::sized(fuel::HOST_CALL, fuel::COPY_PER_BYTE, range.len()),
     )?;
-    if let Some(debug_log) = &guest.data().debug_log {
+    if let Some(debug_log) = &guest.data().world().debug_log {
         debug_log(
             guest.data().contract,
             &String::from_utf8_lossy(range.read(&guest)),
@@ -347,6 +326,10 @@ pub(crate) fn link(linker: &mut Linker<HostState>) -> Result<(), wasmtime::Error
         .func_wrap(abi::MODULE, abi::REVERT, revert)?
         .func_wrap(abi::MODULE, abi::BAD_ARGUMENTS, bad_arguments)?
         .func_wrap(abi::MODULE, abi::SHA256, sha256_of)?
+        .func_wrap(abi::MODULE, abi::ROLES, roles)?
+        .func_wrap(abi::MODULE, abi::CALL, calls::call)?
+        .func_wrap(abi::MODULE, abi::VIEW, calls::view)?
+        .func_wrap(abi::MODULE, abi::CALL_OUTPUT, calls::call_output)?
         .func_wrap(abi::MODULE, abi::DEBUG_LOG, debug_log)?;
     Ok(())
 }
@@ -361,7 +344,7 @@ impl ResourceLimiter for HostState {
         desired: usize,
         maximum: Option<usize>,
     ) -> HostResult<bool> {
-        let chain_max = (self.limits.memory_pages_max as usize).saturating_mul(PAGE_BYTES);
+        let chain_max = (self.limits().memory_pages_max as usize).saturating_mul(PAGE_BYTES);
         if desired > chain_max.min(maximum.unwrap_or(usize::MAX)) {
             return trap(TrapKind::MemoryLimit);
         }
@@ -378,7 +361,7 @@ impl ResourceLimiter for HostState {
         desired: usize,
         maximum: Option<usize>,
     ) -> HostResult<bool> {
-        let chain_max = self.limits.table_entries_max as usize;
+        let chain_max = self.limits().table_entries_max as usize;
         if desired > chain_max.min(maximum.unwrap_or(usize::MAX)) {
             return trap(TrapKind::MemoryLimit);
         }

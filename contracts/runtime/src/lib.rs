@@ -3,9 +3,12 @@
 //! Deterministic: given the same limits, state, block context and batch, every validator computes
 //! the same receipts, the same fuel and the same state changes. No clock, file, socket or random
 //! number is read. Read in this order: [`view`] (what the runtime asks of its owner), [`runtime`]
-//! (what it offers), [`module`] (which code is accepted), [`fuel`] (what things cost), [`schema`]
-//! (what a contract says about itself).
-#![forbid(unsafe_code)]
+//! (what it offers), `world` (how a call is made and how it ends), [`module`] (which code is
+//! accepted), [`fuel`] (what things cost), [`schema`] (what a contract says about itself).
+//!
+//! What was compiled of a contract may be kept by the owner (`runtime::CompiledStore`); the one
+//! `unsafe` of this crate takes it back, in `engine/precompiled.rs`.
+#![deny(unsafe_code)]
 
 mod engine;
 mod execute;
@@ -16,8 +19,9 @@ mod overlay;
 pub mod runtime;
 pub mod schema;
 pub mod view;
+mod world;
 
 pub use module::{ModuleError, ModuleReport};
-pub use runtime::{DebugLog, EngineError, ExecutedBatch, QueryOutcome, Runtime};
+pub use runtime::{CompiledStore, DebugLog, EngineError, ExecutedBatch, QueryOutcome, Runtime};
 pub use schema::Schema;
 pub use view::{BlockContext, DropReason, LedgerView};

@@ -13,7 +13,7 @@ use chancery_contract::abi;
 use chancery_ledger::{ChainLimits, CodeHash};
 
 pub use error::ModuleError;
-pub(crate) use instrument::{STACK_EXPORT, instrument};
+pub(crate) use instrument::{INSTRUMENTATION_VERSION, STACK_EXPORT, instrument};
 
 use crate::schema::{MethodKind, Schema};
 

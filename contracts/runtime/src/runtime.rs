@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use chancery_ledger::transaction::SignedTransaction;
 use chancery_ledger::{
-    Batch, ChainLimits, ContractId, Fuel, Millis, Receipt, Status, TransactionId,
+    Batch, ChainLimits, ContractId, Fuel, Hash, Millis, Receipt, Status, TransactionId,
 };
 
 use crate::engine::WasmEngine;
@@ -13,6 +13,7 @@ use crate::execute::{self, Executor};
 use crate::module::{ModuleError, ModuleReport};
 use crate::overlay::Overlay;
 use crate::view::{BlockContext, DropReason, LedgerView};
+use crate::world::World;
 
 /// The engine cannot be set up on this machine.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -47,13 +48,27 @@ pub struct QueryOutcome {
 /// Shown what a contract logs; results never depend on it.
 pub type DebugLog = Arc<dyn Fn(ContractId, &str) + Send + Sync>;
 
+/// Keeps compiled modules beyond the life of a [`Runtime`], so that they need not be compiled again.
+///
+/// Results never depend on what it has kept: it may forget anything at any time, and what comes back
+/// damaged is ignored. But compiled modules are programs, so an implementation must give back only
+/// what was handed to [`CompiledStore::keep`], by this program, and must keep it where nobody but
+/// the user that this program runs as can write.
+pub trait CompiledStore: Send + Sync + 'static {
+    /// What was kept under that name, if it is still there.
+    fn load(&self, name: &Hash) -> Option<Vec<u8>>;
+
+    /// Keeps it, in the place of what was kept under that name. That this can fail is no concern of
+    /// the one who asks.
+    fn keep(&self, name: &Hash, bytes: &[u8]);
+}
+
 /// Runs contracts under the limits of one chain. Share it: all methods take `&self`.
 ///
 /// Contracts run on a thread that each call starts for itself, because they need a stack of known
 /// size; the caller's thread only waits.
 pub struct Runtime {
-    limits: ChainLimits,
-    engine: WasmEngine,
+    engine: Arc<WasmEngine>,
     debug_log: Option<DebugLog>,
 }
 
@@ -69,9 +84,23 @@ impl Runtime {
     /// # Errors
     /// If the engine refuses its settings on this machine.
     pub fn new(limits: ChainLimits) -> Result<Self, EngineError> {
+        Self::on(WasmEngine::new(limits, None))
+    }
+
+    /// The same, with compiled modules kept in `store`.
+    ///
+    /// # Errors
+    /// If the engine refuses its settings on this machine.
+    pub fn with_compiled_store(
+        limits: ChainLimits,
+        store: Arc<dyn CompiledStore>,
+    ) -> Result<Self, EngineError> {
+        Self::on(WasmEngine::new(limits, Some(store)))
+    }
+
+    fn on(engine: Result<WasmEngine, EngineError>) -> Result<Self, EngineError> {
         Ok(Self {
-            engine: WasmEngine::new(limits.clone())?,
-            limits,
+            engine: Arc::new(engine?),
             debug_log: None,
         })
     }
@@ -88,7 +117,7 @@ impl Runtime {
     /// The limits it was made with.
     #[must_use]
     pub fn limits(&self) -> &ChainLimits {
-        &self.limits
+        self.engine.limits()
     }
 
     /// Executes a batch on top of `view`, in order; later transactions see what earlier ones did.
@@ -118,7 +147,7 @@ impl Runtime {
         signed: &SignedTransaction,
     ) -> Result<(), DropReason> {
         execute::admissible(
-            &self.limits,
+            self.limits(),
             block_time,
             signed,
             |id| view.was_admitted(id),
@@ -150,14 +179,13 @@ impl Runtime {
         crate::module::check_module(limits, wasm)
     }
 
-    fn executor(&self, context: &BlockContext, view: Arc<dyn LedgerView>) -> Executor<'_> {
-        Executor::new(
-            &self.engine,
-            &self.limits,
-            *context,
+    fn executor(&self, context: &BlockContext, view: Arc<dyn LedgerView>) -> Executor {
+        Executor::new(World::new(
+            Arc::clone(&self.engine),
             Overlay::new(view),
+            *context,
             self.debug_log.clone(),
-        )
+        ))
     }
 
     fn on_own_stack<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {

@@ -4,10 +4,11 @@ mod common;
 
 use std::sync::{Arc, Mutex};
 
+use chancery_contract::abi;
 use chancery_ledger::hash::sha256;
-use chancery_ledger::{ChainLimits, Fuel, Status, TrapKind};
+use chancery_ledger::{Call, ChainLimits, Fuel, Role, Status, TrapKind};
 use chancery_runtime::{Runtime, fuel};
-use common::{Ledger, ROOT, account, module, value_of};
+use common::{FUEL, Ledger, ROOT, account, invocation, module, value_of};
 
 /// Runs `body`, which leaves `len` bytes at 64, and gives them.
 fn told(ledger: &mut Ledger, body: &str, len: u32) -> (Vec<u8>, chancery_ledger::Receipt) {
@@ -19,7 +20,7 @@ fn told(ledger: &mut Ledger, body: &str, len: u32) -> (Vec<u8>, chancery_ledger:
 #[test]
 fn a_contract_knows_who_where_and_when() {
     let mut ledger = Ledger::new();
-    let (caller, _) = told(&mut ledger, "(call $caller (i32.const 64))", 32);
+    let (caller, _) = told(&mut ledger, "(drop (call $caller (i32.const 64)))", 32);
     assert_eq!(caller, account(ROOT).0);
     let (address, receipt) = told(&mut ledger, "(call $own_address (i32.const 64))", 32);
     assert_eq!(Some(address), receipt.contract.map(|id| id.0.to_vec()));
@@ -42,8 +43,48 @@ fn a_contract_knows_who_where_and_when() {
 }
 
 #[test]
+fn a_contract_knows_the_roles_of_accounts() {
+    let mut ledger = Ledger::new();
+    let body = "(drop (call $input (i32.const 64) (i32.const 32)))
+        (i32.store (i32.const 96) (call $roles (i32.const 64)))
+        (call $return_value (i32.const 96) (i32.const 4))";
+    let body = module(body).replace("call.run", "view.run");
+    let contract = ledger.deploy(&body);
+    let asked = |ledger: &mut Ledger, about: [u8; 32]| {
+        let receipt = ledger.invoke(contract, "run", about.to_vec());
+        let value = value_of(&receipt);
+        let answer = ledger.query(contract, "run", &about).status;
+        assert_eq!(answer, receipt.status);
+        i32::from_le_bytes(value.try_into().expect("4 bytes"))
+    };
+    let both = abi::ROLE_REGISTRAR | abi::ROLE_DEPLOYER;
+    assert_eq!(asked(&mut ledger, account(ROOT).0), both);
+    assert_eq!(asked(&mut ledger, account(2).0), abi::ABSENT);
+    // The address of a contract is no account.
+    assert_eq!(asked(&mut ledger, contract.0), abi::ABSENT);
+    for (roles, bits) in [
+        (vec![], 0),
+        (vec![Role::Registrar], abi::ROLE_REGISTRAR),
+        (vec![Role::Deployer], abi::ROLE_DEPLOYER),
+        (vec![Role::Registrar, Role::Deployer], both),
+        (vec![], 0),
+    ] {
+        let account = account(2);
+        // The next transaction of the same block sees it.
+        let admit = ledger.sign(ROOT, FUEL, Call::Admit { account, roles });
+        let ask = ledger.sign(ROOT, FUEL, invocation(contract, "run", account.0.to_vec()));
+        let executed = ledger.block(vec![admit, ask]);
+        assert_eq!(value_of(&executed.receipts[1]), bits.to_le_bytes());
+        assert_eq!(asked(&mut ledger, account.0), bits);
+    }
+    let roles = "(drop (call $roles (i32.const 0)))";
+    let cost = ledger.run(roles).fuel_used.0 - ledger.run("").fuel_used.0;
+    assert!(cost > fuel::HOST_CALL + fuel::STORAGE_READ, "{cost}");
+}
+
+#[test]
 fn nobody_asks_in_a_query() {
-    let body = "(call $caller (i32.const 0)) (call $transaction_id (i32.const 32))
+    let body = "(drop (call $caller (i32.const 0))) (call $transaction_id (i32.const 32))
         (i64.store (i32.const 64) (call $block_time))
         (call $return_value (i32.const 0) (i32.const 72))";
     let mut ledger = Ledger::new();

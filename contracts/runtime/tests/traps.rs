@@ -102,8 +102,10 @@ fn wild_pointers_trap_in_every_host_function() {
         "(call $storage_set (i32.const -1) (i32.const 3) (i32.const 0) (i32.const 3))",
         "(call $storage_set (i32.const 0) (i32.const 3) (i32.const 131070) (i32.const 3))",
         "(call $storage_remove (i32.const 131070) (i32.const 3))",
-        "(call $caller (i32.const 131041))",
+        "(drop (call $caller (i32.const 131041)))",
         "(call $own_address (i32.const -32))",
+        "(drop (call $roles (i32.const 131041)))",
+        "(drop (call $roles (i32.const -1)))",
         "(call $transaction_id (i32.const 131072))",
         "(call $emit (i32.const -3) (i32.const 3) (i32.const 0) (i32.const 3))",
         "(call $emit (i32.const 0) (i32.const 3) (i32.const 0) (i32.const 131073))",
@@ -117,15 +119,16 @@ fn wild_pointers_trap_in_every_host_function() {
     }
     // The very end of memory is inside.
     let receipt = Ledger::new().run(
-        "(call $caller (i32.const 131040)) (call $debug_log (i32.const 131072) (i32.const 0))",
+        "(drop (call $caller (i32.const 131040))) (call $debug_log (i32.const 131072) (i32.const 0))",
     );
     assert!(value_of(&receipt).is_empty());
 }
 
 #[test]
 fn a_module_without_memory_cannot_lend_any() {
-    let wat =
-        format!(r#"(module {IMPORTS} (func (export "call.run") (call $caller (i32.const 0))))"#);
+    let wat = format!(
+        r#"(module {IMPORTS} (func (export "call.run") (drop (call $caller (i32.const 0)))))"#
+    );
     let mut ledger = Ledger::new();
     let contract = ledger.deploy(&wat);
     let receipt = ledger.invoke(contract, "run", Vec::new());

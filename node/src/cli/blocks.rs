@@ -104,12 +104,14 @@ fn transaction_shown(info: &TransactionInfo, schema: Option<&Schema>, names: &Na
         if let Some(value) = shown.value_text(names) {
             rows.add("value", value);
         }
-        event_rows(&mut rows, &receipt.events, schema, names);
+        event_rows(&mut rows, receipt, schema, names);
         rows.add("fuel", grouped(receipt.fuel_used.0));
         if let Some(receipt_object) = object["receipt"].as_object_mut() {
             shown.to_json(receipt_object);
             let events = receipt.events.iter();
-            let events: Vec<Value> = events.map(|event| event_json(event, schema)).collect();
+            let events: Vec<Value> = events
+                .map(|event| event_json(event, receipt, schema))
+                .collect();
             receipt_object.insert("events".to_owned(), json!(events));
         }
         object["status"] = json!(shown.status());

@@ -89,7 +89,7 @@ pub(super) fn transaction_report(
     let events: Vec<Value> = receipt
         .events
         .iter()
-        .map(|event| event_json(event, seen.schema))
+        .map(|event| event_json(event, receipt, seen.schema))
         .collect();
     object.insert("events".to_owned(), json!(events));
     shown.to_json(&mut object);
@@ -105,7 +105,7 @@ pub(super) fn transaction_report(
     if let Some(value) = shown.value_text(names) {
         rows.add("value", value);
     }
-    event_rows(&mut rows, &receipt.events, seen.schema, names);
+    event_rows(&mut rows, receipt, seen.schema, names);
     rows.add("fuel", grouped(receipt.fuel_used.0));
     Ok(Report {
         text: rows.to_text(),

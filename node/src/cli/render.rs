@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use chancery_client::KeyStore;
-use chancery_client::api::{ContractInfo, EventInfo, Outcome};
+use chancery_client::api::{ContractInfo, EventInfo, Outcome, ReceiptInfo};
 use chancery_genesis::time;
 use chancery_ledger::{Millis, TrapKind};
-use chancery_runtime::schema::{Method, Schema, Type};
+use chancery_runtime::schema::{Event, Method, Schema, Type};
 use serde_json::{Map, Value, json};
 
 use super::output::printable;
@@ -215,15 +215,18 @@ fn trap_words(kind: TrapKind) -> &'static str {
         TrapKind::InvalidKey => "the key breaks a rule for keys",
         TrapKind::ModuleRefused => "the module breaks a rule of deployment",
         TrapKind::OutOfFuel => "the declared fuel was used up",
-        TrapKind::StackTooDeep => "calls nested too deep",
+        TrapKind::StackTooDeep => "functions nested too deep",
         TrapKind::MemoryLimit => "it wanted more memory than it may have",
         TrapKind::OutOfBounds => "it reached outside of its memory",
         TrapKind::Arithmetic => "an arithmetic operation had no result",
         TrapKind::Unreachable => "the contract panicked",
         TrapKind::BadIndirectCall => "a call went to no function, or one of another type",
-        TrapKind::WriteInView => "a view tried to write",
+        TrapKind::WriteInView => "a view tried to write, or to call a method that may",
         TrapKind::SizeLimit => "a key, value, event or result was over its limit",
         TrapKind::BadArguments => "the arguments are not what the method takes",
+        TrapKind::CallTooDeep => "contracts called each other too deep",
+        TrapKind::Reentrant => "a contract was called that was running already",
+        TrapKind::UnknownCallee => "it called a contract or a method that does not exist",
     }
 }
 
@@ -238,9 +241,24 @@ fn trap_hint(kind: TrapKind) -> Option<&'static str> {
     }
 }
 
+/// What the schema of the contract that was called says about an event of that transaction:
+/// nothing, if another contract announced it, which was called in turn.
+fn known_event<'a>(
+    event: &EventInfo,
+    receipt: &ReceiptInfo,
+    schema: Option<&'a Schema>,
+) -> Option<&'a Event> {
+    let schema = schema.filter(|_| receipt.contract == Some(event.contract))?;
+    schema.event(&event.topic)
+}
+
 /// An event as the API gives it, with its fields by name where the schema knows them.
-pub(super) fn event_json(event: &EventInfo, schema: Option<&Schema>) -> Value {
-    let known = schema.and_then(|schema| schema.event(&event.topic));
+pub(super) fn event_json(
+    event: &EventInfo,
+    receipt: &ReceiptInfo,
+    schema: Option<&Schema>,
+) -> Value {
+    let known = known_event(event, receipt, schema);
     let fields = known.and_then(|known| known.decode(&event.data.0).ok());
     json!({
         "contract": event.contract,
@@ -253,13 +271,16 @@ pub(super) fn event_json(event: &EventInfo, schema: Option<&Schema>) -> Value {
 /// Adds a line for each event, and one for each of its fields.
 pub(super) fn event_rows(
     rows: &mut Rows,
-    events: &[EventInfo],
+    receipt: &ReceiptInfo,
     schema: Option<&Schema>,
     names: &Names,
 ) {
-    for event in events {
+    for event in &receipt.events {
         rows.add("event", &event.topic);
-        let known = schema.and_then(|schema| schema.event(&event.topic));
+        if receipt.contract != Some(event.contract) {
+            rows.add("", format!("  of contract {}", event.contract));
+        }
+        let known = known_event(event, receipt, schema);
         let decoded = known.and_then(|known| Some((known, known.decode(&event.data.0).ok()?)));
         match decoded {
             Some((known, fields)) => {

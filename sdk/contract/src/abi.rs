@@ -19,8 +19,24 @@ pub const VIEW_PREFIX: &str = "view.";
 pub const SCHEMA_SECTION: &str = "chancery.schema";
 /// What linkers export beside: globals that hold addresses, of no use to the host.
 pub const LINKER_GLOBALS: [&str; 2] = ["__data_end", "__heap_base"];
-/// What [`STORAGE_GET`] returns where nothing is stored.
+/// What [`STORAGE_GET`] returns where nothing is stored, and [`ROLES`] of an account that was never
+/// admitted.
 pub const ABSENT: i32 = -1;
+/// What [`CALLER`] returns in a query: nobody calls, and the 32 bytes are zero.
+pub const CALLER_NOBODY: i32 = 0;
+/// What [`CALLER`] returns where an account calls: the bytes are its public key.
+pub const CALLER_ACCOUNT: i32 = 1;
+/// What [`CALLER`] returns where a contract calls: the bytes are its address.
+pub const CALLER_CONTRACT: i32 = 2;
+/// The bit of [`ROLES`] for accounts that may admit accounts.
+pub const ROLE_REGISTRAR: i32 = 1;
+/// The bit of [`ROLES`] for accounts that may deploy contracts.
+pub const ROLE_DEPLOYER: i32 = 2;
+/// What [`CALL`] and [`VIEW`] return when the other contract has returned.
+pub const RETURNED: i32 = 0;
+/// What [`CALL`] and [`VIEW`] return when the other contract has refused: its changes and events
+/// are gone, those of the calling contract are not.
+pub const REVERTED: i32 = 1;
 
 /// A type at the boundary.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,8 +82,9 @@ host_functions! {
     STORAGE_SET = "storage_set" (I32 I32 I32 I32) -> ();
     /// `storage_remove(key, key_len)`; removing nothing is fine.
     STORAGE_REMOVE = "storage_remove" (I32 I32) -> ();
-    /// `caller(out)`: 32 bytes, the sender of the transaction; zero in a query.
-    CALLER = "caller" (I32) -> ();
+    /// `caller(out) -> kind`: 32 bytes, and whose they are: [`CALLER_NOBODY`], [`CALLER_ACCOUNT`]
+    /// (the sender of the transaction) or [`CALLER_CONTRACT`] (the contract that called this one).
+    CALLER = "caller" (I32) -> (I32);
     /// `own_address(out)`: 32 bytes.
     OWN_ADDRESS = "own_address" (I32) -> ();
     /// `transaction_id(out)`: 32 bytes; zero in a query.
@@ -86,6 +103,21 @@ host_functions! {
     BAD_ARGUMENTS = "bad_arguments" () -> ();
     /// `sha256(data, len, out)`: writes 32 bytes.
     SHA256 = "sha256" (I32 I32 I32) -> ();
+    /// `roles(account) -> bits` of the account whose 32 bytes stand there, as the ledger has them now:
+    /// [`ROLE_REGISTRAR`], [`ROLE_DEPLOYER`], both, 0; or [`ABSENT`].
+    ROLES = "roles" (I32) -> (I32);
+    /// `call(contract, method, method_len, args, args_len) -> `[`RETURNED`]` or `[`REVERTED`]: runs a
+    /// `call.` or `view.` method of the contract whose 32-byte address stands at `contract`, and
+    /// keeps what came of it for [`CALL_OUTPUT`]. From a view, only a `view.` method can be reached.
+    ///
+    /// Everything else ends the whole transaction: no such contract or method, too many calls
+    /// within each other, a contract that is running already, and whatever ends the callee.
+    CALL = "call" (I32 I32 I32 I32 I32) -> (I32);
+    /// The same for `view.` methods only: nothing can have changed when it returns.
+    VIEW = "view" (I32 I32 I32 I32 I32) -> (I32);
+    /// `call_output(out, capacity) -> len`: what the last [`CALL`] or [`VIEW`] came to. After
+    /// [`RETURNED`], the value; after [`REVERTED`], 4 bytes of code (little endian) and the data.
+    CALL_OUTPUT = "call_output" (I32 I32) -> (I32);
     /// `debug_log(text, len)`: shown by tests and development tools; costs the same everywhere and
     /// changes nothing anywhere.
     DEBUG_LOG = "debug_log" (I32 I32) -> ();

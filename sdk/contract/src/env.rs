@@ -2,10 +2,10 @@
 
 use alloc::vec::Vec;
 
-use parity_scale_codec::{Decode, Encode};
+use parity_scale_codec::{Decode, DecodeAll as _, Encode};
 
 use crate::host::Host;
-use crate::{AccountId, ContractId, Hash, Millis, Text};
+use crate::{AccountId, ContractId, Hash, Millis, Text, abi};
 
 /// Something a contract announces; [`event`](crate::event) makes them.
 #[diagnostic::on_unimplemented(
@@ -19,6 +19,93 @@ pub trait Event: Encode + Decode {
     const SCHEMA: Text;
 }
 
+/// Who calls a method.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Caller {
+    /// A query: nobody signed anything, so a `view` should not depend on it.
+    Nobody,
+    /// The sender of the transaction.
+    Account(AccountId),
+    /// Another contract. Who called that one is not told: what an account has signed for one
+    /// contract gives no right in another.
+    Contract(ContractId),
+}
+
+impl Caller {
+    /// The account, if one calls.
+    #[must_use]
+    pub fn account(self) -> Option<AccountId> {
+        match self {
+            Self::Account(account) => Some(account),
+            Self::Nobody | Self::Contract(_) => None,
+        }
+    }
+
+    /// The contract, if one calls.
+    #[must_use]
+    pub fn contract(self) -> Option<ContractId> {
+        match self {
+            Self::Contract(contract) => Some(contract),
+            Self::Nobody | Self::Account(_) => None,
+        }
+    }
+}
+
+impl PartialEq<AccountId> for Caller {
+    fn eq(&self, account: &AccountId) -> bool {
+        self.account() == Some(*account)
+    }
+}
+
+impl PartialEq<ContractId> for Caller {
+    fn eq(&self, contract: &ContractId) -> bool {
+        self.contract() == Some(*contract)
+    }
+}
+
+/// What an account may do beyond calling contracts; a registrar gives roles.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Role {
+    /// May admit accounts, and give them roles.
+    Registrar,
+    /// May deploy contracts.
+    Deployer,
+}
+
+impl Role {
+    pub(crate) fn bit(self) -> i32 {
+        match self {
+            Self::Registrar => abi::ROLE_REGISTRAR,
+            Self::Deployer => abi::ROLE_DEPLOYER,
+        }
+    }
+}
+
+/// What came of a call to another contract, if not a value. All other ends of that contract are the
+/// end of the whole transaction, and of this call with it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CallError {
+    /// It refused. What it changed and announced is taken back, and nothing else.
+    Reverted {
+        /// Its own code; its schema gives the name.
+        code: u32,
+        /// What it added.
+        data: Vec<u8>,
+    },
+    /// It returned what is no value of the type asked for. What it changed stays.
+    OtherType,
+}
+
+/// What the host keeps of a call that reverted: 4 bytes of code, then the data.
+#[cfg(any(target_arch = "wasm32", test))]
+pub(crate) fn reverted(output: &[u8]) -> CallError {
+    let (code, data) = output.split_first_chunk().unwrap_or((&[0; 4], output));
+    CallError::Reverted {
+        code: u32::from_le_bytes(*code),
+        data: data.to_vec(),
+    }
+}
+
 /// The world of one call. Everything it shows is the same on every validator.
 #[derive(Debug)]
 pub struct Env {
@@ -26,10 +113,56 @@ pub struct Env {
 }
 
 impl Env {
-    /// Who signed the transaction; zero in a query, so a `view` should not depend on it.
+    /// Who calls this method: the sender of the transaction, or a contract that it called.
     #[must_use]
-    pub fn caller(&self) -> AccountId {
-        AccountId(self.host.caller())
+    pub fn caller(&self) -> Caller {
+        self.host.caller()
+    }
+
+    /// Whether the account is admitted to the ledger, with or without roles.
+    #[must_use]
+    pub fn is_admitted(&self, account: AccountId) -> bool {
+        self.host.roles(account) != abi::ABSENT
+    }
+
+    /// Whether the account has the role now.
+    #[must_use]
+    pub fn has_role(&self, account: AccountId, role: Role) -> bool {
+        let bits = self.host.roles(account);
+        bits != abi::ABSENT && bits & role.bit() != 0
+    }
+
+    /// Calls a method of another contract. `args` is a tuple of its arguments, `(a,)` for one.
+    /// What it costs is taken from this call's fuel.
+    ///
+    /// The transaction ends if there is no such contract or method, if the contract is running
+    /// already (it called this one), if contracts call each other too deep, and if the other
+    /// contract ends otherwise than by returning or refusing.
+    ///
+    /// # Errors
+    /// If it refuses, or returns something other than a `T`.
+    pub fn call<T: Decode>(
+        &mut self,
+        contract: ContractId,
+        method: &str,
+        args: &impl Encode,
+    ) -> Result<T, CallError> {
+        let output = self.host.call(contract, method, &args.encode())?;
+        T::decode_all(&mut &output[..]).map_err(|_| CallError::OtherType)
+    }
+
+    /// Asks a view of another contract; otherwise as [`Env::call`].
+    ///
+    /// # Errors
+    /// If it refuses, or returns something other than a `T`.
+    pub fn view<T: Decode>(
+        &self,
+        contract: ContractId,
+        method: &str,
+        args: &impl Encode,
+    ) -> Result<T, CallError> {
+        let output = self.host.view(contract, method, &args.encode())?;
+        T::decode_all(&mut &output[..]).map_err(|_| CallError::OtherType)
     }
 
     /// The contract's own address.
@@ -87,5 +220,27 @@ impl Env {
     /// Removes what is stored under a key of this contract, if anything.
     pub fn remove_raw(&mut self, key: &[u8]) {
         self.host.remove(key);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_revert_is_a_code_and_data() {
+        let error = reverted(&[1, 2, 0, 0, 7, 8]);
+        let data = Vec::from([7, 8]);
+        assert_eq!(error, CallError::Reverted { code: 513, data });
+    }
+
+    #[test]
+    fn a_caller_is_one_of_a_kind() {
+        let bytes = [5; 32];
+        assert!(Caller::Account(AccountId(bytes)) == AccountId(bytes));
+        assert!(Caller::Contract(ContractId(bytes)) == ContractId(bytes));
+        assert!(Caller::Contract(ContractId(bytes)) != AccountId(bytes));
+        assert!(Caller::Account(AccountId(bytes)) != ContractId(bytes));
+        assert!(Caller::Nobody != AccountId([0; 32]));
     }
 }

@@ -91,7 +91,7 @@ pub use chancery_contract_macros::{contract, contract_error, contract_type, even
 #[cfg(target_arch = "wasm32")]
 pub use dispatch::dispatch;
 pub use dispatch::{ContractError, Never, Outcome};
-pub use env::{Env, Event};
+pub use env::{CallError, Caller, Env, Event, Role};
 pub use storage::{Item, Map};
 #[cfg(not(target_arch = "wasm32"))]
 pub use test_env::{Emitted, TestEnv, TestLimits};

@@ -1,4 +1,5 @@
-//! A ledger for tests of contracts: in the same process, caller and time set by hand.
+//! A ledger for tests of contracts: in the same process, caller and time set by hand. It holds one
+//! contract: a call to another one is a panic that says so.
 
 mod host;
 
@@ -9,7 +10,7 @@ use parity_scale_codec::{DecodeAll as _, Encode as _};
 
 pub(crate) use host::Host;
 
-use crate::{AccountId, Env, Event, Millis, Outcome};
+use crate::{AccountId, Env, Event, Millis, Outcome, Role};
 
 /// What a ledger allows; its genesis document states it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,9 +87,16 @@ impl TestEnv {
         AccountId(host::sha256(format!("account {name}").as_bytes()))
     }
 
-    /// Who calls from now on.
+    /// Who calls from now on; is admitted thereby.
     pub fn as_account(&mut self, caller: AccountId) -> &mut Self {
         self.env.host.account = caller;
+        self.env.host.roles.entry(caller).or_default();
+        self
+    }
+
+    /// Admits an account with these roles, in the place of those that it had.
+    pub fn set_roles(&mut self, account: AccountId, roles: &[Role]) -> &mut Self {
+        self.env.host.roles.insert(account, roles.to_vec());
         self
     }
 

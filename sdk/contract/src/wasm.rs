@@ -11,7 +11,8 @@ use core::alloc::{GlobalAlloc, Layout};
 use core::arch::wasm32;
 use core::cell::Cell;
 
-use crate::abi;
+use crate::env::reverted;
+use crate::{AccountId, CallError, Caller, ContractId, abi};
 
 mod imports {
     #[link(wasm_import_module = "chancery")]
@@ -30,7 +31,7 @@ mod imports {
             value_len: usize,
         );
         pub(super) fn storage_remove(key: *const u8, key_len: usize);
-        pub(super) fn caller(out: *mut u8);
+        pub(super) fn caller(out: *mut u8) -> i32;
         pub(super) fn own_address(out: *mut u8);
         pub(super) fn transaction_id(out: *mut u8);
         pub(super) safe fn block_time() -> u64;
@@ -40,6 +41,22 @@ mod imports {
         pub(super) fn revert(code: u32, data: *const u8, len: usize);
         pub(super) safe fn bad_arguments();
         pub(super) fn sha256(data: *const u8, len: usize, out: *mut u8);
+        pub(super) fn roles(account: *const u8) -> i32;
+        pub(super) fn call(
+            contract: *const u8,
+            method: *const u8,
+            method_len: usize,
+            args: *const u8,
+            args_len: usize,
+        ) -> i32;
+        pub(super) fn view(
+            contract: *const u8,
+            method: *const u8,
+            method_len: usize,
+            args: *const u8,
+            args_len: usize,
+        ) -> i32;
+        pub(super) fn call_output(out: *mut u8, capacity: usize) -> usize;
         pub(super) fn debug_log(text: *const u8, len: usize);
     }
 }
@@ -55,6 +72,30 @@ fn read_32(import: unsafe extern "C" fn(*mut u8)) -> [u8; 32] {
     // SAFETY: the import writes 32 bytes, which is what `bytes` has.
     unsafe { import(bytes.as_mut_ptr()) };
     bytes
+}
+
+type CallImport = unsafe extern "C" fn(*const u8, *const u8, usize, *const u8, usize) -> i32;
+
+fn called(
+    import: CallImport,
+    contract: ContractId,
+    method: &str,
+    args: &[u8],
+) -> Result<Vec<u8>, CallError> {
+    let (address, name, args_at) = (contract.0.as_ptr(), method.as_ptr(), args.as_ptr());
+    // SAFETY: an address has 32 bytes, and the others come with the lengths of live slices.
+    let status = unsafe { import(address, name, method.len(), args_at, args.len()) };
+    // SAFETY: nothing is written where there is no capacity.
+    let len = unsafe { imports::call_output(core::ptr::null_mut(), 0) };
+    let mut output = vec![0; len];
+    if len > 0 {
+        // SAFETY: `output` has `len` bytes.
+        unsafe { imports::call_output(output.as_mut_ptr(), len) };
+    }
+    match status {
+        abi::RETURNED => Ok(output),
+        _ => Err(reverted(&output)),
+    }
 }
 
 // SAFETY of every import below: a pointer comes with the length of the live slice or vector that
@@ -92,8 +133,37 @@ impl Host {
         unsafe { imports::storage_remove(key.as_ptr(), key.len()) }
     }
 
-    pub(crate) fn caller(&self) -> [u8; 32] {
-        read_32(imports::caller)
+    pub(crate) fn caller(&self) -> Caller {
+        let mut bytes = [0; 32];
+        // SAFETY: as in `read_32`.
+        match unsafe { imports::caller(bytes.as_mut_ptr()) } {
+            abi::CALLER_ACCOUNT => Caller::Account(AccountId(bytes)),
+            abi::CALLER_CONTRACT => Caller::Contract(ContractId(bytes)),
+            _ => Caller::Nobody,
+        }
+    }
+
+    pub(crate) fn roles(&self, account: AccountId) -> i32 {
+        // SAFETY: the import reads 32 bytes, which is what an account has.
+        unsafe { imports::roles(account.0.as_ptr()) }
+    }
+
+    pub(crate) fn call(
+        &self,
+        contract: ContractId,
+        method: &str,
+        args: &[u8],
+    ) -> Result<Vec<u8>, CallError> {
+        called(imports::call, contract, method, args)
+    }
+
+    pub(crate) fn view(
+        &self,
+        contract: ContractId,
+        method: &str,
+        args: &[u8],
+    ) -> Result<Vec<u8>, CallError> {
+        called(imports::view, contract, method, args)
     }
 
     pub(crate) fn own_address(&self) -> [u8; 32] {

@@ -79,7 +79,7 @@ impl Consents {
 
     #[call]
     fn r#give(env: &mut Env, until: Millis) -> Result<Option<Consent>, Refusal> {
-        let patient = env.caller();
+        let patient = env.caller().account().ok_or(Refusal::NotAsked)?;
         STATES.get(env, &patient).ok_or(Refusal::NotAsked)?;
         STATES.set(env, &patient, &State::Given { until });
         let r#for = vec![Self::FOR.to_owned()];

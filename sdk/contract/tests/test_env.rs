@@ -1,6 +1,6 @@
 //! The test ledger keeps the rules of the real one.
 
-use chancery_contract::{AccountId, Env, Item, Map, Millis, Never};
+use chancery_contract::{Caller, ContractId, Env, Item, Map, Millis, Never, Role};
 use chancery_contract::{TestEnv, TestLimits, contract_error, event};
 use chancery_ledger::ChainLimits;
 
@@ -53,8 +53,9 @@ fn names_and_numbers_are_accounts() {
     assert_eq!(one, TestEnv::account("1"));
     assert_ne!(one, other);
     let mut test = TestEnv::new();
-    assert_eq!(test.as_account(other).call(|env| env.caller()), other);
-    assert_eq!(test.call(|env| env.caller()), other);
+    let caller = |env: &mut Env| env.caller().account();
+    assert_eq!(test.as_account(other).call(caller), Some(other));
+    assert_eq!(test.call(caller), Some(other));
 }
 
 #[test]
@@ -64,8 +65,9 @@ fn nobody_sends_a_query() {
     let (first, second) = (test.call(id), test.call(id));
     assert_ne!(first, second);
     assert_eq!(test.view(Env::transaction_id).0, [0; 32]);
-    assert_eq!(test.view(Env::caller), AccountId([0; 32]));
-    assert_eq!(test.call(|env| env.caller()), TestEnv::account("somebody"));
+    assert_eq!(test.view(Env::caller), Caller::Nobody);
+    let caller = test.call(|env| env.caller().account());
+    assert_eq!(caller, Some(TestEnv::account("somebody")));
 }
 
 #[test]
@@ -159,4 +161,30 @@ fn events_are_not_too_many() {
 #[should_panic(expected = "bytes of a result")]
 fn a_result_is_not_too_long() {
     let _: Result<Vec<u8>, Never> = TestEnv::new().call(|_| Ok(vec![0; 65_536]));
+}
+
+#[test]
+fn roles_are_those_that_were_set() {
+    let mut test = TestEnv::new();
+    let (other, stranger) = (TestEnv::account("other"), TestEnv::account("stranger"));
+    test.set_roles(other, &[Role::Deployer]);
+    test.view(|env| {
+        assert!(env.is_admitted(TestEnv::account("somebody")) && env.is_admitted(other));
+        assert!(!env.is_admitted(stranger));
+        assert!(env.has_role(other, Role::Deployer));
+        assert!(!env.has_role(other, Role::Registrar));
+        assert!(!env.has_role(stranger, Role::Registrar));
+    });
+    test.set_roles(other, &[]).as_account(stranger);
+    test.view(|env| {
+        assert!(env.is_admitted(stranger) && env.is_admitted(other));
+        assert!(!env.has_role(other, Role::Deployer));
+    });
+}
+
+#[test]
+#[should_panic(expected = "calls between contracts are tested on the runtime")]
+fn another_contract_is_not_there() {
+    let test = TestEnv::new();
+    let _ = test.view(|env| env.view::<bool>(ContractId([9; 32]), "can_read", &()));
 }

@@ -94,12 +94,16 @@ limits! {
     functions_max: u32 = 4_096, at least 1, at most 100_000;
     /// Parameters and locals of one function.
     locals_max: u32 = 512, at least 16, at most 10_000;
-    /// Linear memory, in pages of 64 KiB.
+    /// Linear memory of one running contract, in pages of 64 KiB.
     memory_pages_max: u32 = 64, at least 1, at most 1024;
     /// Entries in a table.
     table_entries_max: u32 = 4_096, at least 1, at most 100_000;
-    /// Stack, in values (parameters, locals and operands) over all live frames.
+    /// Stack, in values (parameters, locals and operands) over all live frames of all contracts that
+    /// run within each other.
     stack_values_max: u32 = 16_384, at least 256, at most 65_536;
+    /// Contracts running within each other in one transaction: the one that it calls counts as one,
+    /// so with 1 no contract can call another.
+    call_depth_max: u32 = 8, at least 1, at most 32;
     /// A method's name.
     method_bytes_max: u32 = 64, at least 8, at most 256;
     /// The encoded arguments of a call.

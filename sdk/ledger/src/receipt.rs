@@ -13,7 +13,7 @@ use crate::{ContractId, Fuel, TransactionId};
 /// Something a contract announced.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking)]
 pub struct ContractEvent {
-    /// Which contract.
+    /// Which contract; not always the one that the transaction called.
     pub contract: ContractId,
     /// The event's name in the contract's schema.
     pub topic: String,
@@ -76,7 +76,7 @@ pub enum TrapKind {
     /// An indirect call to nothing, or to a function of another type.
     #[codec(index = 11)]
     BadIndirectCall,
-    /// A view tried to write or to emit an event.
+    /// A view tried to write, to emit an event, or to call a method that may.
     #[codec(index = 12)]
     WriteInView,
     /// A key, value, event, return value or revert was over its limit, or empty where it may not be.
@@ -85,6 +85,15 @@ pub enum TrapKind {
     /// The arguments are not what the method takes.
     #[codec(index = 14)]
     BadArguments,
+    /// Contracts called each other deeper than they may.
+    #[codec(index = 15)]
+    CallTooDeep,
+    /// A contract was called that was running already, further out.
+    #[codec(index = 16)]
+    Reentrant,
+    /// A contract called another that does not exist, or a method that it does not have.
+    #[codec(index = 17)]
+    UnknownCallee,
 }
 
 impl TrapKind {
@@ -107,6 +116,9 @@ impl TrapKind {
             Self::WriteInView => "write_in_view",
             Self::SizeLimit => "size_limit",
             Self::BadArguments => "bad_arguments",
+            Self::CallTooDeep => "call_too_deep",
+            Self::Reentrant => "reentrant",
+            Self::UnknownCallee => "unknown_callee",
         }
     }
 }

@@ -50,6 +50,13 @@ const NAMED_ONLY_IN: &[(&str, &[&str])] = &[
     ("redb::", &["node/src/store"]),
     ("wasmtime::", &["contracts/runtime/src"]),
     ("quinn::", &["node/src/network"]),
+    (
+        "unsafe {",
+        &[
+            "contracts/runtime/src/engine/precompiled.rs",
+            "sdk/contract/src/wasm.rs",
+        ],
+    ),
 ];
 
 fn metadata() -> Value {

@@ -3,12 +3,12 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use chancery_ledger::{AccountId, ChainId, ContractId, Height, Millis, TransactionId};
+use chancery_ledger::{ChainId, ContractId, Height, Millis, TransactionId};
 
 use super::*;
-use crate::host::Access;
 use crate::overlay::Overlay;
 use crate::view::{BlockContext, LedgerView};
+use crate::world::{Access, Caller, Invocation, World};
 
 struct Nothing;
 
@@ -22,24 +22,27 @@ impl LedgerView for Nothing {
     }
 }
 
-fn state(limits: &ChainLimits) -> HostState {
-    HostState {
-        overlay: Overlay::new(Arc::new(Nothing)),
-        limits: limits.clone(),
-        context: BlockContext {
-            chain: ChainId::default(),
-            height: Height(1),
-            time: Millis(1),
-        },
+fn state(engine: &Arc<WasmEngine>) -> HostState {
+    let context = BlockContext {
+        chain: ChainId::default(),
+        height: Height(1),
+        time: Millis(1),
+    };
+    let world = World::new(
+        Arc::clone(engine),
+        Overlay::new(Arc::new(Nothing)),
+        context,
+        None,
+    );
+    let invocation = Invocation {
         contract: ContractId::default(),
-        caller: AccountId([0; 32]),
-        transaction: TransactionId::default(),
+        caller: Caller::Nobody,
         access: Access::ReadWrite,
+        export: "call.run".to_owned(),
         args: Vec::new(),
-        events: Vec::new(),
-        value: Vec::new(),
-        debug_log: None,
-    }
+        stack_values: 0,
+    };
+    HostState::new(world, invocation)
 }
 
 /// Statements whose results the compiler may compute once and keep alive across the call.
@@ -57,7 +60,7 @@ fn shared_values(count: usize) -> String {
 }
 
 /// The engine's own trap for an endless recursion through a function of that shape.
-fn trap_of(engine: &WasmEngine, params: usize, locals: usize, shared: usize) -> Trap {
+fn trap_of(engine: &Arc<WasmEngine>, params: usize, locals: usize, shared: usize) -> Trap {
     let pass: String = (0..params).map(|i| format!("(local.get {i})")).collect();
     let fill: String = (0..locals)
         .map(|i| {
@@ -88,7 +91,7 @@ fn trap_of(engine: &WasmEngine, params: usize, locals: usize, shared: usize) -> 
         std::thread::Builder::new()
             .stack_size(engine.stack_bytes())
             .spawn_scoped(scope, || {
-                let mut store = Store::new(&engine.engine, state(&engine.limits));
+                let mut store = Store::new(&engine.engine, state(engine));
                 store.set_fuel(u64::MAX / 4).expect("fuel is switched on");
                 let instance = compiled.instance.instantiate(&mut store).expect("starts");
                 let run = instance.get_typed_func::<(), ()>(&mut store, "call.run");
@@ -111,7 +114,7 @@ fn the_count_ends_every_recursion_before_the_native_stack_does() {
             stack_values_max,
             ..ChainLimits::default()
         };
-        let engine = WasmEngine::new(limits).expect("starts");
+        let engine = Arc::new(WasmEngine::new(limits, None).expect("starts"));
         for (params, locals, shared) in [
             (0, 0, 0),
             (1, 0, 1),

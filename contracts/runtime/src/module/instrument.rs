@@ -19,6 +19,9 @@ use super::Checked;
 /// Under which name the count can be read; no module of a contract can export it.
 pub(crate) const STACK_EXPORT: &str = "chancery.stack_values";
 
+/// Another number for every change to what [`instrument`] makes of a module.
+pub(crate) const INSTRUMENTATION_VERSION: u32 = 1;
+
 /// The module with a stack that is counted and ends at `stack_values_max`. `checked` is what the
 /// judgement of the same `wasm` found.
 pub(crate) fn instrument(wasm: &[u8], checked: &Checked, stack_values_max: u32) -> Vec<u8> {

@@ -83,6 +83,16 @@ impl Ledger {
         }
     }
 
+    /// The same ledger, run by another runtime.
+    pub fn twin(&self, runtime: Arc<Runtime>) -> Self {
+        let state = self.state.clone();
+        Self {
+            runtime,
+            state,
+            ..*self
+        }
+    }
+
     pub fn sign(&mut self, seed: u8, fuel_max: u64, call: Call) -> SignedTransaction {
         self.salt += 1;
         Transaction {
@@ -204,7 +214,7 @@ pub const IMPORTS: &str = r#"
     (import "chancery" "storage_get" (func $storage_get (param i32 i32 i32 i32) (result i32)))
     (import "chancery" "storage_set" (func $storage_set (param i32 i32 i32 i32)))
     (import "chancery" "storage_remove" (func $storage_remove (param i32 i32)))
-    (import "chancery" "caller" (func $caller (param i32)))
+    (import "chancery" "caller" (func $caller (param i32) (result i32)))
     (import "chancery" "own_address" (func $own_address (param i32)))
     (import "chancery" "transaction_id" (func $transaction_id (param i32)))
     (import "chancery" "block_time" (func $block_time (result i64)))
@@ -214,6 +224,10 @@ pub const IMPORTS: &str = r#"
     (import "chancery" "revert" (func $revert (param i32 i32 i32)))
     (import "chancery" "bad_arguments" (func $bad_arguments))
     (import "chancery" "sha256" (func $sha256 (param i32 i32 i32)))
+    (import "chancery" "roles" (func $roles (param i32) (result i32)))
+    (import "chancery" "call" (func $call (param i32 i32 i32 i32 i32) (result i32)))
+    (import "chancery" "view" (func $view (param i32 i32 i32 i32 i32) (result i32)))
+    (import "chancery" "call_output" (func $call_output (param i32 i32) (result i32)))
     (import "chancery" "debug_log" (func $debug_log (param i32 i32)))
 "#;
 

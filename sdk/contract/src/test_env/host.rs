@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use sha2::{Digest as _, Sha256};
 
 use super::{Emitted, TestLimits};
-use crate::{AccountId, ContractId, Millis};
+use crate::{AccountId, CallError, Caller, ContractId, Millis, Role, abi};
 
 #[derive(Debug)]
 pub(crate) struct Host {
@@ -14,6 +14,8 @@ pub(crate) struct Host {
     pub(super) storage: BTreeMap<Vec<u8>, Vec<u8>>,
     pub(super) events: Vec<Emitted>,
     pub(super) account: AccountId,
+    /// Of the admitted accounts.
+    pub(super) roles: BTreeMap<AccountId, Vec<Role>>,
     pub(super) time: Millis,
     pub(super) height: u64,
     pub(super) logs: RefCell<Vec<String>>,
@@ -50,6 +52,7 @@ impl Host {
             storage: BTreeMap::new(),
             events: Vec::new(),
             account,
+            roles: BTreeMap::from([(account, Vec::new())]),
             time: Millis(1_000_000),
             height: 1,
             logs: RefCell::default(),
@@ -110,12 +113,38 @@ impl Host {
         self.storage.remove(key);
     }
 
-    pub(crate) fn caller(&self) -> [u8; 32] {
+    pub(crate) fn caller(&self) -> Caller {
         if self.in_query.get() {
-            [0; 32]
+            Caller::Nobody
         } else {
-            self.account.0
+            Caller::Account(self.account)
         }
+    }
+
+    pub(crate) fn roles(&self, account: AccountId) -> i32 {
+        let bits = |roles: &Vec<Role>| roles.iter().fold(0, |all, role| all | role.bit());
+        self.roles.get(&account).map_or(abi::ABSENT, bits)
+    }
+
+    #[allow(clippy::unused_self, reason = "the host on Wasm has the same method")]
+    pub(crate) fn call(
+        &self,
+        contract: ContractId,
+        method: &str,
+        _args: &[u8],
+    ) -> Result<Vec<u8>, CallError> {
+        panic!(
+            "{method:?} of {contract:?} was called, but a TestEnv holds one contract only: calls between contracts are tested on the runtime"
+        )
+    }
+
+    pub(crate) fn view(
+        &self,
+        contract: ContractId,
+        method: &str,
+        args: &[u8],
+    ) -> Result<Vec<u8>, CallError> {
+        self.call(contract, method, args)
     }
 
     pub(crate) fn own_address(&self) -> [u8; 32] {

@@ -99,6 +99,9 @@ pub(crate) fn trap_kinds() -> Vec<TrapKind> {
         WriteInView,
         SizeLimit,
         BadArguments,
+        CallTooDeep,
+        Reentrant,
+        UnknownCallee,
     ]
 }
 
