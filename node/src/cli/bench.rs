@@ -47,6 +47,8 @@ struct Tally {
     latencies: Histogram<u64>,
     applied: u64,
     not_applied: u64,
+    /// No turn came in time: the network was offered less than the rate.
+    not_handed_in: u64,
     refused: u64,
     not_final: u64,
     lost: u64,
@@ -171,6 +173,7 @@ async fn run(context: &Context, args: &BenchArgs, setup: &Setup) -> Result<Tally
         latencies,
         applied: 0,
         not_applied: 0,
+        not_handed_in: 0,
         refused: 0,
         not_final: 0,
         lost: 0,
@@ -236,6 +239,7 @@ impl Tally {
             }
             Err(error) => {
                 match &error {
+                    ClientError::NoTurn { .. } => self.not_handed_in += 1,
                     ClientError::NotFinal(_) => self.not_final += 1,
                     ClientError::Api { .. } => self.refused += 1,
                     _ => self.lost += 1,
@@ -289,7 +293,7 @@ fn report(args: &BenchArgs, setup: &Setup, tally: &Tally, cpu: f64) -> Report {
     };
     let quantile = |q: f64| to_f64(tally.latencies.value_at_quantile(q)) / 1000.0;
     let offered = u64::from(args.rate) * u64::from(args.seconds);
-    let failed = tally.refused + tally.not_final + tally.lost;
+    let failed = tally.not_handed_in + tally.refused + tally.not_final + tally.lost;
 
     let mut rows = Rows::default();
     rows.add(
@@ -325,7 +329,8 @@ fn report(args: &BenchArgs, setup: &Setup, tally: &Tally, cpu: f64) -> Report {
         rows.add(
             "failed",
             format!(
-                "{} refused, {} not final in time, {} lost",
+                "{} not handed in for want of a turn, {} refused, {} not final in time, {} lost",
+                grouped(tally.not_handed_in),
                 grouped(tally.refused),
                 grouped(tally.not_final),
                 grouped(tally.lost)
@@ -350,6 +355,7 @@ fn report(args: &BenchArgs, setup: &Setup, tally: &Tally, cpu: f64) -> Report {
         "offered": offered,
         "final": finals,
         "applied": tally.applied,
+        "not_handed_in": tally.not_handed_in,
         "refused": tally.refused,
         "not_final_in_time": tally.not_final,
         "lost": tally.lost,

@@ -162,6 +162,8 @@ impl From<ClientError> for CliError {
             }
             ClientError::BadAnswer { .. } => Self::failed("bad_answer", message)
                 .hint("is that address really the API of a Chancery node of this version?"),
+            ClientError::NoTurn { .. } => Self::failed("no_turn", message)
+                .hint("the network orders less than is handed in: hand in fewer at a time"),
             ClientError::NotFinal(not_final) => {
                 Self::new(Exit::NotFinal, "not_final_in_time", message)
                     .detail("id", not_final.id.to_string())

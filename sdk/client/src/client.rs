@@ -6,12 +6,14 @@ use std::time::Duration;
 use chancery_ledger::{AccountId, ContractId, Hash, TransactionId};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use tokio::sync::Semaphore;
 
 use crate::api::{
     AccountInfo, ApiError, BlockInfo, Bytes, ChainInfo, ContractInfo, ErrorBody, EvidenceList,
     QueryInfo, QueryRequest, ReadyInfo, StatusInfo, TransactionInfo,
 };
 use crate::error::{ClientError, NodeFailure};
+use crate::submit::UNDER_WAY_MAX;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long a node may take for what it can answer at once; a stopped process takes connections
@@ -39,6 +41,8 @@ pub struct Client {
     http: reqwest::Client,
     urls: Vec<String>,
     preferred: AtomicUsize,
+    /// Turns of the transactions under way.
+    pub(crate) under_way: Semaphore,
 }
 
 impl Client {
@@ -67,6 +71,7 @@ impl Client {
             http,
             urls,
             preferred: AtomicUsize::new(0),
+            under_way: Semaphore::new(UNDER_WAY_MAX),
         })
     }
 

@@ -1,5 +1,7 @@
 //! What can go wrong between a client and the nodes.
 
+use std::time::Duration;
+
 use chancery_ledger::{Millis, TransactionId};
 
 use crate::api::{ApiError, TransactionState};
@@ -63,6 +65,16 @@ pub enum ClientError {
         url: String,
         /// What is wrong with it.
         reason: String,
+    },
+    /// Not handed in: too many other transactions of the same client are under way.
+    #[error(
+        "{under_way} transactions of this client are under way, and none made room within {waited:?}"
+    )]
+    NoTurn {
+        /// How many may be.
+        under_way: usize,
+        /// How long it waited for its turn.
+        waited: Duration,
     },
     /// Handed in, not final in time.
     #[error("transaction {} was not final in time; it may still become final", .0.id)]

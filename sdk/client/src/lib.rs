@@ -18,4 +18,5 @@ pub use client::Client;
 pub use error::{ClientError, NodeFailure, NotFinal};
 pub use keystore::{KeyEntry, KeyStore, KeyStoreError};
 pub use liveness::{Liveness, NodeReport};
+pub use submit::UNDER_WAY_MAX;
 pub use transaction::{TransactionBuilder, clock};

@@ -3,17 +3,24 @@
 //! The same signed bytes may be handed in as often as one likes: a ledger admits an id once. So
 //! whenever a node falls silent, forgets the transaction or does not bring it further, the same
 //! bytes go to the next one.
+//!
+//! One client has a bounded number of transactions under way, and the others wait here for their
+//! turn: more would only take connections and patience from each other, and a network that is
+//! offered more than it can order would order less and less of it.
 
 use std::time::{Duration, Instant};
 
 use chancery_ledger::TransactionId;
 use chancery_ledger::transaction::SignedTransaction;
 use parity_scale_codec::Encode as _;
+use tokio::sync::SemaphorePermit;
 
 use crate::api::{ApiError, Bytes, SubmitRequest, Submitted, TransactionInfo, TransactionState};
 use crate::client::{ANSWER_TIMEOUT, Client, Failure};
 use crate::error::{ClientError, NodeFailure, NotFinal};
 
+/// Transactions that one client has under way at once: a quarter of what a node lets wait.
+pub const UNDER_WAY_MAX: usize = 96;
 /// One long poll.
 const POLL: Duration = Duration::from_secs(2);
 /// A node that has the transaction for so long and brings it no further gets company.
@@ -64,10 +71,12 @@ impl Client {
         Err(ClientError::NoNode { tried })
     }
 
-    /// Hands a transaction in and waits until it is final, at most for `timeout`.
+    /// Hands a transaction in and waits until it is final, at most for `timeout`. Of those that
+    /// the tasks of one client want to hand in at the same time some wait for their turn first, for
+    /// at most half of it: with less time left, handing it in would mostly be in vain.
     ///
     /// # Errors
-    /// The refusal or [`ClientError::NoNode`] if certainly nobody took it;
+    /// The refusal, [`ClientError::NoNode`] or [`ClientError::NoTurn`] if certainly nobody took it;
     /// [`ClientError::NotFinal`] if somebody may have.
     pub async fn submit_and_wait(
         &self,
@@ -75,6 +84,7 @@ impl Client {
         timeout: Duration,
     ) -> Result<TransactionInfo, ClientError> {
         let deadline = Instant::now() + timeout;
+        let _turn = self.turn(timeout / 2).await?;
         let request = request_for(signed);
         let mut progress = Progress {
             handed_in: false,
@@ -118,6 +128,17 @@ impl Client {
             // The next round begins with somebody else.
             let next = self.order().nth(1).unwrap_or_default();
             self.prefer(next);
+        }
+    }
+
+    async fn turn(&self, wait: Duration) -> Result<SemaphorePermit<'_>, ClientError> {
+        match tokio::time::timeout(wait, self.under_way.acquire()).await {
+            Ok(Ok(turn)) => Ok(turn),
+            // Nobody closes the semaphore.
+            Ok(Err(_)) | Err(_) => Err(ClientError::NoTurn {
+                under_way: UNDER_WAY_MAX,
+                waited: wait,
+            }),
         }
     }
 

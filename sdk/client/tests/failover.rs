@@ -2,12 +2,14 @@
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
-use chancery_client::{Client, ClientError, TransactionBuilder};
+use chancery_client::{Client, ClientError, TransactionBuilder, UNDER_WAY_MAX};
 use chancery_ledger::transaction::SignedTransaction;
 use chancery_ledger::{ChainId, ChainLimits, Millis, SecretKey};
+use tokio::task::JoinSet;
 
 /// What a node of the test does with what it is asked.
 #[derive(Clone, Copy)]
@@ -207,4 +209,41 @@ async fn who_is_out_of_service_is_asked_again_until_the_time_is_over() {
     let serving = node(Manner::Serves);
     let urls = vec![node(Manner::OutOfService).url, serving.url];
     submit(urls, &signed(), LONG).await.0.expect("final");
+}
+
+#[tokio::test]
+async fn one_too_many_waits_for_its_turn_and_is_not_handed_in_too_late() {
+    let stalls = node(Manner::Stalls);
+    let client = Arc::new(Client::new([stalls.url]).expect("an address"));
+    let mut under_way = JoinSet::new();
+    for _ in 0..UNDER_WAY_MAX {
+        let client = Arc::clone(&client);
+        under_way.spawn(async move {
+            let _ = client.submit_and_wait(&signed(), LONG).await;
+        });
+    }
+    let posted = tokio::task::spawn_blocking(move || {
+        for _ in 0..UNDER_WAY_MAX {
+            stalls.posted.recv().expect("was posted");
+        }
+        stalls.posted
+    });
+    let posted = posted.await.expect("no panic");
+    let one_more = client
+        .submit_and_wait(&signed(), Duration::from_millis(400))
+        .await;
+    match one_more.expect_err("no turn") {
+        ClientError::NoTurn { under_way, waited } => {
+            assert_eq!(under_way, UNDER_WAY_MAX);
+            assert_eq!(waited, Duration::from_millis(200));
+        }
+        other => panic!("{other}"),
+    }
+    assert!(posted.try_recv().is_err(), "nothing was handed in");
+    drop(under_way);
+    let room = client
+        .submit_and_wait(&signed(), Duration::from_millis(400))
+        .await;
+    assert!(matches!(room, Err(ClientError::NotFinal(_))), "{room:?}");
+    assert!(posted.try_recv().is_ok(), "there was room again");
 }
