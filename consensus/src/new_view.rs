@@ -7,7 +7,7 @@ use chancery_ledger::{Batch, Signature, Slot, ValidatorIndex};
 
 use crate::batches::HeldBatch;
 use crate::event::{Action, Record};
-use crate::message::{Ballot, Body, NewView, SignedMessage, SignedViewChange, VoteKind};
+use crate::message::{Ballot, Body, NewView, SignedMessage, SignedViewChange};
 use crate::overview::Refusal;
 use crate::replica::{Mode, Replica};
 use crate::selection::select;
@@ -61,7 +61,8 @@ impl Replica {
                 return self.refuse(Refusal::Duplicate);
             }
             let first = (before.body.clone(), before.signature);
-            return self.two_new_views(message.from, first, message, out);
+            let second = new_view.clone();
+            return self.two_new_views(message.from, first, (second, message.signature), out);
         }
         match self.safety.enter(&message) {
             Ok(record) => {
@@ -78,35 +79,21 @@ impl Replica {
         &mut self,
         guilty: ValidatorIndex,
         first: (Body, Signature),
-        message: SignedMessage,
+        (second, signature): (NewView, Signature),
         out: &mut Vec<Action>,
     ) {
-        let other = match &message.body {
-            Body::NewView(new_view) => new_view.clone(),
-            Body::PrePrepare(_)
-            | Body::Prepare(_)
-            | Body::Commit(_)
-            | Body::Checkpoint(_)
-            | Body::Status(_)
-            | Body::Certificate(_)
-            | Body::ViewChange(_) => return,
-        };
-        self.accuse(guilty, first, (message.body, message.signature), out);
-        let view = other.view;
-        let lie = other.proposals.iter().find_map(|carried| {
+        let view = second.view;
+        let lie = second.proposals.iter().find_map(|carried| {
             let slot = carried.slot;
             let here = self.slots.get(&slot)?.proposal?;
-            (here.digest != carried.digest).then(|| {
-                let said = |digest, signature| {
-                    let ballot = Ballot { view, slot, digest };
-                    (Body::PrePrepare(ballot), signature)
-                };
-                let first = said(here.digest, here.signature);
-                (first, said(carried.digest, carried.signature))
-            })
+            let said = |digest, signature| (Ballot { view, slot, digest }, signature);
+            let first = said(here.digest, here.signature);
+            let second = said(carried.digest, carried.signature);
+            (first.0 != second.0).then_some([first, second])
         });
-        if let Some((first, second)) = lie {
-            self.accuse(guilty, first, second, out);
+        self.accuse(guilty, first, (Body::NewView(second), signature), out);
+        if let Some(lie) = lie {
+            self.accuse_of_proposals(guilty, lie, out);
         }
     }
 
@@ -154,24 +141,32 @@ impl Replica {
             .retain(|_, signed| signed.view_change.view > view);
         let lies = self.carry_over(from, &new_view);
         self.drop_unwanted_batches();
-        for (ballot, before, carried) in lies {
-            let body = |digest| Body::of_vote(VoteKind::PrePrepare, Ballot { digest, ..ballot });
-            let first = (body(before.digest), before.signature);
-            let second = (body(carried.digest), carried.signature);
-            self.accuse(from, first, second, out);
+        for lie in lies {
+            self.accuse_of_proposals(from, lie, out);
         }
         self.leave_liar(out);
         self.settle(out);
         self.go_on(out);
     }
 
+    /// Two PRE-PREPAREs of one primary for one slot of its view.
+    fn accuse_of_proposals(
+        &mut self,
+        guilty: ValidatorIndex,
+        lie: [(Ballot, Signature); 2],
+        out: &mut Vec<Action>,
+    ) {
+        let [first, second] = lie.map(|(ballot, signature)| (Body::PrePrepare(ballot), signature));
+        self.accuse(guilty, first, second, out);
+    }
+
     /// Puts what the view goes on with into the slots. What its primary proposed otherwise before is
-    /// replaced, and returned.
+    /// replaced, and returned with what it proposes now.
     pub(crate) fn carry_over(
         &mut self,
         primary: ValidatorIndex,
         new_view: &NewView,
-    ) -> Vec<(Ballot, Proposal, Proposal)> {
+    ) -> Vec<[(Ballot, Signature); 2]> {
         let (view, low, is_own) = (new_view.view, self.low(), primary == self.config.own);
         self.proposed = new_view
             .proposals
@@ -202,8 +197,11 @@ impl Replica {
             if let (Some(before), Some(now)) = (before, now)
                 && before.digest != now.digest
             {
-                let (slot, digest) = (*slot, now.digest);
-                lies.push((Ballot { view, slot, digest }, before, now));
+                let slot = *slot;
+                lies.push([before, now].map(|proposal| {
+                    let digest = proposal.digest;
+                    (Ballot { view, slot, digest }, proposal.signature)
+                }));
             }
             log.proposal = now.or(before);
             if let Some(now) = now.filter(|_| is_own) {

@@ -320,11 +320,10 @@ impl Replica {
         let pause = self
             .config
             .status_interval
-            .0
             .saturating_mul(ANSWERS_INTERVALS);
         // Where at most one is faulty, this is the one.
         let may_lie = self.validators().faulty_max() > 1;
-        let has_waited = now.since(since).0 >= pause;
+        let has_waited = now.since(since) >= pause;
         let views = self.views_forgotten(&answered);
         if may_lie && answered.len() < others && !(has_waited && self.is_near(views, &answered)) {
             return;

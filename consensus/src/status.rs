@@ -331,7 +331,7 @@ impl Replica {
             && now >= peer.new_view_at
         {
             // It is large, and whoever asks for it again and again may not even want it.
-            let pause = Millis(interval.0.saturating_mul(NEW_VIEW_INTERVALS));
+            let pause = interval.saturating_mul(NEW_VIEW_INTERVALS);
             peer.new_view_at = now.saturating_add(pause);
             let message = served.message.clone();
             out.push(Action::Send { to, message });

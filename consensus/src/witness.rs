@@ -95,11 +95,11 @@ impl Witness {
         }
         (self.before, self.before_at) = (incarnation, now);
         self.incarnation = other;
-        self.named_until = now.saturating_add(Millis(interval.0.saturating_mul(NAMED_FOR)));
+        self.named_until = now.saturating_add(interval.saturating_mul(NAMED_FOR));
     }
 
     fn is_before_alive(&self, now: Millis, interval: Millis) -> bool {
-        now.since(self.before_at).0 <= interval.0.saturating_mul(2)
+        now.since(self.before_at) <= interval.saturating_mul(2)
     }
 
     /// The incarnation to name: of two processes that take turns, each at a time; of two of which
@@ -269,7 +269,6 @@ impl Replica {
         let pause = self
             .config
             .status_interval
-            .0
             .saturating_mul(VIEW_CHANGE_INTERVALS);
         let left_view = status.heard.get(to.as_usize()).map(|heard| heard.left);
         if let Some(signed) = self.view_changes.get(&to)
@@ -277,7 +276,7 @@ impl Replica {
             && let Some(peer) = self.peers.get_mut(&to)
             && now >= peer.witness.view_change_at
         {
-            peer.witness.view_change_at = now.saturating_add(Millis(pause));
+            peer.witness.view_change_at = now.saturating_add(pause);
             let body = Body::ViewChange(signed.view_change.clone());
             let message = self.context.message(to, body, signed.signature);
             out.push(Action::Send { to, message });

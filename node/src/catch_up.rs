@@ -133,9 +133,7 @@ impl Asked {
         let through = self.certificate.statement.height;
         self.ask(BulkMessage::BlocksRequest { after, through })
     }
-}
 
-impl Asked {
     /// Whether the source is too slow, once it was watched for long enough.
     fn judge(&mut self, now: Millis) -> Option<bool> {
         if now.since(self.watched_since) < WATCHED_FOR {

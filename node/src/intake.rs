@@ -176,8 +176,6 @@ impl Intake {
 
     /// One that does not verify is the sender's fault. One that this state would not admit, or that
     /// there is no room for, is not: it may be relayed again.
-    /// One that does not verify is the sender's fault. One that this state would not admit, or that
-    /// there is no room for, is not: it may be relayed again.
     fn relayed(&self, now: Millis, relayed: Vec<SignedTransaction>) -> Result<Judged, String> {
         let mut judged = Judged::Nothing;
         for signed in relayed {

@@ -144,7 +144,7 @@ impl Watch {
     }
 
     fn request_timeout(&self) -> Millis {
-        Millis(self.view_timeout.0.saturating_mul(REQUEST_TIMEOUT_VIEWS))
+        self.view_timeout.saturating_mul(REQUEST_TIMEOUT_VIEWS)
     }
 
     /// For how long the primary has left a transaction waiting that arrived then.
@@ -153,11 +153,9 @@ impl Watch {
     }
 
     fn age_allowed(&self, now: Millis) -> Millis {
-        let most = Millis(self.view_timeout.0.saturating_mul(AGE_MAX_VIEWS));
-        let lately = self.age_lately(now).0.saturating_mul(AGE_FACTOR);
-        self.request_timeout()
-            .saturating_add(Millis(lately))
-            .min(most)
+        let most = self.view_timeout.saturating_mul(AGE_MAX_VIEWS);
+        let lately = self.age_lately(now).saturating_mul(AGE_FACTOR);
+        self.request_timeout().saturating_add(lately).min(most)
     }
 
     fn age_lately(&self, now: Millis) -> Millis {

@@ -426,7 +426,7 @@ impl Pool {
     }
 
     fn relay_again_after(&self) -> Millis {
-        Millis(self.relay_after.0.saturating_mul(RELAY_AGAIN_FACTOR))
+        self.relay_after.saturating_mul(RELAY_AGAIN_FACTOR)
     }
 }
 

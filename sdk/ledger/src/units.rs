@@ -101,6 +101,12 @@ impl Millis {
         Self(self.0.saturating_add(duration.0))
     }
 
+    /// This duration so many times, at most the longest there is.
+    #[must_use]
+    pub fn saturating_mul(self, times: u64) -> Self {
+        Self(self.0.saturating_mul(times))
+    }
+
     /// The time since `earlier`, zero if it is not earlier.
     #[must_use]
     pub fn since(self, earlier: Self) -> Self {
