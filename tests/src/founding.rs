@@ -142,13 +142,21 @@ fn make_home(
         &api,
     ]);
     assert_eq!(made.code, 0, "a home is made: {made:?}");
+    configure(&home, |config| config.p2p.listen = listen);
+    let card = std::fs::read_to_string(home.join("member.toml")).expect("a card");
+    MemberCard::parse(&card).expect("a card")
+}
+
+/// Changes the configuration of the node with that home.
+///
+/// # Panics
+/// If there is none, or it is none.
+pub fn configure(home: &Path, change: impl FnOnce(&mut NodeConfig)) {
     let path = home.join("node.toml");
     let text = std::fs::read_to_string(&path).expect("a configuration");
     let mut config = NodeConfig::parse(&text).expect("a configuration");
-    config.p2p.listen = listen;
+    change(&mut config);
     std::fs::write(&path, config.to_toml()).expect("a file");
-    let card = std::fs::read_to_string(home.join("member.toml")).expect("a card");
-    MemberCard::parse(&card).expect("a card")
 }
 
 /// A UDP socket of a free port on loopback.

@@ -17,6 +17,7 @@ use parity_scale_codec::Encode as _;
 use tokio::task::JoinSet;
 
 use crate::cluster::Cluster;
+use crate::command::eventually;
 
 /// How long a client follows its transaction.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -109,12 +110,31 @@ impl Load {
     }
 
     /// When the first client was told that its transaction, handed in after `moment`, is final.
-    #[must_use]
-    pub fn first_final_after(&self, moment: Instant) -> Option<Instant> {
+    fn first_final_after(&self, moment: Instant) -> Option<Instant> {
         self.look(|told| {
             let later = told.acknowledged.iter().filter(|ack| ack.sent >= moment);
             later.map(|ack| ack.told).min()
         })
+    }
+
+    /// Waits until so many more than now are acknowledged, at most for `seconds`.
+    ///
+    /// # Panics
+    /// If they are not, in the words of `what`.
+    pub fn expect_more(&self, what: &str, seconds: u64, count: usize) {
+        let before = self.acknowledged();
+        eventually(what, seconds, || self.acknowledged() >= before + count);
+    }
+
+    /// Waits until a client was told that its transaction, handed in after `moment`, is final, at
+    /// most for `seconds`; returns how long after it that was.
+    ///
+    /// # Panics
+    /// If none is, in the words of `what`.
+    pub fn expect_final_after(&self, what: &str, seconds: u64, moment: Instant) -> Duration {
+        eventually(what, seconds, || self.first_final_after(moment).is_some());
+        let first = self.first_final_after(moment).expect("just seen");
+        first.duration_since(moment)
     }
 
     fn look<T>(&self, read: impl FnOnce(&Told) -> T) -> T {

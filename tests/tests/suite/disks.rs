@@ -202,10 +202,7 @@ fn disk_fails_under_load(
     let log = cluster.log(VICTIM);
     assert_eq!(code, Some(STORAGE_FAILED), "{log}");
     assert!(log.contains("the storage failed"), "{log}");
-    let before = load.acknowledged();
-    eventually("the others go on", 20, || {
-        load.acknowledged() >= before + 50
-    });
+    load.expect_more("the others go on", 20, 50);
     repaired(&cluster.home(VICTIM));
     cluster.restart(VICTIM);
     cluster.ready(&[VICTIM]);

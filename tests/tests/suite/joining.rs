@@ -1,9 +1,8 @@
 //! A validator that comes late and takes over the state instead of executing what it missed.
 
-use chancery_node::config::NodeConfig;
 use chancery_tests::cluster::Cluster;
 use chancery_tests::command::{chancery, eventually};
-use chancery_tests::founding::Founding;
+use chancery_tests::founding::{Founding, configure};
 use chancery_tests::intact::{History, assert_ledger_intact};
 use chancery_tests::load::Load;
 use serde_json::Value;
@@ -46,11 +45,9 @@ fn a_validator_joins_by_a_snapshot_under_load_and_says_what_it_lacks() {
     early.iter().for_each(|index| cluster.restart(*index));
     cluster.ready(&early);
     let contract = cluster.deploy_data_access("hospital");
-    let path = cluster.home(LATE).join("node.toml");
-    let text = std::fs::read_to_string(&path).expect("a configuration");
-    let mut config = NodeConfig::parse(&text).expect("a configuration");
-    config.catch_up.snapshot_after_blocks = 20;
-    std::fs::write(&path, config.to_toml()).expect("a file");
+    configure(&cluster.home(LATE), |config| {
+        config.catch_up.snapshot_after_blocks = 20;
+    });
 
     let _ = cluster.ok(&["keys", "new", "specialist"]);
     let mut history = History::default();

@@ -4,10 +4,9 @@
 use std::fs;
 use std::path::Path;
 
-use chancery_node::config::NodeConfig;
 use chancery_tests::cluster::Cluster;
 use chancery_tests::command::eventually;
-use chancery_tests::founding::{free_tcp, free_udp};
+use chancery_tests::founding::{configure, free_tcp, free_udp};
 use chancery_tests::intact::{History, assert_ledger_intact};
 use chancery_tests::load::Load;
 use chancery_tests::process::{Launch, copy_home};
@@ -35,10 +34,7 @@ fn a_lost_ledger_is_fetched_again() {
     cluster.kill(VICTIM);
     fs::remove_file(cluster.home(VICTIM).join("ledger.redb")).expect("a ledger");
     cluster.restart(VICTIM);
-    let before = load.acknowledged();
-    eventually("the others go on", 20, || {
-        load.acknowledged() >= before + 80
-    });
+    load.expect_more("the others go on", 20, 80);
     cluster.ready(&[VICTIM]);
     history.note(&load.finish());
     assert_ledger_intact(&cluster, &cluster.all(), &mut history);
@@ -137,10 +133,7 @@ fn with_an_old_vote_log_it_contradicts_nobody() {
         fs::copy(old.join(name), home.join(name)).expect("the backup is restored");
     }
     cluster.restart(VICTIM);
-    let before = load.acknowledged();
-    eventually("the others go on", 30, || {
-        load.acknowledged() >= before + 100
-    });
+    load.expect_more("the others go on", 30, 100);
     history.note(&load.finish());
     assert_ledger_intact(&cluster, &cluster.all(), &mut history);
     for index in OTHERS {
@@ -151,12 +144,10 @@ fn with_an_old_vote_log_it_contradicts_nobody() {
 
 /// Gives a copied home ports of its own.
 fn move_ports(home: &Path) {
-    let path = home.join("node.toml");
-    let text = fs::read_to_string(&path).expect("a configuration");
-    let mut config = NodeConfig::parse(&text).expect("a configuration");
-    config.p2p.listen = free_udp().local_addr().expect("an address");
-    config.api.listen = free_tcp().local_addr().expect("an address");
-    fs::write(&path, config.to_toml()).expect("a file");
+    configure(home, |config| {
+        config.p2p.listen = free_udp().local_addr().expect("an address");
+        config.api.listen = free_tcp().local_addr().expect("an address");
+    });
 }
 
 #[test]
@@ -183,10 +174,7 @@ fn two_processes_with_one_key_both_stop_and_say_so() {
         let last = said.lines().last().unwrap_or_default();
         assert!(last.contains("key"), "it says why it stops: {last}");
     }
-    let before = load.acknowledged();
-    eventually("the others go on", 20, || {
-        load.acknowledged() >= before + 50
-    });
+    load.expect_more("the others go on", 20, 50);
     // One of the two alone may go on, with the votes that it remembers.
     cluster.restart(victim);
     history.note(&load.finish());

@@ -39,10 +39,7 @@ fn a_backup_that_was_cut_off_gets_what_it_missed() {
     let load = Load::start(&cluster, &contract, "hospital", 50);
     eventually("grants are final", 20, || load.acknowledged() >= 50);
     cluster.proxy().isolate(3);
-    let before = load.acknowledged();
-    eventually("the others go on", 60, || {
-        load.acknowledged() >= before + 200
-    });
+    load.expect_more("the others go on", 60, 200);
     let missing = cluster.height(0) - cluster.height(3);
     assert!(missing > 0, "the one who is alone has no new blocks");
     cluster.proxy().heal();
@@ -60,9 +57,7 @@ fn a_primary_that_was_cut_off_learns_the_new_view_without_traffic() {
     eventually("grants are final", 20, || load.acknowledged() >= 50);
     cluster.proxy().isolate(primary);
     let moment = Instant::now();
-    eventually("the others go on under a new primary", 20, || {
-        load.first_final_after(moment).is_some()
-    });
+    load.expect_final_after("the others go on under a new primary", 20, moment);
     // Those who ask the one who is alone are led on by their own patience.
     history.note(&load.finish());
     let others: Vec<usize> = cluster
@@ -90,9 +85,7 @@ fn a_primary_that_hears_and_is_not_heard_is_replaced() {
         cluster.proxy().set(primary, other, Link::CUT);
     }
     let moment = Instant::now();
-    eventually("the others go on under a new primary", 30, || {
-        load.first_final_after(moment).is_some()
-    });
+    load.expect_final_after("the others go on under a new primary", 30, moment);
     cluster.proxy().heal();
     history.note(&load.finish());
     assert_ledger_intact(&cluster, &cluster.all(), &mut history);
@@ -115,10 +108,7 @@ fn two_halves_stand_still_and_go_on_when_they_meet() {
     }
     cluster.proxy().heal();
     let moment = Instant::now();
-    eventually("the ledger goes on", 30, || {
-        load.first_final_after(moment).is_some()
-    });
-    let waited = load.first_final_after(moment).expect("just seen") - moment;
+    let waited = load.expect_final_after("the ledger goes on", 30, moment);
     println!(
         "measured: healed halves to the next final transaction: {} ms",
         waited.as_millis()

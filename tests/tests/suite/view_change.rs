@@ -26,16 +26,12 @@ fn a_killed_primary_costs_two_seconds_and_no_acknowledged_transaction() {
         let primary = cluster.primary();
         let moment = Instant::now();
         cluster.kill(primary);
-        eventually("a transaction of after the kill is final", 20, || {
-            load.first_final_after(moment).is_some()
-        });
-        let next = load.first_final_after(moment).expect("just seen");
-        gaps.push(next.duration_since(moment));
+        let what = "a transaction of after the kill is final";
+        gaps.push(load.expect_final_after(what, 20, moment));
         cluster.restart(primary);
         cluster.ready(&[primary]);
         cluster.level(&cluster.all());
-        let before = load.acknowledged();
-        eventually("all four go on", 20, || load.acknowledged() >= before + 50);
+        load.expect_more("all four go on", 20, 50);
         assert!(
             cluster.view(primary) >= Some(round as u64),
             "a view each round"
@@ -69,9 +65,7 @@ fn a_paused_primary_is_replaced_and_follows_when_it_wakes() {
     let primary = cluster.primary();
     cluster.signal(primary, Signal::STOP);
     let moment = Instant::now();
-    eventually("the others go on", 30, || {
-        load.first_final_after(moment).is_some()
-    });
+    load.expect_final_after("the others go on", 30, moment);
     cluster.signal(primary, Signal::CONT);
     history.note(&load.finish());
     // With no transaction under way any more.
@@ -94,9 +88,7 @@ fn seven_validators_survive_two_primaries_killed_in_a_row() {
     cluster.kill(second);
     cluster.kill(first);
     let moment = Instant::now();
-    eventually("the five others go on", 30, || {
-        load.first_final_after(moment).is_some()
-    });
+    load.expect_final_after("the five others go on", 30, moment);
     for index in [first, second] {
         cluster.restart(index);
     }
