@@ -46,7 +46,7 @@ pub struct ModuleReport {
     pub functions: u32,
     /// Pages of 64 KiB that its memory starts with.
     pub memory_pages: u32,
-    /// The methods it exports, sorted; `init` has the name `init`.
+    /// The methods it exports, sorted; `init` and `migrate` have those names.
     pub methods: Vec<(MethodKind, String)>,
     /// What it says about itself.
     pub schema: Option<Schema>,
@@ -75,6 +75,9 @@ pub(crate) struct Checked {
 pub(crate) fn method_of_export(export: &str) -> Option<(MethodKind, &str)> {
     if export == abi::INIT {
         return Some((MethodKind::Init, export));
+    }
+    if export == abi::MIGRATE {
+        return Some((MethodKind::Migrate, export));
     }
     if let Some(name) = export.strip_prefix(abi::CALL_PREFIX) {
         return Some((MethodKind::Call, name));

@@ -24,7 +24,7 @@ pub struct Schema {
     /// Its purpose, in the author's words.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub docs: String,
-    /// Its methods, `init` among them.
+    /// Its methods, `init` and `migrate` among them.
     pub methods: Vec<Method>,
     /// What it announces.
     #[serde(default)]
@@ -42,6 +42,8 @@ pub struct Schema {
 pub enum MethodKind {
     /// Runs once, at deployment.
     Init,
+    /// Runs once, when the contract is upgraded to this code.
+    Migrate,
     /// May change state; only by a transaction.
     Call,
     /// May only read.
@@ -116,6 +118,14 @@ impl Schema {
         self.methods
             .iter()
             .find(|method| method.kind == MethodKind::Init)
+    }
+
+    /// `migrate`, where the contract has one.
+    #[must_use]
+    pub fn migrate(&self) -> Option<&Method> {
+        self.methods
+            .iter()
+            .find(|method| method.kind == MethodKind::Migrate)
     }
 
     /// The event with that topic.

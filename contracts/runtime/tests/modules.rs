@@ -116,6 +116,7 @@ fn cases() -> Vec<(&'static str, String)> {
         ("ExportType", r#"(module (func (export "memory")))"#.to_owned()),
         ("ExportType", r#"(module (func (export "call.run") (param i32)))"#.to_owned()),
         ("ExportType", r#"(module (func (export "init") (result i32) (i32.const 1)))"#.to_owned()),
+        ("ExportType", r#"(module (func (export "migrate") (param i64)))"#.to_owned()),
         ("ExportType", r#"(module (memory (export "view.x") 1))"#.to_owned()),
         ("ExportType", r#"(module (global (export "__heap_base") (mut i32) (i32.const 1)))"#.to_owned()),
         ("ExportType", r#"(module (func (export "__data_end")))"#.to_owned()),
@@ -124,6 +125,7 @@ fn cases() -> Vec<(&'static str, String)> {
         ("MethodName", r#"(module (func (export "view.1a")))"#.to_owned()),
         ("MethodName", r#"(module (func (export "view.aaaaaaaaaaaaaaaaa")))"#.to_owned()),
         ("MethodTwice", r#"(module (func (export "call.a")) (func (export "view.a")))"#.to_owned()),
+        ("MethodTwice", r#"(module (func (export "migrate")) (func (export "view.migrate")))"#.to_owned()),
         ("SegmentOutOfBounds", "(module (memory 1) (data (i32.const 65535) \"ab\"))".to_owned()),
         ("SegmentOutOfBounds", "(module (memory 1) (data (i32.const -1) \"\"))".to_owned()),
         ("SegmentOutOfBounds", "(module (table 1 funcref) (func $f) (elem (i32.const 1) $f))".to_owned()),
@@ -138,7 +140,9 @@ fn cases() -> Vec<(&'static str, String)> {
         ("SchemaNameTwice", schema(&both, r#"{"name":"E","fields":[{"name":"a","type":"u8"},{"name":"a","type":"u8"}]}"#, "")),
         ("SchemaMethodMissing", schema(&format!(r#"{both},{{"name":"gone","kind":"call"}}"#), "", "")),
         ("SchemaMethodMissing", schema(&format!(r#"{SEE},{{"name":"run","kind":"view"}}"#), "", "")),
+        ("SchemaMethodMissing", schema(&format!(r#"{both},{{"name":"migrate","kind":"migrate"}}"#), "", "")),
         ("SchemaMethodSilent", schema(RUN, "", "")),
+        ("SchemaMethodSilent", schema(&both, "", "").replace("(module", r#"(module (func (export "migrate"))"#)),
     ]
 }
 

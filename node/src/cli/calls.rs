@@ -235,7 +235,7 @@ fn undeclared_method(kind: MethodKind, name: &str) -> Method {
 }
 
 fn is_callable(method: &Method) -> bool {
-    method.kind != MethodKind::Init
+    matches!(method.kind, MethodKind::Call | MethodKind::View)
 }
 
 fn unknown_method(schema: &Schema, name: &str, fits: impl Fn(&Method) -> bool) -> CliError {

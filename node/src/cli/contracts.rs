@@ -90,6 +90,7 @@ fn report_json(report: &ModuleReport) -> serde_json::Value {
 fn kind_name(kind: MethodKind) -> &'static str {
     match kind {
         MethodKind::Init => "init",
+        MethodKind::Migrate => "migrate",
         MethodKind::Call => "call",
         MethodKind::View => "view",
     }

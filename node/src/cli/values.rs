@@ -180,6 +180,7 @@ fn hash_of_file(field: Option<&Field>, text: &str) -> Result<String, CliError> {
 pub(super) fn signature(method: &Method) -> String {
     let mut text = match method.kind {
         MethodKind::Init => "init".to_owned(),
+        MethodKind::Migrate => "migrate".to_owned(),
         MethodKind::Call | MethodKind::View => method.name.clone(),
     };
     for Field { name, kind } in &method.args {

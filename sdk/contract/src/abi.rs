@@ -1,7 +1,7 @@
 //! The boundary between a contract and its host: the one place where its names stand.
 //!
 //! A module exports its memory as [`MEMORY`] and functions without parameters or results:
-//! [`INIT`], `call.NAME` and `view.NAME`. It imports any of [`HOST_FUNCTIONS`] from [`MODULE`].
+//! [`INIT`], [`MIGRATE`], `call.NAME` and `view.NAME`. It imports any of [`HOST_FUNCTIONS`] from [`MODULE`].
 //! Pointers and lengths are `i32`s taken as unsigned; a range outside of memory ends the call.
 //! Functions that fill a buffer write at most its capacity and return the whole length.
 
@@ -11,6 +11,8 @@ pub const MODULE: &str = "chancery";
 pub const MEMORY: &str = "memory";
 /// The export that runs once, at deployment.
 pub const INIT: &str = "init";
+/// The export that runs once under new code, on the state that the old code left.
+pub const MIGRATE: &str = "migrate";
 /// What the export of a method that may write begins with.
 pub const CALL_PREFIX: &str = "call.";
 /// What the export of a method that may only read begins with.
