@@ -163,6 +163,19 @@ impl TestEnv {
         outcome
     }
 
+    /// Puts the code of `migrate` in the place of the old one, as one transaction: `migrate` finds
+    /// the storage that the old code left, and a refusal rolls everything back. From then on the
+    /// test calls the new code's methods. Code without a `migrate` needs nothing: the storage stays.
+    ///
+    /// Who may upgrade a contract is said at deployment and judged by the ledger, before any code
+    /// runs; here it is whoever calls.
+    ///
+    /// # Panics
+    /// Where the ledger would trap.
+    pub fn upgrade<R: Outcome>(&mut self, migrate: impl FnOnce(&mut Env) -> R) -> R {
+        self.call(migrate)
+    }
+
     /// Runs a `view` as a query does: nobody calls, so the caller is zero.
     pub fn view<T>(&self, run: impl FnOnce(&Env) -> T) -> T {
         self.env.host.begin_query();

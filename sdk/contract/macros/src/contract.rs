@@ -126,16 +126,27 @@ fn methods_of(item: &mut ItemImpl, mistakes: &mut Mistakes) -> Vec<Method> {
         };
         let name = &function.sig.ident;
         let Some(kind) = mark(&mut function.attrs, mistakes) else {
-            if name == "init" {
+            if name == "init" || name == "migrate" {
                 mistakes.at(
                     name,
-                    "`init` is reserved: mark it with `#[init]`, or give the function another name",
+                    format!(
+                        "`{name}` is reserved: mark it with `#[{name}]`, or give the function \
+                         another name"
+                    ),
                 );
             }
             continue;
         };
-        if kind == Kind::Init && kinds.contains(&kind) {
-            mistakes.at(name, "a contract is deployed once: keep one `#[init]`");
+        match kind {
+            Kind::Init if kinds.contains(&kind) => {
+                mistakes.at(name, "a contract is deployed once: keep one `#[init]`");
+            }
+            Kind::Migrate if kinds.contains(&kind) => mistakes.at(
+                name,
+                "an upgrade runs one `#[migrate]`: keep the one that reads what stands in the \
+                 storage now",
+            ),
+            _ => {}
         }
         kinds.push(kind);
         methods.extend(method(kind, function, mistakes));
@@ -143,7 +154,8 @@ fn methods_of(item: &mut ItemImpl, mistakes: &mut Mistakes) -> Vec<Method> {
     if kinds.is_empty() {
         mistakes.at(
             &item.self_ty,
-            "the contract has no methods: mark functions with `#[init]`, `#[call]` or `#[view]`",
+            "the contract has no methods: mark functions with `#[init]`, `#[call]`, `#[view]` or \
+             `#[migrate]`",
         );
     }
     methods
@@ -181,7 +193,7 @@ impl Contract {
             let types = method.args.iter().map(|(_, kind)| kind);
             let arrow = returns.as_ref().map(|returns| quote!(-> #returns));
             let reference = match method.kind {
-                Kind::Init | Kind::Call => quote!(&mut ::chancery_contract::Env),
+                Kind::Init | Kind::Migrate | Kind::Call => quote!(&mut ::chancery_contract::Env),
                 Kind::View => quote!(&::chancery_contract::Env),
             };
             let same_env = quote_spanned! {env.span()=>
@@ -271,7 +283,7 @@ impl Contract {
         let self_type = &self.self_type;
         let exports = self.methods.iter().map(|method| {
             let export = match method.kind {
-                Kind::Init => "init".to_owned(),
+                Kind::Init | Kind::Migrate => method.kind.name().to_owned(),
                 Kind::Call | Kind::View => format!("{}.{}", method.kind.name(), method.name()),
             };
             let ident = &method.ident;

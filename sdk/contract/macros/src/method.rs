@@ -10,6 +10,7 @@ use crate::mistakes::Mistakes;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     Init,
+    Migrate,
     Call,
     View,
 }
@@ -18,6 +19,7 @@ impl Kind {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Init => "init",
+            Self::Migrate => "migrate",
             Self::Call => "call",
             Self::View => "view",
         }
@@ -26,7 +28,7 @@ impl Kind {
     /// What its first argument must be.
     fn env(self) -> &'static str {
         match self {
-            Self::Init | Self::Call => "env: &mut Env",
+            Self::Init | Self::Migrate | Self::Call => "env: &mut Env",
             Self::View => "env: &Env",
         }
     }
@@ -76,12 +78,7 @@ pub(crate) fn mark(attributes: &mut Vec<Attribute>, mistakes: &mut Mistakes) -> 
         } else if path.is_ident("view") {
             Kind::View
         } else if path.is_ident("migrate") {
-            mistakes.at(
-                attribute,
-                "the ledger cannot replace the code of a contract: remove `#[migrate]`, and deploy \
-                 a new contract",
-            );
-            return false;
+            Kind::Migrate
         } else {
             return true;
         };
@@ -140,14 +137,22 @@ fn judge_attributes(attributes: &[Attribute], mistakes: &mut Mistakes) {
 
 fn judge_name(kind: Kind, ident: &Ident, mistakes: &mut Mistakes) {
     let name = ident.unraw().to_string();
-    if kind == Kind::Init && name != "init" {
-        mistakes.at(ident, "the method that runs at deployment is named `init`");
-    }
-    if kind != Kind::Init && (name == "init" || name == "migrate") {
-        mistakes.at(
+    match (kind, name.as_str()) {
+        (Kind::Init, "init") | (Kind::Migrate, "migrate") => {}
+        (Kind::Init, _) => {
+            mistakes.at(ident, "the method that runs at deployment is named `init`");
+        }
+        (Kind::Migrate, _) => {
+            mistakes.at(
+                ident,
+                "the method that runs at an upgrade is named `migrate`",
+            );
+        }
+        (_, "init" | "migrate") => mistakes.at(
             ident,
             format!("`{name}` is reserved: give the method another name"),
-        );
+        ),
+        _ => {}
     }
     if !name.is_ascii() {
         mistakes.at(
@@ -212,7 +217,7 @@ fn env(
         _ => None,
     };
     match (kind, writes) {
-        (Kind::Init | Kind::Call, Some(true)) | (Kind::View, Some(false)) => {}
+        (Kind::Init | Kind::Migrate | Kind::Call, Some(true)) | (Kind::View, Some(false)) => {}
         (Kind::View, Some(true)) => mistakes.at(
             &first.ty,
             "a view only reads: write `&Env`, or make it a `#[call]`",

@@ -25,12 +25,12 @@ impl Wrong {
     #[migrate]
     fn renewed(env: &mut Env) {}
 
+    #[migrate]
+    fn migrate(env: &mut Env) {}
+
     #[call]
     #[cfg(test)]
     fn sometimes(env: &mut Env) {}
-
-    #[call]
-    fn migrate(env: &mut Env) {}
 
     #[call]
     fn größer(env: &mut Env) {}
@@ -42,6 +42,8 @@ pub struct Unmarked;
 impl Unmarked {
     fn init(env: &mut Env) {}
 
+    fn migrate(env: &mut Env) {}
+
     fn helper() {}
 }
 
@@ -51,6 +53,9 @@ pub struct Called;
 impl Called {
     #[call]
     fn init(env: &mut Env) {}
+
+    #[view]
+    fn migrate(env: &Env) {}
 }
 
 fn main() {}

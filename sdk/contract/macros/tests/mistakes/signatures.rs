@@ -27,6 +27,9 @@ impl Wrong {
     #[init]
     fn init(env: &Env) {}
 
+    #[migrate]
+    fn migrate(env: &Env, from: &str) {}
+
     #[call]
     async fn waits(env: &mut Env) {}
 
