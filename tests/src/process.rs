@@ -182,13 +182,20 @@ fn only_child(parent: Pid) -> Option<Pid> {
 /// Whether a process is there and not only waiting to be reaped.
 #[must_use]
 pub fn is_running(pid: Pid) -> bool {
-    let path = format!("/proc/{}/stat", pid.as_raw_nonzero());
+    let of_process = format!("/proc/{}", pid.as_raw_nonzero());
     // "PID (NAME) STATE …", and the name may hold anything.
-    let stat = std::fs::read_to_string(path).unwrap_or_default();
+    let stat = std::fs::read_to_string(format!("{of_process}/stat")).unwrap_or_default();
     let state = stat
         .rsplit_once(") ")
         .and_then(|(_, rest)| rest.chars().next());
-    !matches!(state, None | Some('Z' | 'X'))
+    match state {
+        None | Some('X') => false,
+        // Its first thread has ended; the files are open until the others have, too.
+        Some('Z') => {
+            std::fs::read_dir(format!("{of_process}/task")).is_ok_and(|threads| threads.count() > 1)
+        }
+        Some(_) => true,
+    }
 }
 
 /// Copies a home whose validator does not run, all but its log lines.
