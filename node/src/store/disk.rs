@@ -5,8 +5,14 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use redb::StorageBackend;
+
+/// A process that was killed has its files open until the last of its threads has ended; whoever
+/// restarts it need not wait for that.
+const LOCK_PATIENCE: Duration = Duration::from_secs(2);
+const LOCK_POLL: Duration = Duration::from_millis(20);
 
 /// A file that this process alone has open for writing, as long as the value lives.
 #[derive(Debug)]
@@ -36,10 +42,16 @@ impl LockedFile {
     }
 
     fn lock(file: File) -> Result<Self, LockError> {
-        match file.try_lock() {
-            Ok(()) => Ok(Self(file)),
-            Err(TryLockError::WouldBlock) => Err(LockError::Locked),
-            Err(TryLockError::Error(error)) => Err(LockError::Io(error)),
+        let patient_until = Instant::now() + LOCK_PATIENCE;
+        loop {
+            match file.try_lock() {
+                Ok(()) => return Ok(Self(file)),
+                Err(TryLockError::WouldBlock) if Instant::now() < patient_until => {
+                    std::thread::sleep(LOCK_POLL);
+                }
+                Err(TryLockError::WouldBlock) => return Err(LockError::Locked),
+                Err(TryLockError::Error(error)) => return Err(LockError::Io(error)),
+            }
         }
     }
 }
@@ -81,5 +93,26 @@ pub(super) fn directory_of(path: &Path) -> &Path {
     match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_is_let_go_soon_is_waited_for() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let path = directory.path().join("votes.a");
+        let held = LockedFile::create(&path).expect("nobody has it");
+        assert!(matches!(LockedFile::open(&path), Err(LockError::Locked)));
+        let began = Instant::now();
+        let ending = std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_millis(200));
+            drop(held);
+        });
+        LockedFile::open(&path).expect("it is let go");
+        assert!(began.elapsed() >= Duration::from_millis(100));
+        ending.join().expect("no panic");
     }
 }
