@@ -1,15 +1,16 @@
 //! What a contract says about itself: JSON in its custom section `chancery.schema`.
 //!
 //! Types are written as text: `bool`, `u8` … `u128`, `string`, `bytes`, `hash`, `account`, `time`
-//! (milliseconds since the Unix epoch), `option<T>`, `list<T>`, and records `{name: T, …}`.
-//! Values are SCALE; a record is its fields in order.
+//! (milliseconds since the Unix epoch), `option<T>`, `list<T>`, records `{name: T, …}`, and
+//! `enum {0 name, 1 name {field: T, …}, …}` for one of several variants, each with its number.
+//! Values are SCALE; a record is its fields in order, a variant its number and then its fields.
 
 mod args;
 mod types;
 mod value;
 
 pub use args::{ArgError, ArgText, Plain, Resolver, encode_args};
-pub use types::{Field, ParseTypeError, Type};
+pub use types::{Field, ParseTypeError, Type, Variant};
 pub use value::{ValueError, decode_value};
 
 /// The longest schema section, in bytes.

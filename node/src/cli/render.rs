@@ -8,7 +8,7 @@ use chancery_client::KeyStore;
 use chancery_client::api::{ContractInfo, EventInfo, Outcome, ReceiptInfo};
 use chancery_genesis::time;
 use chancery_ledger::{Millis, TrapKind};
-use chancery_runtime::schema::{Event, Method, Schema, Type};
+use chancery_runtime::schema::{Event, Field, Method, Schema, Type};
 use serde_json::{Map, Value, json};
 
 use super::output::printable;
@@ -73,19 +73,29 @@ pub(super) fn value_text(kind: &Type, value: &Value, names: &Names) -> String {
                 .collect();
             format!("[{}]", items.join(", "))
         }
-        (Type::Record(fields), Value::Object(object)) => {
-            let fields: Vec<String> = fields
-                .iter()
-                .map(|field| {
-                    let value = object.get(&field.name).unwrap_or(&Value::Null);
-                    format!("{}: {}", field.name, value_text(&field.kind, value, names))
-                })
-                .collect();
-            format!("{{{}}}", fields.join(", "))
+        (Type::Record(fields), Value::Object(object)) => record_text(fields, object, names),
+        (Type::Enum(variants), Value::Object(object)) => {
+            let shown = object.iter().filter_map(|(name, value)| {
+                let variant = variants.iter().find(|variant| variant.name == *name)?;
+                let fields = record_text(&variant.fields, value.as_object()?, names);
+                Some(format!("{name} {fields}"))
+            });
+            shown.collect()
         }
         (_, Value::String(text)) => text.clone(),
         (_, value) => value.to_string(),
     }
+}
+
+fn record_text(fields: &[Field], object: &Map<String, Value>, names: &Names) -> String {
+    let fields: Vec<String> = fields
+        .iter()
+        .map(|field| {
+            let value = object.get(&field.name).unwrap_or(&Value::Null);
+            format!("{}: {}", field.name, value_text(&field.kind, value, names))
+        })
+        .collect();
+    format!("{{{}}}", fields.join(", "))
 }
 
 /// An outcome seen through the schema of the contract, as far as there is one.
@@ -365,6 +375,14 @@ mod tests {
         assert_eq!(
             value_text(&kind, &value, &names),
             "[{at: 2026-01-31T12:00:00Z, who: none}]"
+        );
+        let kind: Type = "list<enum {0 deny, 1 permit {until: time}}>"
+            .parse()
+            .expect("a type");
+        let value = json!(["deny", {"permit": {"until": 1_769_860_800_000_u64}}]);
+        assert_eq!(
+            value_text(&kind, &value, &names),
+            "[deny, permit {until: 2026-01-31T12:00:00Z}]"
         );
     }
 

@@ -194,7 +194,14 @@ pub(super) fn signature(method: &Method) -> String {
 }
 
 fn kind_name(kind: &Type) -> String {
-    kind.to_string().to_uppercase()
+    match kind {
+        // What can be typed, where that is one of a few words.
+        Type::Enum(variants) if variants.iter().all(|v| v.fields.is_empty()) => {
+            let names: Vec<&str> = variants.iter().map(|v| v.name.as_str()).collect();
+            names.join("|")
+        }
+        kind => kind.to_string().to_uppercase(),
+    }
 }
 
 #[cfg(test)]
@@ -242,7 +249,8 @@ mod tests {
                 {"name": "recipient", "type": "account"},
                 {"name": "expires_at", "type": "time"},
                 {"name": "record", "type": "option<hash>"},
-                {"name": "audit", "type": "option<bool>"}
+                {"name": "audit", "type": "option<bool>"},
+                {"name": "how", "type": "option<enum {0 read_only, 1 full}>"}
             ]}"#,
         )
         .expect("a method")
@@ -276,11 +284,12 @@ mod tests {
     fn arguments_come_by_position_by_option_and_by_assignment() {
         let did = "did:key:z6MkiTBz1ymuepAQ4HEHYSF1H8quG5GLVVQR3djdX3mDooWp";
         let time = "+48h";
-        check(&[did, time], &[], Ok(42));
-        check(&["specialist", time], &[], Ok(42));
-        check(&["expires_at=+1h", "recipient=specialist"], &[], Ok(42));
-        check(&["expires-at=+1h", did], &[], Ok(42));
-        check(&[did], &[named("expires-at", time)], Ok(42));
+        check(&[did, time], &[], Ok(43));
+        check(&[did, time, "how=read-only"], &[], Ok(44));
+        check(&["specialist", time], &[], Ok(43));
+        check(&["expires_at=+1h", "recipient=specialist"], &[], Ok(43));
+        check(&["expires-at=+1h", did], &[], Ok(43));
+        check(&[did], &[named("expires-at", time)], Ok(43));
         check(
             &[],
             &[
@@ -288,7 +297,7 @@ mod tests {
                 named("expires-at", time),
                 named("record", &"ab".repeat(32)),
             ],
-            Ok(74),
+            Ok(75),
         );
     }
 
@@ -311,7 +320,8 @@ mod tests {
         check(&[], &[bare], Err("needs a value"));
         assert_eq!(
             signature(&method()),
-            "grant_access --recipient ACCOUNT --expires-at TIME [--record HASH] [--audit BOOL]"
+            "grant_access --recipient ACCOUNT --expires-at TIME [--record HASH] [--audit BOOL] \
+             [--how read_only|full]"
         );
     }
 }

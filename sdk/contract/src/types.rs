@@ -40,10 +40,10 @@ bytes32! {
 pub struct Millis(pub u64);
 
 /// A type that the schema can name, so that tools can read and show its values.
-/// [`contract_type`](crate::contract_type) makes one of a struct.
+/// [`contract_type`](crate::contract_type) makes one of a struct or an enum.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a type of the schema",
-    note = "there are `bool`, `u8` to `u128`, `String`, `Hash`, `AccountId`, `ContractId` and `Millis`, `Vec` and `Option` of them, and structs with `#[contract_type]`; enums can only be stored"
+    note = "there are `bool`, `u8` to `u128`, `String`, `Hash`, `AccountId`, `ContractId` and `Millis`, `Vec` and `Option` of them, and structs and enums with `#[contract_type]`"
 )]
 pub trait SchemaType: Encode + Decode {
     /// Its name.

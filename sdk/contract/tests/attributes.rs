@@ -2,6 +2,7 @@
 
 use chancery_contract::{AccountId, ContractError, Env, Event, Item, Map, Millis, Text};
 use chancery_contract::{TestEnv, contract, contract_error, contract_type, event};
+use parity_scale_codec::{DecodeAll as _, Encode as _};
 
 /// Not part of the schema: only the `impl` is.
 #[derive(Debug)]
@@ -12,7 +13,13 @@ struct Consents;
 #[derive(Copy)]
 enum State {
     Asked,
-    Given { until: Millis },
+    Given { until: Millis, r#for: Option<u8> },
+}
+
+#[contract_type]
+enum Answer {
+    NotHTTPYet = 3,
+    V2 { state: Vec<State> } = 200,
 }
 
 #[contract_type]
@@ -81,7 +88,8 @@ impl Consents {
     fn r#give(env: &mut Env, until: Millis) -> Result<Option<Consent>, Refusal> {
         let patient = env.caller().account().ok_or(Refusal::NotAsked)?;
         STATES.get(env, &patient).ok_or(Refusal::NotAsked)?;
-        STATES.set(env, &patient, &State::Given { until });
+        let r#for = None;
+        STATES.set(env, &patient, &State::Given { until, r#for });
         let r#for = vec![Self::FOR.to_owned()];
         let until = Some(until);
         Ok(Some(Consent {
@@ -100,6 +108,14 @@ impl Consents {
     }
 
     #[view]
+    fn answer(_: &Env, state: State) -> Answer {
+        match state {
+            State::Asked => Answer::NotHTTPYet,
+            State::Given { .. } => Answer::V2 { state: vec![state] },
+        }
+    }
+
+    #[view]
     fn page(_: &Env, r#as: Page) -> Page {
         r#as
     }
@@ -112,6 +128,7 @@ impl Consents {
     }
 }
 
+const STATE: &str = "enum {0 asked, 1 given {until: time, for: option<u8>}}";
 const CONSENT: &str = "{patient: account, until: option<time>, for: list<string>}";
 
 #[test]
@@ -125,6 +142,10 @@ fn the_schema_says_what_the_code_says() {
         r#"{"name":"give","kind":"call","docs":"","args":[{"name":"until","type":"time"}],"#,
         &format!(r#""returns":"option<{CONSENT}>"}},"#),
         r#"{"name":"close","kind":"call","docs":"","args":[]},"#,
+        &format!(
+            r#"{{"name":"answer","kind":"view","docs":"","args":[{{"name":"state","type":"{STATE}"}}],"#
+        ),
+        &format!(r#""returns":"enum {{3 not_http_yet, 200 v2 {{state: list<{STATE}>}}}}"}},"#),
         r#"{"name":"page","kind":"view","docs":"","#,
         &format!(r#""args":[{{"name":"as","type":"{page}"}}],"returns":"{page}"}}"#),
         r#"],"events":[{"name":"Asked","#,
@@ -153,12 +174,31 @@ fn the_methods_run_as_they_are_written() {
     let given = test.call(|env| Consents::give(env, until));
     assert_eq!(given, Ok(Some(consent)));
     let state = test.view(|env| STATES.get(env, &patient));
-    assert_eq!(state, Some(State::Given { until }));
+    assert_eq!(state, Some(State::Given { until, r#for: None }));
     assert_eq!(test.call(Consents::close), Ok(()));
     assert_eq!(test.call(Consents::close), Err(Refusal::NotNow));
     assert_eq!(test.events_of::<Closed>(), [Closed]);
     let empty = test.view(|env| Consents::page(env, Page::default()));
     assert_eq!(empty, Page::default());
+}
+
+#[test]
+fn a_variant_is_its_number_and_its_fields() {
+    let (until, r#for) = (Millis(5), Some(9));
+    let given = State::Given { until, r#for };
+    let asked = State::Asked;
+    assert_eq!(
+        (asked.encode(), Answer::NotHTTPYet.encode()),
+        (vec![0], vec![3])
+    );
+    assert_eq!(given.encode(), [1, 5, 0, 0, 0, 0, 0, 0, 0, 1, 9]);
+    let state = vec![asked, given];
+    let bytes = [&[200, 8, 0][..], &given.encode()].concat();
+    assert_eq!(Answer::V2 { state }.encode(), bytes);
+    assert!(Answer::decode_all(&mut &[4][..]).is_err());
+    let mut test = TestEnv::new();
+    let answer = |state| move |env: &mut Env| Consents::answer(env, state);
+    assert_eq!(test.call(answer(asked)), Answer::NotHTTPYet);
 }
 
 #[test]

@@ -7,7 +7,7 @@ use chancery_ledger::{AccountId, Hash, Millis};
 use parity_scale_codec::{Compact, Encode as _};
 use serde_json::Value;
 
-use super::{Field, Type};
+use super::{Field, Type, Variant};
 
 /// One argument as typed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -111,7 +111,8 @@ pub enum ArgError {
 /// Texts by type: `true`/`false`; decimal numbers; strings as they are; bytes as base64 or `@file`;
 /// hashes as 64 hexadecimal digits or `@file` (its SHA-256); accounts and times by the resolver;
 /// `option<T>` is `none` or a T, and may be left out; `list<T>` is a JSON array or values between
-/// commas; records are JSON objects.
+/// commas; records are JSON objects; a variant is its name (dashes or underscores alike) or, with
+/// fields, a JSON object of one, as in `{"given": {"until": "+48h"}}`.
 ///
 /// # Errors
 /// The first argument that does not fit.
@@ -268,13 +269,44 @@ impl Encoder<'_> {
                     self.text(inner, part.trim())?;
                 }
             }
-            Type::List(_) | Type::Record(_) => {
+            Type::Enum(variants) if !text.trim_start().starts_with(['{', '"']) => {
+                self.variant(kind, variants, text, None)?;
+            }
+            Type::List(_) | Type::Record(_) | Type::Enum(_) => {
                 let json: Value = serde_json::from_str(text)
                     .map_err(|e| self.invalid(kind, text, e.to_string()))?;
                 self.json(kind, &json)?;
             }
         }
         Ok(())
+    }
+
+    fn variant(
+        &mut self,
+        kind: &Type,
+        variants: &[Variant],
+        name: &str,
+        value: Option<&Value>,
+    ) -> Result<(), ArgError> {
+        let plain = name.replace('-', "_");
+        let Some(variant) = variants.iter().find(|variant| variant.name == plain) else {
+            let names: Vec<&str> = variants.iter().map(|v| v.name.as_str()).collect();
+            let reason = format!("expected one of: {}", names.join(", "));
+            return Err(self.invalid(kind, name, reason));
+        };
+        self.into.push(variant.number);
+        match (value, variant.fields.as_slice()) {
+            (None, []) => Ok(()),
+            (Some(value), fields @ [_, ..]) => self.json(&Type::Record(fields.to_vec()), value),
+            (None, [Field { name: field, .. }, ..]) => {
+                let reason = format!("its fields are missing: {{\"{name}\": {{\"{field}\": …}}}}");
+                Err(self.invalid(kind, name, reason))
+            }
+            (Some(_), []) => {
+                let reason = format!("it has no fields: write \"{name}\"");
+                Err(self.invalid(kind, name, reason))
+            }
+        }
     }
 
     fn list_length(&mut self, kind: &Type, text: &str, len: usize) -> Result<(), ArgError> {
@@ -296,6 +328,18 @@ impl Encoder<'_> {
                     self.json(inner, item)?;
                 }
             }
+            (Type::Enum(variants), Value::String(name)) => {
+                self.variant(kind, variants, name, None)?;
+            }
+            (Type::Enum(variants), Value::Object(object)) if object.len() == 1 => {
+                for (name, value) in object {
+                    self.variant(kind, variants, name, Some(value))?;
+                }
+            }
+            (Type::Enum(_), json) => {
+                let reason = "expected the name of a variant, or an object of one variant";
+                return Err(self.invalid(kind, &json.to_string(), reason));
+            }
             (Type::Record(fields), Value::Object(object)) => {
                 if let Some(name) = object
                     .keys()
@@ -304,8 +348,13 @@ impl Encoder<'_> {
                     return Err(self.invalid(kind, name, "the record has no such field"));
                 }
                 for field in fields {
-                    let item = object.get(&field.name).unwrap_or(&Value::Null);
-                    self.json(&field.kind, item)?;
+                    match (object.get(&field.name), &field.kind) {
+                        (Some(item), kind) => self.json(kind, item)?,
+                        (None, Type::Option(_)) => self.into.push(0),
+                        (None, _) => {
+                            return Err(self.invalid(kind, &field.name, "the field is missing"));
+                        }
+                    }
                 }
             }
             (Type::List(_) | Type::Record(_), json) => {
@@ -378,7 +427,65 @@ mod tests {
         check("{a: u8, b: option<bool>}", r#"{"a": 1}"#, Some(vec![1, 0]));
         check("{a: u8}", r#"{"a": 1, "c": 2}"#, None);
         check("{a: u8}", "{}", None);
+        check("{a: string}", "{}", None);
         check("{a: u8}", "7", None);
+    }
+
+    #[test]
+    fn a_variant_is_typed_by_name_or_as_an_object() {
+        let state = "enum {0 asked, 7 given_up {until: u8, for: option<u8>}}";
+        check(state, "asked", Some(vec![0]));
+        check(state, "\"asked\"", Some(vec![0]));
+        check(state, r#"{"given_up": {"until": 5}}"#, Some(vec![7, 5, 0]));
+        check(
+            state,
+            r#"{"given-up": {"until": "5", "for": 1}}"#,
+            Some(vec![7, 5, 1, 1]),
+        );
+        for text in [
+            "",
+            "Asked",
+            "given_up",
+            "0",
+            "7",
+            "{}",
+            "\"given-up\"",
+            "\"{}\"",
+            r#"{"asked": {}}"#,
+            r#"{"asked": null}"#,
+            r#"{"given_up": {}}"#,
+            r#"{"given_up": 5}"#,
+            r#"{"given_up": {"until": 5, "by": 1}}"#,
+            r#"{"given_up": {"until": 5}, "asked": {}}"#,
+        ] {
+            check(state, text, None);
+        }
+        check(&format!("option<{state}>"), "none", Some(vec![0]));
+        check(&format!("option<{state}>"), "asked", Some(vec![1, 0]));
+        let list = format!("list<{state}>");
+        check(&list, "asked,asked", Some(vec![8, 0, 0]));
+        check(
+            &list,
+            r#"["asked", {"given_up": {"until": 5}}]"#,
+            Some(vec![8, 0, 7, 5, 0]),
+        );
+        check(
+            &format!("{{s: {state}}}"),
+            r#"{"s": "asked"}"#,
+            Some(vec![0]),
+        );
+    }
+
+    #[test]
+    fn a_variant_that_is_not_there_is_answered_with_those_that_are() {
+        let fields = [field("state", "enum {0 on, 1 off {for: u8}}")];
+        let said = |text: &str| {
+            let error = encode_args(&fields, &[position(text)], &Plain);
+            error.expect_err("it is no value").to_string()
+        };
+        assert!(said("of").ends_with("expected one of: on, off"));
+        assert!(said("off").ends_with(r#"its fields are missing: {"off": {"for": …}}"#));
+        assert!(said(r#"{"on": {}}"#).ends_with(r#"it has no fields: write "on""#));
     }
 
     #[test]

@@ -37,6 +37,19 @@ pub enum Type {
     List(Box<Type>),
     /// `{name: T, …}`
     Record(Vec<Field>),
+    /// `enum {0 name, 1 name {field: T, …}, …}`
+    Enum(Vec<Variant>),
+}
+
+/// One of the forms that a value can have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Variant {
+    /// The byte that a value begins with.
+    pub number: u8,
+    /// Its name.
+    pub name: String,
+    /// What follows, in order; often nothing.
+    pub fields: Vec<Field>,
 }
 
 /// A named value: an argument, a field of an event or of a record.
@@ -74,16 +87,30 @@ impl fmt::Display for Type {
             Self::Time => f.write_str("time"),
             Self::Option(inner) => write!(f, "option<{inner}>"),
             Self::List(inner) => write!(f, "list<{inner}>"),
-            Self::Record(fields) => {
-                f.write_str("{")?;
-                for (i, Field { name, kind }) in fields.iter().enumerate() {
+            Self::Record(fields) => write_record(fields, f),
+            Self::Enum(variants) => {
+                f.write_str("enum {")?;
+                for (i, variant) in variants.iter().enumerate() {
                     let comma = if i == 0 { "" } else { ", " };
-                    write!(f, "{comma}{name}: {kind}")?;
+                    write!(f, "{comma}{} {}", variant.number, variant.name)?;
+                    if !variant.fields.is_empty() {
+                        f.write_str(" ")?;
+                        write_record(&variant.fields, f)?;
+                    }
                 }
                 f.write_str("}")
             }
         }
     }
+}
+
+fn write_record(fields: &[Field], f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    f.write_str("{")?;
+    for (i, Field { name, kind }) in fields.iter().enumerate() {
+        let comma = if i == 0 { "" } else { ", " };
+        write!(f, "{comma}{name}: {kind}")?;
+    }
+    f.write_str("}")
 }
 
 impl FromStr for Type {
@@ -119,7 +146,7 @@ fn parse(rest: &mut &str, depth: u32) -> Option<Type> {
         return None;
     }
     if symbol(rest, '{').is_some() {
-        return parse_record(rest, depth);
+        return parse_record(rest, depth).map(Type::Record);
     }
     Some(match word(rest)? {
         "bool" => Type::Bool,
@@ -135,6 +162,7 @@ fn parse(rest: &mut &str, depth: u32) -> Option<Type> {
         "time" => Type::Time,
         "option" => Type::Option(Box::new(parse_inner(rest, depth)?)),
         "list" => Type::List(Box::new(parse_inner(rest, depth)?)),
+        "enum" => Type::Enum(parse_variants(rest, depth)?),
         _ => return None,
     })
 }
@@ -146,7 +174,37 @@ fn parse_inner(rest: &mut &str, depth: u32) -> Option<Type> {
     Some(inner)
 }
 
-fn parse_record(rest: &mut &str, depth: u32) -> Option<Type> {
+/// What follows `enum`: names and numbers stand once each, so there are at most 256.
+fn parse_variants(rest: &mut &str, depth: u32) -> Option<Vec<Variant>> {
+    let mut variants: Vec<Variant> = Vec::new();
+    symbol(rest, '{')?;
+    loop {
+        let number = word(rest)?.parse().ok()?;
+        let name = word(rest)?.to_owned();
+        if variants
+            .iter()
+            .any(|v| v.name == name || v.number == number)
+        {
+            return None;
+        }
+        let fields = match symbol(rest, '{') {
+            Some(()) => parse_record(rest, depth)?,
+            None => Vec::new(),
+        };
+        variants.push(Variant {
+            number,
+            name,
+            fields,
+        });
+        if symbol(rest, '}').is_some() {
+            return Some(variants);
+        }
+        symbol(rest, ',')?;
+    }
+}
+
+/// What follows `{`.
+fn parse_record(rest: &mut &str, depth: u32) -> Option<Vec<Field>> {
     let mut fields: Vec<Field> = Vec::new();
     loop {
         let name = word(rest)?.to_owned();
@@ -157,7 +215,7 @@ fn parse_record(rest: &mut &str, depth: u32) -> Option<Type> {
         let kind = parse(rest, depth + 1)?;
         fields.push(Field { name, kind });
         if symbol(rest, '}').is_some() {
-            return Some(Type::Record(fields));
+            return Some(fields);
         }
         symbol(rest, ',')?;
     }
@@ -200,11 +258,15 @@ mod tests {
             "list<option<account>>",
             "{who: account, until: option<time>}",
             "list<{a: u8}>",
+            "enum {0 permit {until: time}, 1 deny {reason: string}}",
+            "enum {255 on, 0 off}",
+            "list<enum {0 a {b: enum {0 c, 1 d}, e: {f: u8}}}>",
         ] {
             check(text, Some(text));
         }
         check(" list < u8 > ", Some("list<u8>"));
         check("{a:u8,b:bool}", Some("{a: u8, b: bool}"));
+        check(" enum{00 a,1 b{c:u8}}", Some("enum {0 a, 1 b {c: u8}}"));
     }
 
     #[test]
@@ -219,6 +281,21 @@ mod tests {
             "{a}",
             "{a: u8, a: u8}",
             "u8 u8",
+            "enum",
+            "enum {}",
+            "enum {a}",
+            "enum {0}",
+            "enum {0 a,}",
+            "enum {0 a {}}",
+            "enum {0 a {b}}",
+            "enum {0 a, 0 b}",
+            "enum {0 a, 1 a}",
+            "enum {256 a}",
+            "enum {-1 a}",
+            "enum {0 a",
+            "enum {0 a: u8}",
+            "enum {0 A}",
+            "enum {0 a {b: enum {0 a {b: enum {0 a {b: enum {0 a {b: enum {0 a {b: enum {0 a {b: enum {0 a {b: enum {0 a {b: u8}}}}}}}}}}}}}}}}",
             "list<list<list<list<list<list<list<list<list<u8>>>>>>>>>",
         ] {
             check(text, None);

@@ -6,7 +6,7 @@ use chancery_ledger::{AccountId, Hash};
 use parity_scale_codec::{Compact, Decode, Input};
 use serde_json::{Map, Value, json};
 
-use super::Type;
+use super::{Field, Type};
 
 /// Elements of lists and records that one value may show, so that few bytes (a list of empty
 /// records, say) cannot claim much memory.
@@ -36,7 +36,8 @@ pub enum ValueError {
 }
 
 /// The JSON of a value: numbers as numbers (u128 as a string), hashes as hexadecimal digits,
-/// accounts as DIDs, times as milliseconds, bytes as base64, `option` as the value or `null`.
+/// accounts as DIDs, times as milliseconds, bytes as base64, `option` as the value or `null`, a
+/// variant as its name or, with fields, as an object of one: `{"given": {"until": 5}}`.
 ///
 /// # Errors
 /// If `bytes` are not exactly one encoding of a `kind`.
@@ -86,14 +87,30 @@ fn decode(kind: &Type, rest: &mut &[u8], items: &mut usize) -> Result<Value, Val
             }
             Value::Array(values)
         }
-        Type::Record(fields) => {
-            let mut object = Map::new();
-            for field in fields {
-                object.insert(field.name.clone(), decode(&field.kind, rest, items)?);
+        Type::Record(fields) => decode_fields(fields, rest, items)?,
+        Type::Enum(variants) => {
+            let number = rest.read_byte().map_err(|_| malformed())?;
+            let variant = variants.iter().find(|variant| variant.number == number);
+            let variant = variant.ok_or_else(malformed)?;
+            if variant.fields.is_empty() {
+                json!(variant.name)
+            } else {
+                json!({ variant.name.as_str(): decode_fields(&variant.fields, rest, items)? })
             }
-            Value::Object(object)
         }
     })
+}
+
+fn decode_fields(
+    fields: &[Field],
+    rest: &mut &[u8],
+    items: &mut usize,
+) -> Result<Value, ValueError> {
+    let mut object = Map::new();
+    for field in fields {
+        object.insert(field.name.clone(), decode(&field.kind, rest, items)?);
+    }
+    Ok(Value::Object(object))
 }
 
 #[cfg(test)]
@@ -132,6 +149,13 @@ mod tests {
             &[1, 0],
             Some(json!({"a": 1, "b": false})),
         );
+        let state = "enum {0 asked, 7 given {until: u8, for: option<u8>}}";
+        check(state, &[0], Some(json!("asked")));
+        let given = json!({"given": {"until": 5, "for": null}});
+        check(state, &[7, 5, 0], Some(given));
+        for bytes in [&[][..], &[1], &[7], &[7, 5], &[0, 0], &[7, 5, 0, 0]] {
+            check(state, bytes, None);
+        }
         check("u8", &[1, 2], None);
         check("list<u64>", &[0xfe, 0xff, 0xff, 0xff], None);
     }

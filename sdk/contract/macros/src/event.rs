@@ -7,6 +7,7 @@ use syn::{Field, Fields, Generics, Item, ItemStruct};
 
 use crate::docs::{derives, docs_of};
 use crate::mistakes::Mistakes;
+use crate::record::{is_codec, plainly_encoded};
 use crate::schema::Json;
 
 const DERIVES: &[&str] = &["Debug", "Clone", "PartialEq", "Eq"];
@@ -15,11 +16,16 @@ pub(crate) fn expand(args: TokenStream, item: TokenStream) -> TokenStream {
     let mut mistakes = Mistakes::default();
     mistakes.no_arguments("event", &args);
     match syn::parse2(item) {
-        Ok(Item::Struct(item)) => {
+        Ok(Item::Struct(mut item)) => {
             let fields = event_fields(&item, &mut mistakes);
             no_generics(&item.generics, "an event", &mut mistakes);
             match mistakes.shown() {
-                Some(errors) => quote!(#errors #item),
+                Some(errors) => {
+                    for field in &mut item.fields {
+                        field.attrs.retain(|attribute| !is_codec(attribute));
+                    }
+                    quote!(#errors #item)
+                }
                 None => event(&item, &fields),
             }
         }
@@ -43,6 +49,9 @@ pub(crate) fn no_generics(generics: &Generics, what: &str, mistakes: &mut Mistak
 }
 
 fn event_fields(item: &ItemStruct, mistakes: &mut Mistakes) -> Vec<Field> {
+    for field in &item.fields {
+        plainly_encoded(&field.attrs, mistakes);
+    }
     match &item.fields {
         Fields::Named(fields) => fields.named.iter().cloned().collect(),
         Fields::Unit => Vec::new(),

@@ -49,9 +49,12 @@ pub fn contract_error(args: TokenStream, item: TokenStream) -> TokenStream {
     contract_error::expand(args.into(), item.into()).into()
 }
 
-/// Makes a struct with named fields a type of arguments, results, events and storage, and an enum a
-/// type of storage: the schema knows no enums. Values are SCALE, so what is stored already can only
-/// be read while fields and variants keep their order; new variants go to the end.
+/// Makes a struct with named fields, or an enum, a type of arguments, results, events and storage.
+/// The variants of an enum have named fields or none; in the schema `BreakGlass` is `break_glass`.
+///
+/// Values are SCALE: fields in their order, and before those of a variant the byte that is its
+/// number. That is its position, or `= N` behind each variant. What is stored already can only be
+/// read while fields keep their order and variants their numbers.
 ///
 /// It gets `Debug`, `Clone`, `PartialEq` and `Eq` if it does not derive them itself.
 #[proc_macro_attribute]

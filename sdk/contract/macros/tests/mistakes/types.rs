@@ -4,15 +4,16 @@ use chancery_contract::{Env, Item, contract, contract_error, contract_type, even
 
 pub struct Plain;
 
-#[contract_type]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum State {
     On,
     Off,
 }
 
-#[event]
-pub struct Switched {
-    value: State,
+#[contract_type]
+pub enum Switch {
+    Off,
+    Turned { to: State },
 }
 
 pub struct Wrong;
