@@ -5,6 +5,7 @@
 //! - [`Env`] is what a method can see and do; a `view` gets `&Env` and so cannot write.
 //! - [`Item`] and [`Map`] are typed places in the contract's own storage.
 //! - [`event`], [`contract_error`] and [`contract_type`] make types that the schema describes.
+//! - [`access`] is the standard way to be asked who may do what, with an index of all grants.
 //! - [`TestEnv`] (not on Wasm) runs methods in a test, with caller and time set by hand.
 //! - [`abi`] is the boundary to the host, shared with the runtime. Exports may be written by hand.
 //!
@@ -68,8 +69,11 @@
 #![cfg_attr(target_arch = "wasm32", no_std)]
 
 extern crate alloc;
+// The attributes name this crate from outside.
+extern crate self as chancery_contract;
 
 pub mod abi;
+pub mod access;
 mod dispatch;
 mod env;
 #[doc(hidden)]

@@ -3,6 +3,8 @@
 //! Functions instead of `<T as Trait>::CONSTANT`: then a type without the trait is one error, not
 //! one for each trait that the trait requires.
 
+pub use alloc::string::String;
+
 pub use parity_scale_codec as codec;
 
 use crate::{ContractError, Event, Never, Outcome, SchemaType, Text};
@@ -37,6 +39,17 @@ pub trait SameError<Other> {}
 impl<E> SameError<E> for E {}
 
 pub const fn same_error<E: SameError<Other>, Other>() {}
+
+/// That a type is the one of the standard access interface.
+#[diagnostic::on_unimplemented(
+    message = "the standard access interface has `{Standard}` here, not `{Self}`",
+    note = "the types of `decide`, `count` and `entry` are in `chancery_contract::access`"
+)]
+pub trait SameAs<Standard> {}
+
+impl<T> SameAs<T> for T {}
+
+pub const fn standard<T: SameAs<Standard>, Standard>() {}
 
 /// That a method has no error.
 #[diagnostic::on_unimplemented(

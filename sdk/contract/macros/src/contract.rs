@@ -8,40 +8,44 @@ use syn::punctuated::Punctuated;
 use syn::spanned::Spanned as _;
 use syn::{ImplItem, Item, ItemImpl, Path, Token, Type, bracketed};
 
+use crate::access;
 use crate::docs::docs_of;
 use crate::method::{Kind, Method, mark, method};
 use crate::mistakes::Mistakes;
 use crate::schema::Json;
 
-/// `events = [Granted, Revoked]`
+/// `access, events = [Granted, Revoked]`
 #[derive(Default)]
 struct Args {
-    events: Vec<Path>,
+    events: Option<Vec<Path>>,
+    /// The word itself.
+    access: Option<Ident>,
 }
 
 impl Parse for Args {
     fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
-        let mut events = None;
+        let mut args = Self::default();
         while !input.is_empty() {
             let name = Ident::parse_any(input)?;
-            if name != "events" || events.is_some() {
+            if name == "access" && args.access.is_none() {
+                args.access = Some(name);
+            } else if name == "events" && args.events.is_none() {
+                input.parse::<Token![=]>()?;
+                let list;
+                bracketed!(list in input);
+                let paths = Punctuated::<Path, Token![,]>::parse_terminated(&list)?;
+                args.events = Some(paths.into_iter().collect());
+            } else {
                 return Err(syn::Error::new(
                     name.span(),
-                    "the only argument of `#[contract]` is one list, `events = [Granted, Revoked]`",
+                    "`#[contract]` takes `access` and one list, `events = [Granted, Revoked]`",
                 ));
             }
-            input.parse::<Token![=]>()?;
-            let list;
-            bracketed!(list in input);
-            let paths = Punctuated::<Path, Token![,]>::parse_terminated(&list)?;
-            events = Some(paths.into_iter().collect());
             if !input.is_empty() {
                 input.parse::<Token![,]>()?;
             }
         }
-        Ok(Self {
-            events: events.unwrap_or_default(),
-        })
+        Ok(args)
     }
 }
 
@@ -64,15 +68,20 @@ pub(crate) fn expand(args: TokenStream, item: TokenStream) -> TokenStream {
         Err(error) => return error.to_compile_error(),
     };
     let name = name_of(&item, &mut mistakes);
-    judge_events(&args.events, &mut mistakes);
+    let events = args.events.unwrap_or_default();
+    judge_events(&events, &mut mistakes);
     let methods = methods_of(&mut item, &mut mistakes);
+    if let Some(access) = &args.access {
+        access::judge(access, &methods, &mut mistakes);
+    }
     match (mistakes.shown(), name) {
         (None, Some(name)) => {
             let contract = Contract {
                 self_type: (*item.self_ty).clone(),
                 name,
                 docs: docs_of(&item.attrs),
-                events: args.events,
+                events,
+                access: args.access.is_some(),
                 methods,
             };
             let (schema, exports) = (contract.schema(), contract.exports());
@@ -175,6 +184,8 @@ struct Contract {
     name: String,
     docs: String,
     events: Vec<Path>,
+    /// Whether it has the standard access interface.
+    access: bool,
     methods: Vec<Method>,
 }
 
@@ -210,7 +221,8 @@ impl Contract {
             };
             quote!(#same_env #one_error)
         });
-        quote!(#(#checks)*)
+        let access = self.access.then(|| access::checks(&self.methods));
+        quote!(#(#checks)* #access)
     }
 
     fn json(&self) -> TokenStream {

@@ -3,6 +3,7 @@
 //! What they make is plain: exports that call the developer's functions, and the schema. Whatever
 //! they cannot make something of is an error at the developer's own words that says what to do.
 
+mod access;
 mod contract;
 mod contract_error;
 mod docs;
@@ -24,7 +25,9 @@ use proc_macro::TokenStream;
 /// without a mark are ordinary Rust.
 ///
 /// The doc comments of the `impl` and of its methods go into the schema, up to their first heading.
-/// The events that the methods emit are listed: `#[contract(events = [Granted, Revoked])]`.
+/// The events that the methods emit are listed: `#[contract(events = [Granted, Revoked])]`. A
+/// contract with the methods of `chancery_contract::access` says so, `#[contract(access)]`, and is
+/// held to their shape.
 ///
 /// Made are the exports, the module's section `chancery.schema`, and `CONTRACT::SCHEMA`, its text.
 #[proc_macro_attribute]

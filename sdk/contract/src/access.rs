@@ -1,0 +1,388 @@
+//! The standard access interface: what any data service can ask of any contract that decides about
+//! access, before it hands out a record.
+//!
+//! | method | answers |
+//! |---|---|
+//! | `view.decide(subject: account, action: string, resource: string, at: time)` | a [`Decision`] |
+//! | `view.count()` | how many entries the index has: `u64` |
+//! | `view.entry(number: u64)` | an [`AccessEntry`], or none beyond the count |
+//!
+//! `#[contract(access)]` checks that a contract has them in this shape. `decide` is enough; without
+//! the other two, what was granted is not enumerable. An answer is about the state as it stands:
+//! asked for a moment gone by, it permits only what was granted by then and still is. Nothing is
+//! permitted unless it was granted, and a trap is a denial.
+//!
+//! [`AccessIndex`] keeps the entries, each under a key of its own, numbered from 0 in the order of
+//! granting, never removed and never used again; one that was revoked says so. A proof of the count
+//! and of entries 0 to count - 1 is therefore a proof of everything that was ever granted.
+//!
+//! ```
+//! use chancery_contract::access::{AccessEntry, AccessIndex, Decision, Grant};
+//! use chancery_contract::{AccountId, Env, Millis, TestEnv, contract};
+//!
+//! pub struct Reports;
+//!
+//! /// Anybody lets others read his own reports.
+//! #[contract(access)]
+//! impl Reports {
+//!     #[call]
+//!     pub fn share(env: &mut Env, with: AccountId, report: String, until: Millis) {
+//!         let caller = env.caller().account().expect("only accounts have reports");
+//!         let grant = Grant::new(caller, with, "read", &report, until);
+//!         AccessIndex::grant(env, grant);
+//!     }
+//!
+//!     #[view]
+//!     pub fn decide(
+//!         env: &Env,
+//!         subject: AccountId,
+//!         action: String,
+//!         resource: String,
+//!         at: Millis,
+//!     ) -> Decision {
+//!         AccessIndex::decide(env, subject, &action, &resource, at)
+//!     }
+//!
+//!     #[view]
+//!     pub fn count(env: &Env) -> u64 {
+//!         AccessIndex::count(env)
+//!     }
+//!
+//!     #[view]
+//!     pub fn entry(env: &Env, number: u64) -> Option<AccessEntry> {
+//!         AccessIndex::entry(env, number)
+//!     }
+//! }
+//!
+//! let (friend, until) = (TestEnv::account("friend"), Millis(2_000_000));
+//! let mut test = TestEnv::new();
+//! test.call(|env| Reports::share(env, friend, "2026/11".to_owned(), until));
+//! let decide = |action: &str, at| {
+//!     let (action, report) = (action.to_owned(), "2026/11".to_owned());
+//!     test.view(|env| Reports::decide(env, friend, action, report, at))
+//! };
+//! assert_eq!(decide("read", Millis(1_999_999)), Decision::Permit { until });
+//! assert!(!decide("read", until).permits());
+//! assert!(!decide("write", Millis(1_999_999)).permits());
+//! ```
+
+use alloc::borrow::ToOwned as _;
+use alloc::string::String;
+use core::iter;
+
+use parity_scale_codec::Encode as _;
+
+use crate::{AccountId, Env, Hash, Item, Map, Millis, contract_type};
+
+/// Where the count stands: `u64`. A contract without it has granted nothing.
+pub const COUNT_KEY: &str = "access/count";
+/// Before the number of an entry, as `u64`: an [`AccessEntry`].
+pub const ENTRY_PREFIX: &str = "access/entry/";
+/// Before the SHA-256 of SCALE (subject, action, resource): the number of the entry that stands for
+/// them, as `u64`. Where there is no such key, nothing is granted.
+pub const STANDING_PREFIX: &str = "access/standing/";
+
+/// The resource that contains all others.
+pub const EVERYTHING: &str = "*";
+/// How often what was granted may be passed on from one to the next, at most.
+pub const PASSES_MAX: u8 = 7;
+/// The longest name of a resource or an action, in bytes.
+pub const NAME_BYTES_MAX: usize = 128;
+/// Parts of a resource's name, between slashes.
+pub const PARTS_MAX: usize = 8;
+
+const COUNT: Item<u64> = Item::new(COUNT_KEY);
+const ENTRIES: Map<u64, AccessEntry> = Map::new(ENTRY_PREFIX);
+const STANDING: Map<Hash, u64> = Map::new(STANDING_PREFIX);
+
+/// Whether access is allowed.
+#[contract_type]
+pub enum Decision {
+    /// It is, and stays so until then (exclusive) unless it is revoked.
+    Permit { until: Millis },
+    /// It is not.
+    Deny { reason: String },
+}
+
+impl Decision {
+    /// A denial in these words.
+    #[must_use]
+    pub fn deny(reason: &str) -> Self {
+        Self::Deny {
+            reason: reason.to_owned(),
+        }
+    }
+
+    /// Whether it is a permission.
+    #[must_use]
+    pub fn permits(&self) -> bool {
+        matches!(self, Self::Permit { .. })
+    }
+
+    /// What is allowed where either of two ways is enough: the permission that lasts longer, else
+    /// the first denial.
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
+        match (&self, &other) {
+            (Self::Permit { until }, Self::Permit { until: longer }) if longer > until => other,
+            (Self::Deny { .. }, Self::Permit { .. }) => other,
+            _ => self,
+        }
+    }
+}
+
+/// What was granted, and what became of it.
+#[contract_type]
+pub struct AccessEntry {
+    /// To whom.
+    pub subject: AccountId,
+    /// What the subject may do, such as `read`.
+    pub action: String,
+    /// With what.
+    pub resource: String,
+    /// From then on (inclusive).
+    pub from: Millis,
+    /// Until then (exclusive).
+    pub until: Millis,
+    /// Who granted it.
+    pub granted_by: AccountId,
+    /// The entry that it was passed on from: it holds only while that one does.
+    pub under: Option<u64>,
+    /// How often it may be passed on from here.
+    pub passes_max: u8,
+    /// When it was revoked or replaced, if it was.
+    pub revoked_at: Option<Millis>,
+}
+
+impl AccessEntry {
+    /// The decision of this entry alone.
+    fn decide(&self, at: Millis) -> Decision {
+        if self.revoked_at.is_some() {
+            Decision::deny("revoked")
+        } else if at < self.from {
+            Decision::deny("not begun")
+        } else if at >= self.until {
+            Decision::deny("expired")
+        } else {
+            Decision::Permit { until: self.until }
+        }
+    }
+}
+
+/// What is to be granted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Grant {
+    /// Who grants it.
+    pub granted_by: AccountId,
+    /// To whom.
+    pub subject: AccountId,
+    /// What the subject may do.
+    pub action: String,
+    /// With what.
+    pub resource: String,
+    /// From then on (inclusive), but not before the block that grants it.
+    pub from: Millis,
+    /// Until then (exclusive).
+    pub until: Millis,
+    /// The entry that it is passed on from.
+    pub under: Option<u64>,
+    /// How often it may be passed on from here.
+    pub passes_max: u8,
+}
+
+impl Grant {
+    /// From now on until then (exclusive), from nobody else's grant, not to be passed on.
+    #[must_use]
+    pub fn new(
+        granted_by: AccountId,
+        subject: AccountId,
+        action: &str,
+        resource: &str,
+        until: Millis,
+    ) -> Self {
+        Self {
+            granted_by,
+            subject,
+            action: action.to_owned(),
+            resource: resource.to_owned(),
+            from: Millis(0),
+            until,
+            under: None,
+            passes_max: 0,
+        }
+    }
+}
+
+/// Everything that a contract granted; see the [module](self).
+#[derive(Debug, Clone, Copy)]
+pub struct AccessIndex;
+
+impl AccessIndex {
+    /// Adds an entry, and gives its number. One that stands for the same subject, action and
+    /// resource is replaced: it counts as revoked, and so does what was passed on from it.
+    ///
+    /// # Panics
+    /// If it may be passed on more than [`PASSES_MAX`] times, or as often as the entry that it is
+    /// passed on from; if there is no such entry. That keeps every chain short. A time beyond that
+    /// of the entry above has no effect, as [`decide`](Self::decide) asks the whole chain.
+    pub fn grant(env: &mut Env, grant: Grant) -> u64 {
+        let above = match grant.under {
+            None => PASSES_MAX.saturating_add(1),
+            Some(under) => match Self::entry(env, under) {
+                Some(above) => above.passes_max,
+                None => panic!("what is passed on has an entry"),
+            },
+        };
+        if grant.passes_max >= above {
+            panic!("what is passed on can be passed on less often");
+        }
+        let now = env.block_time();
+        let place = place(env, grant.subject, &grant.action, &grant.resource);
+        if let Some(replaced) = STANDING.get(env, &place) {
+            revoke(env, replaced);
+        }
+        let number = Self::count(env);
+        let entry = AccessEntry {
+            subject: grant.subject,
+            action: grant.action,
+            resource: grant.resource,
+            from: grant.from.max(now),
+            until: grant.until,
+            granted_by: grant.granted_by,
+            under: grant.under,
+            passes_max: grant.passes_max,
+            revoked_at: None,
+        };
+        ENTRIES.set(env, &number, &entry);
+        STANDING.set(env, &place, &number);
+        // 2^64 grants do not come to be.
+        COUNT.set(env, &number.saturating_add(1));
+        number
+    }
+
+    /// Ends what stands for these, and gives its number; `None` if nothing does.
+    pub fn revoke(env: &mut Env, subject: AccountId, action: &str, resource: &str) -> Option<u64> {
+        let place = place(env, subject, action, resource);
+        let number = STANDING.get(env, &place)?;
+        revoke(env, number);
+        STANDING.remove(env, &place);
+        Some(number)
+    }
+
+    /// What stands for these, over or not, with its number.
+    #[must_use]
+    pub fn standing(
+        env: &Env,
+        subject: AccountId,
+        action: &str,
+        resource: &str,
+    ) -> Option<(u64, AccessEntry)> {
+        let number = STANDING.get(env, &place(env, subject, action, resource))?;
+        Some((number, Self::entry(env, number)?))
+    }
+
+    /// Whether the subject may do that with exactly that resource, at that time.
+    #[must_use]
+    pub fn decide(
+        env: &Env,
+        subject: AccountId,
+        action: &str,
+        resource: &str,
+        at: Millis,
+    ) -> Decision {
+        match Self::standing(env, subject, action, resource) {
+            Some((_, entry)) => Self::decide_entry(env, &entry, at),
+            None => Decision::deny("not granted"),
+        }
+    }
+
+    /// Whether the subject may do that with the resource or anything that [contains](containing)
+    /// it, at that time.
+    #[must_use]
+    pub fn decide_within(
+        env: &Env,
+        subject: AccountId,
+        action: &str,
+        resource: &str,
+        at: Millis,
+    ) -> Decision {
+        if !is_resource(resource) || !is_name(action) {
+            return Decision::deny("not a name");
+        }
+        let ways = containing(resource).map(|wider| Self::decide(env, subject, action, wider, at));
+        // The denial of what exists says more than that something wider was not granted.
+        ways.reduce(|one, other| match (&one, &other) {
+            (Decision::Deny { reason }, Decision::Deny { .. }) if reason == "not granted" => other,
+            _ => one.or(other),
+        })
+        .unwrap_or_else(|| Decision::deny("not granted"))
+    }
+
+    /// Whether an entry holds at that time: it and all above it, so until the first of them ends.
+    #[must_use]
+    pub fn decide_entry(env: &Env, entry: &AccessEntry, at: Millis) -> Decision {
+        let mut until = entry.until;
+        let mut link = entry.clone();
+        for _ in 0..=PASSES_MAX {
+            match link.decide(at) {
+                Decision::Permit { until: end } => until = until.min(end),
+                denial @ Decision::Deny { .. } => return denial,
+            }
+            link = match link.under.map(|under| Self::entry(env, under)) {
+                None => return Decision::Permit { until },
+                Some(Some(above)) => above,
+                Some(None) => break,
+            };
+        }
+        Decision::deny("passed on too often")
+    }
+
+    /// How many entries there are.
+    #[must_use]
+    pub fn count(env: &Env) -> u64 {
+        COUNT.get(env).unwrap_or(0)
+    }
+
+    /// The entry with that number.
+    #[must_use]
+    pub fn entry(env: &Env, number: u64) -> Option<AccessEntry> {
+        ENTRIES.get(env, &number)
+    }
+}
+
+fn place(env: &Env, subject: AccountId, action: &str, resource: &str) -> Hash {
+    env.sha256(&(subject, action, resource).encode())
+}
+
+fn revoke(env: &mut Env, number: u64) {
+    if let Some(mut entry) = ENTRIES.get(env, &number) {
+        entry.revoked_at = Some(env.block_time());
+        ENTRIES.set(env, &number, &entry);
+    }
+}
+
+/// Whether a text names an action: 1 to [`NAME_BYTES_MAX`] bytes.
+#[must_use]
+pub fn is_name(text: &str) -> bool {
+    !text.is_empty() && text.len() <= NAME_BYTES_MAX
+}
+
+/// Whether a text names a resource: [`EVERYTHING`], or 1 to [`PARTS_MAX`] parts with slashes between,
+/// none of them empty or [`EVERYTHING`].
+#[must_use]
+pub fn is_resource(text: &str) -> bool {
+    let sound = |part: &str| !part.is_empty() && part != EVERYTHING;
+    let parts = || text.split('/');
+    text == EVERYTHING
+        || (is_name(text) && parts().all(sound) && parts().take(PARTS_MAX + 1).count() <= PARTS_MAX)
+}
+
+/// A resource and all that contain it, `labs/2026/11` first, then `labs/2026`, `labs` and
+/// [`EVERYTHING`].
+pub fn containing(resource: &str) -> impl Iterator<Item = &str> {
+    let parts = iter::successors(Some(resource), |part| {
+        part.rfind('/').map(|slash| part.split_at(slash).0)
+    });
+    let everything = (resource != EVERYTHING).then_some(EVERYTHING);
+    parts.chain(everything)
+}
