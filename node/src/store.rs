@@ -32,6 +32,7 @@ use write::{check_is_next, write_block, write_certificates};
 
 mod disk;
 mod error;
+mod index;
 mod snapshot;
 mod staging;
 mod tables;
@@ -42,6 +43,7 @@ mod vote_log;
 mod write;
 
 pub use error::{STORAGE_FAILED_EXIT_CODE, StoreError, end_by_unwinding, storage_failed};
+pub use index::{Gap, Mark, Search};
 pub use redb::StorageBackend;
 pub use snapshot::{Snapshot, StateRow, StoredBlock, Tip, TransactionPlace};
 pub use staging::{Base, StagedEntry};
@@ -159,6 +161,7 @@ impl Store {
             meta.insert(tables::CHAIN, header.chain.encode().as_slice())?;
             drop(meta);
             write.open_table(tables::CERTIFICATES)?;
+            write.open_table(tables::GAPS)?;
             let genesis = BlockWrite {
                 header,
                 batch: &Batch::empty(),
@@ -185,6 +188,7 @@ impl Store {
             let store = Self {
                 database: open_database(disk, true)?,
             };
+            store.check_schema()?;
             verify(&store.tables()?, chain)?;
             store.drop_staging()?;
             Ok(store)
@@ -244,18 +248,32 @@ impl Store {
         self.read().tip()
     }
 
+    /// Before anything else is read: other versions have other tables.
+    fn check_schema(&self) -> Result<(), StoreError> {
+        let read = || -> Result<Option<Vec<u8>>, redb::Error> {
+            let meta = self.database.begin_read()?.open_table(tables::META)?;
+            Ok(meta
+                .get(tables::SCHEMA)?
+                .map(|value| value.value().to_vec()))
+        };
+        let value = read().map_err(not_a_ledger)?;
+        let value = value.ok_or(StoreError::NotALedger {
+            reason: "its description is missing",
+        })?;
+        let (found, supported) = (
+            tables::decode(tables::SCHEMA, &value)?,
+            tables::SCHEMA_VERSION,
+        );
+        if found == supported {
+            Ok(())
+        } else {
+            Err(StoreError::Schema { found, supported })
+        }
+    }
+
     fn tables(&self) -> Result<Tables, StoreError> {
-        let doing = "reading the ledger";
-        let begun = self.database.begin_read();
-        let read = begun.map_err(|error| StoreError::database(doing, error.into()))?;
-        Tables::open(&read).map_err(|error| match error {
-            redb::Error::TableDoesNotExist(_) | redb::Error::TableTypeMismatch { .. } => {
-                StoreError::NotALedger {
-                    reason: "it has not the tables of one",
-                }
-            }
-            error => StoreError::database(doing, error),
-        })
+        let open = || Tables::open(&self.database.begin_read()?);
+        open().map_err(not_a_ledger)
     }
 
     fn write(
@@ -280,6 +298,18 @@ impl Store {
             Ok(write.commit()?)
         };
         all().map_err(|error| StoreError::database(doing, error))
+    }
+}
+
+/// The error of reading something that may have other tables.
+fn not_a_ledger(error: redb::Error) -> StoreError {
+    match error {
+        redb::Error::TableDoesNotExist(_) | redb::Error::TableTypeMismatch { .. } => {
+            StoreError::NotALedger {
+                reason: "it has not the tables of one",
+            }
+        }
+        error => StoreError::database("reading the ledger", error),
     }
 }
 

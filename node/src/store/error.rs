@@ -35,7 +35,9 @@ pub enum StoreError {
         reason: &'static str,
     },
     /// Written by a version that this one does not know.
-    #[error("the ledger has format {found}, this version knows {supported}")]
+    #[error(
+        "the ledger has format {found}, this version knows {supported}: use the version that made it, or move it away, and the node fetches the blocks again from the others"
+    )]
     Schema {
         /// What the file says.
         found: u16,

@@ -11,6 +11,7 @@ use chancery_ledger::{Batch, ChainId, Hash, Header, Height, Receipt, Transaction
 use parity_scale_codec::Decode;
 use redb::{AccessGuard, ReadOnlyTable, ReadTransaction, ReadableTable as _};
 
+use super::index::{Gap, Mark, Search};
 use super::tables::{self, Body};
 use super::{StoreError, storage_failed};
 
@@ -70,6 +71,8 @@ pub(super) struct Tables {
     state: ReadOnlyTable<&'static [u8; 32], &'static [u8]>,
     certificates: ReadOnlyTable<u64, &'static [u8]>,
     log_nodes: ReadOnlyTable<(u8, u64), &'static [u8; 32]>,
+    pub(super) marks: ReadOnlyTable<tables::MarkPlace, &'static [u8]>,
+    pub(super) gaps: ReadOnlyTable<u64, u64>,
 }
 
 impl std::fmt::Debug for Tables {
@@ -184,6 +187,26 @@ impl Snapshot {
         or_end(self.tables.newest_certificate())
     }
 
+    /// The next block, from `from` on and up to `through`, in which transactions have all of
+    /// `marks`, of which there is at least one. Looks at no more than `rows_max` rows. Of blocks
+    /// in a [`Snapshot::gap`] nothing is found.
+    #[must_use]
+    pub fn search(
+        &self,
+        marks: &[Mark<'_>],
+        from: TransactionPlace,
+        through: Height,
+        rows_max: usize,
+    ) -> Search {
+        or_end(self.tables.search(marks, from, through, rows_max))
+    }
+
+    /// The first gap that does not end before `from`.
+    #[must_use]
+    pub fn gap(&self, from: Height) -> Option<Gap> {
+        or_end(self.tables.gap(from))
+    }
+
     /// A whole subtree of the header log, for proofs.
     #[must_use]
     pub fn log_node(&self, level: u8, index: u64) -> Option<Hash> {
@@ -209,11 +232,9 @@ impl Tables {
             state: transaction.open_table(tables::STATE)?,
             certificates: transaction.open_table(tables::CERTIFICATES)?,
             log_nodes: transaction.open_table(tables::LOG_NODES)?,
+            marks: transaction.open_table(tables::MARKS)?,
+            gaps: transaction.open_table(tables::GAPS)?,
         })
-    }
-
-    pub(super) fn schema(&self) -> Result<u16, StoreError> {
-        self.meta(tables::SCHEMA)
     }
 
     pub(super) fn chain(&self) -> Result<ChainId, StoreError> {
@@ -244,20 +265,16 @@ impl Tables {
         };
         let missing = || StoreError::damaged(format!("a part of block {height} is missing"));
         let body: Option<Body> = at_height("a block", &self.blocks, height)?;
-        if body.is_none() && self.base()? == Some(height) {
+        let gap = self.gap(height)?;
+        if body.is_none() && gap.is_some_and(|gap| gap.first <= height) {
             return Ok(None);
         }
-        let Body { batch, executed } = body.ok_or_else(missing)?;
-        let transaction = |index: &u32| {
-            let index = usize::try_from(*index).ok()?;
-            batch.transactions.get(index).cloned()
-        };
-        let transactions: Option<Vec<_>> = executed.iter().map(transaction).collect();
+        let body = body.ok_or_else(missing)?;
         Ok(Some(StoredBlock {
             header,
-            transactions: transactions.ok_or_else(missing)?,
+            transactions: body.transactions().ok_or_else(missing)?,
             receipts: self.receipts(height)?.ok_or_else(missing)?,
-            batch,
+            batch: body.batch,
         }))
     }
 
@@ -373,7 +390,7 @@ fn leaf(
     Ok((Hash(*key.value()), value_hash(value)))
 }
 
-fn reading(error: redb::StorageError) -> StoreError {
+pub(super) fn reading(error: redb::StorageError) -> StoreError {
     StoreError::database("reading the ledger", error.into())
 }
 

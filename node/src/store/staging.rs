@@ -6,10 +6,11 @@
 use chancery_ledger::checkpoint::CheckpointCertificate;
 use chancery_ledger::header_log::{HeaderLog, LogNode};
 use chancery_ledger::state_tree::{Leaf, value_hash};
-use chancery_ledger::{Hash, Header, Height, TransactionId};
+use chancery_ledger::{Hash, Header, Height, Receipt, TransactionId};
 use parity_scale_codec::Encode as _;
 use redb::{ReadableDatabase as _, ReadableTable as _, TableError, WriteTransaction};
 
+use super::index::{self, Gap};
 use super::snapshot::TransactionPlace;
 use super::tables::{self, Body};
 use super::write::write_certificates;
@@ -152,6 +153,11 @@ impl Store {
         );
         self.write("installing a snapshot", |write| {
             remove_uncertified(write, base.certified_here)?;
+            let gap = Gap {
+                first: base.certified_here.next(),
+                last: base.header.height,
+            };
+            index::write_gap(write, gap)?;
             write.delete_table(tables::STATE)?;
             write.rename_table(tables::STAGED_STATE, tables::STATE)?;
             let mut transactions = write.open_table(tables::TRANSACTIONS)?;
@@ -202,11 +208,21 @@ fn write_base(write: &WriteTransaction, base: Base<'_>) -> Result<(), redb::Erro
 fn remove_uncertified(write: &WriteTransaction, certified: Height) -> Result<(), redb::Error> {
     let above = certified.0.saturating_add(1)..;
     let damaged = |error: StoreError| redb::Error::Corrupted(error.to_string());
+    let no_such_transaction =
+        || redb::Error::Corrupted("a block executed what its batch has not".to_owned());
     let mut transactions = write.open_table(tables::TRANSACTIONS)?;
     let mut blocks = write.open_table(tables::BLOCKS)?;
+    let receipts = write.open_table(tables::RECEIPTS)?;
     for row in blocks.range(above.clone())? {
-        let (_, body) = row?;
+        let (height, body) = row?;
         let body: Body = tables::decode("a block", body.value()).map_err(damaged)?;
+        if let Some(receipts) = receipts.get(height.value())? {
+            let receipts: Vec<Receipt> =
+                tables::decode("receipts", receipts.value()).map_err(damaged)?;
+            let transactions = body.transactions().ok_or_else(no_such_transaction)?;
+            let marks = index::rows(&transactions, &receipts);
+            index::remove_rows(write, Height(height.value()), marks.keys())?;
+        }
         for transaction in &body.batch.transactions {
             // Of an executed one; one that was dropped may be executed in another block.
             let id = transaction.id().0;
@@ -216,6 +232,7 @@ fn remove_uncertified(write: &WriteTransaction, certified: Height) -> Result<(),
             }
         }
     }
+    drop(receipts);
     blocks.retain_in(above.clone(), |_, _| false)?;
     for table in [tables::HEADERS, tables::RECEIPTS] {
         let mut table = write.open_table(table)?;

@@ -2,6 +2,7 @@
 //! SCALE is the canonical encoding of one type.
 
 use chancery_ledger::Batch;
+use chancery_ledger::transaction::SignedTransaction;
 use parity_scale_codec::{Compact, Decode, DecodeAll, Encode};
 use redb::TableDefinition;
 
@@ -9,6 +10,8 @@ use super::StoreError;
 
 type Bytes = &'static [u8];
 type HashBytes = &'static [u8; 32];
+/// Kind of mark, what tells marks of that kind apart, height.
+pub(super) type MarkPlace = (u8, HashBytes, u64);
 
 /// [`SCHEMA`], [`CHAIN`], [`LOG`] and [`BASE`].
 pub(super) const META: TableDefinition<'_, &str, Bytes> = TableDefinition::new("meta");
@@ -30,6 +33,12 @@ pub(super) const CERTIFICATES: TableDefinition<'_, u64, Bytes> =
 pub(super) const LOG_NODES: TableDefinition<'_, (u8, u64), HashBytes> =
     TableDefinition::new("log_nodes");
 
+/// Where transactions with a mark are ([`super::index`]) -> SCALE(`Vec<Compact<u32>>`), their
+/// positions in the block, ascending.
+pub(super) const MARKS: TableDefinition<'_, MarkPlace, Bytes> = TableDefinition::new("marks");
+/// The first block of a gap -> the last one: of these, at most the last one's header is here.
+pub(super) const GAPS: TableDefinition<'_, u64, u64> = TableDefinition::new("gaps");
+
 /// Rows of [`STATE`] that are being fetched, for [`super::Store::install`].
 pub(super) const STAGED_STATE: TableDefinition<'_, HashBytes, Bytes> =
     TableDefinition::new("staged_state");
@@ -49,7 +58,7 @@ pub(super) const LOG: &str = "log";
 pub(super) const BASE: &str = "base";
 
 /// The version of these tables.
-pub(super) const SCHEMA_VERSION: u16 = 1;
+pub(super) const SCHEMA_VERSION: u16 = 2;
 
 /// A block without its header: the batch as it was ordered, and which of its transactions were
 /// executed, so that nothing is stored twice.
@@ -58,6 +67,17 @@ pub(super) struct Body {
     pub(super) batch: Batch,
     /// Positions in the batch, ascending.
     pub(super) executed: Vec<u32>,
+}
+
+impl Body {
+    /// Those that were executed, in order.
+    pub(super) fn transactions(&self) -> Option<Vec<SignedTransaction>> {
+        let transaction = |index: &u32| {
+            let index = usize::try_from(*index).ok()?;
+            self.batch.transactions.get(index).cloned()
+        };
+        self.executed.iter().map(transaction).collect()
+    }
 }
 
 /// Reads a value that this program wrote.

@@ -12,12 +12,13 @@ use chancery_ledger::{
 };
 use chancery_simulation::disk::{SimulatedDisk, SimulatedFile, TearSectors};
 use chancery_simulation::random::Random;
-use redb::TableDefinition;
+use redb::{ReadableTableMetadata as _, TableDefinition};
 
 use super::*;
 
 mod crash;
 mod foreign;
+mod index;
 mod measure;
 
 const CHAIN: ChainId = ChainId([5; 32]);
@@ -121,7 +122,7 @@ impl<'a> Maker<'a> {
         }
     }
 
-    fn transaction(&self, salt: u64) -> SignedTransaction {
+    fn transaction(&self, sender: &SecretKey, salt: u64) -> SignedTransaction {
         let call = Call::Invoke {
             contract: ContractId([9; 32]),
             method: "grant_access".to_owned(),
@@ -129,28 +130,19 @@ impl<'a> Maker<'a> {
         };
         Transaction {
             chain: CHAIN,
-            sender: self.sender.account(),
+            sender: sender.account(),
             salt,
             valid_until: Millis(1 << 40),
             fuel_max: Fuel(1_000_000),
             call,
         }
-        .sign(&self.sender)
+        .sign(sender)
     }
 
     fn make(&mut self, count: u64, changes: BTreeMap<Vec<u8>, Option<Vec<u8>>>) -> Block {
         let height = self.tip.height.next();
-        // Every third transaction of the batch is dropped.
         let all = (0..count)
-            .map(|i| self.transaction(height.0 * 1_000_000 + i))
-            .collect();
-        let batch = Batch {
-            proposed_time: Millis(0),
-            transactions: all,
-        };
-        let executed = (0..).zip(&batch.transactions).filter(|(i, _)| i % 3 != 2);
-        let transactions: Vec<_> = executed
-            .map(|(_, transaction)| transaction.clone())
+            .map(|i| self.transaction(&self.sender, height.0 * 1_000_000 + i))
             .collect();
         let receipt = |transaction: &SignedTransaction| Receipt {
             transaction: transaction.id(),
@@ -163,6 +155,25 @@ impl<'a> Maker<'a> {
                 data: vec![7; 40],
             }],
         };
+        self.make_of(all, receipt, changes)
+    }
+
+    /// A block of these, of which every third is dropped.
+    fn make_of(
+        &mut self,
+        all: Vec<SignedTransaction>,
+        receipt: impl FnMut(&SignedTransaction) -> Receipt,
+        changes: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
+    ) -> Block {
+        let height = self.tip.height.next();
+        let batch = Batch {
+            proposed_time: Millis(0),
+            transactions: all,
+        };
+        let executed = (0..).zip(&batch.transactions).filter(|(i, _)| i % 3 != 2);
+        let transactions: Vec<_> = executed
+            .map(|(_, transaction)| transaction.clone())
+            .collect();
         let receipts: Vec<_> = transactions.iter().map(receipt).collect();
         let hashed = changes
             .iter()
@@ -258,8 +269,13 @@ fn check_holds(store: &Store, genesis: &GenesisBlock, blocks: &[Block]) {
     let snapshot = store.read();
     let mut state = genesis.state.clone();
     let mut certificate = None;
+    let mut marks = 0;
     for block in blocks {
         let height = block.header.height;
+        let rows = super::index::rows(&block.transactions, &block.receipts);
+        marks += rows.len() as u64;
+        let tables = store.tables().expect("no fault");
+        assert!(tables.has_rows(height, &rows).expect("no fault"));
         assert_eq!(snapshot.block(height), Some(block.stored()));
         assert_eq!(snapshot.header(height).as_ref(), Some(&block.header));
         assert_eq!(snapshot.receipts(height).as_ref(), Some(&block.receipts));
@@ -273,6 +289,8 @@ fn check_holds(store: &Store, genesis: &GenesisBlock, blocks: &[Block]) {
         apply(&mut state, &block.changes);
         certificate = block.certificates.last().or(certificate);
     }
+    let stored = store.tables().expect("no fault").marks.len();
+    assert_eq!(stored.expect("no fault"), marks, "and no other marks");
     let tip = blocks.last().map_or(&genesis.header, |block| &block.header);
     assert_eq!(&snapshot.tip().header, tip);
     assert_eq!(snapshot.tip().certificate.as_ref(), certificate);

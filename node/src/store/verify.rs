@@ -5,19 +5,12 @@ use chancery_ledger::block::{receipts_root, transactions_root};
 use chancery_ledger::header_log::inclusion_proof;
 
 use super::snapshot::{Tables, Tip};
-use super::{StoreError, tables};
+use super::{StoreError, index};
 
 /// Checks that the ledger is of `chain` and that its newest block, its header log and its tables
 /// belong together.
 pub(super) fn verify(tables: &Tables, chain: ChainId) -> Result<(), StoreError> {
-    let (schema, found) = (tables.schema()?, tables.chain()?);
-    if schema != tables::SCHEMA_VERSION {
-        let supported = tables::SCHEMA_VERSION;
-        return Err(StoreError::Schema {
-            found: schema,
-            supported,
-        });
-    }
+    let found = tables.chain()?;
     if found != chain {
         return Err(StoreError::OtherChain {
             found,
@@ -34,6 +27,7 @@ pub(super) fn verify(tables: &Tables, chain: ChainId) -> Result<(), StoreError> 
         header.batch == block.batch.digest()
             && header.transactions_root == transactions_root(&block.transactions)
             && header.receipts_root == receipts_root(&block.receipts)
+            && tables.has_rows(height, &index::rows(&block.transactions, &block.receipts))?
     };
     if header.chain != chain || !body_belongs {
         let reason = format!("block {height} is not what its header says");

@@ -8,7 +8,7 @@ use chancery_ledger::{Batch, Hash, Header};
 use parity_scale_codec::Encode as _;
 use redb::{ReadableTable as _, WriteTransaction};
 
-use super::{BlockWrite, tables};
+use super::{BlockWrite, index, tables};
 
 /// A caller that writes anything else is wrong, and must not be allowed to go on.
 pub(super) fn check_is_next(
@@ -86,6 +86,9 @@ pub(super) fn write_block(
         let earlier = table.insert(&id.0, (height, index))?;
         assert!(earlier.is_none(), "transaction {id} is executed only once");
     }
+
+    let marks = index::rows(transactions, receipts);
+    index::write_rows(write, header.height, &marks)?;
 
     let mut sorted: Vec<(Hash, _)> = changes.iter().map(|c| (key_hash(c.0), c)).collect();
     sorted.sort_unstable_by_key(|(hash, _)| *hash);

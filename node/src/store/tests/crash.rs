@@ -136,12 +136,21 @@ fn staged(state: &BTreeMap<Vec<u8>, Vec<u8>>) -> Vec<StagedEntry> {
 
 /// Stages the state after `blocks` and puts it in place; the blocks of `store` are certified.
 fn install(store: &Store, genesis: &GenesisBlock, blocks: &[Block]) -> Result<(), StoreError> {
+    install_above(store, genesis, blocks, store.tip().header.height)
+}
+
+/// The same, where only the blocks up to `certified_here` are certified.
+pub(super) fn install_above(
+    store: &Store,
+    genesis: &GenesisBlock,
+    blocks: &[Block],
+    certified_here: Height,
+) -> Result<(), StoreError> {
     let mut state = genesis.state.clone();
     for block in blocks {
         apply(&mut state, &block.changes);
     }
     let last = blocks.last().expect("some");
-    let here = store.tip().header.height;
     store.begin_staging()?;
     let place = |height, index| TransactionPlace { height, index };
     let transactions = |block: &Block| {
@@ -151,7 +160,10 @@ fn install(store: &Store, genesis: &GenesisBlock, blocks: &[Block]) -> Result<()
             .map(|(id, index)| (id, place(height, index)))
             .collect::<Vec<_>>()
     };
-    for block in blocks.iter().filter(|block| block.header.height > here) {
+    for block in blocks {
+        if block.header.height <= certified_here {
+            continue;
+        }
         store.stage_transactions(&transactions(block))?;
     }
     for part in staged(&state).chunks(7) {
@@ -166,7 +178,7 @@ fn install(store: &Store, genesis: &GenesisBlock, blocks: &[Block]) -> Result<()
         certificate: &certificate(&last.header),
         log_nodes: &nodes,
         log: &last.log,
-        certified_here: here,
+        certified_here,
     })
 }
 

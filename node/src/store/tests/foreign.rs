@@ -18,7 +18,11 @@ fn tampered(tamper: impl FnOnce(&WriteTransaction) -> Result<(), redb::Error>) -
 #[test]
 fn a_newest_block_that_does_not_hold_together_is_damage() {
     type Tamper = fn(&WriteTransaction) -> Result<(), redb::Error>;
-    let ways: [(&str, Tamper); 8] = [
+    let ways: [(&str, Tamper); 9] = [
+        ("marks of a block that it has not", |write| {
+            let mut marks = write.open_table(tables::MARKS)?;
+            Ok(marks.retain(|(kind, _, height), _| (kind, height) != (0, 4))?)
+        }),
         ("no header", |write| {
             Ok(write.open_table(tables::HEADERS)?.retain(|_, _| false)?)
         }),
@@ -100,15 +104,34 @@ fn what_is_no_ledger_of_ours_is_named() {
     let error = tampered(|write| {
         write
             .open_table(tables::META)?
-            .insert(tables::SCHEMA, 2_u16.encode().as_slice())?;
+            .insert(tables::SCHEMA, 3_u16.encode().as_slice())?;
         Ok(())
     });
     assert!(
         matches!(
             error,
             StoreError::Schema {
-                found: 2,
-                supported: 1
+                found: 3,
+                supported: 2
+            }
+        ),
+        "{error}"
+    );
+    // As a version made it that had no index.
+    let error = tampered(|write| {
+        write.delete_table(tables::MARKS)?;
+        write.delete_table(tables::GAPS)?;
+        write
+            .open_table(tables::META)?
+            .insert(tables::SCHEMA, 1_u16.encode().as_slice())?;
+        Ok(())
+    });
+    assert!(
+        matches!(
+            error,
+            StoreError::Schema {
+                found: 1,
+                supported: 2
             }
         ),
         "{error}"
