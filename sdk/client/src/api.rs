@@ -4,6 +4,13 @@
 //! RFC 3339 text and as milliseconds since the Unix epoch (`…_ms`). Fields without a value are
 //! absent.
 
+mod history;
+
+pub use history::{
+    Cursor, EventEntry, EventFilter, EventsPage, ParseCursorError, Start, TransactionFilter,
+    TransactionsPage,
+};
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use chancery_ledger::{

@@ -2,20 +2,23 @@
 //!
 //! [`KeyStore`] holds keys, [`Client`] speaks the HTTP API of one or more nodes and fails over
 //! between them, [`TransactionBuilder`] makes what [`Client::submit_and_wait`] follows to finality,
-//! and [`api`] has every JSON shape of the API, for clients and nodes alike.
+//! [`Client::events`] and [`Client::follow_events`] find events and wait for them, and [`api`] has every JSON shape of the API, for clients and nodes alike.
 
 #![forbid(unsafe_code)]
 
 pub mod api;
 mod client;
 mod error;
+mod feed;
 mod keystore;
 mod liveness;
+mod sse;
 mod submit;
 mod transaction;
 
 pub use client::Client;
 pub use error::{ClientError, NodeFailure, NotFinal};
+pub use feed::EventFeed;
 pub use keystore::{KeyEntry, KeyStore, KeyStoreError};
 pub use liveness::{Liveness, NodeReport};
 pub use submit::UNDER_WAY_MAX;
