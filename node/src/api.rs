@@ -8,11 +8,15 @@
 //!   otherwise, and then answers only to names of this machine, so that no web page can read from
 //!   it through a name of its own (DNS rebinding).
 //! - Everything is bounded: connections, idle time of a connection, time and size of a request,
-//!   requests that wait, and threads that read the disk, check transactions or run contracts.
+//!   requests that wait, pages, live feeds ([`feed`]), and threads that read the disk, check
+//!   transactions or run contracts.
 
 mod connections;
+mod events;
 mod evidence;
+mod feed;
 mod health;
+mod history;
 mod ledger;
 mod proofs;
 mod query;
@@ -35,7 +39,7 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use tokio::net::TcpListener;
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
 use tracing::info;
 
@@ -74,6 +78,12 @@ struct Api {
     queries: Arc<Semaphore>,
     waiting: Semaphore,
     waiting_max: usize,
+    feeds: Arc<Semaphore>,
+    feeds_max: usize,
+    feed_heartbeat: Duration,
+    page_entries_max: usize,
+    /// Says that the node stops, by its value or by its end.
+    stopping: watch::Receiver<bool>,
     /// Whether any name may be used to reach it.
     public: bool,
 }
@@ -84,7 +94,7 @@ type Shared = State<Arc<Api>>;
 #[derive(Debug)]
 pub struct Server {
     address: SocketAddr,
-    stop: oneshot::Sender<()>,
+    stop: watch::Sender<bool>,
     task: JoinHandle<()>,
 }
 
@@ -96,14 +106,14 @@ impl Server {
     pub async fn start(node: Arc<NodeHandle>, config: &ApiConfig) -> std::io::Result<Self> {
         let listener = TcpListener::bind(config.listen).await?;
         let address = listener.local_addr()?;
-        let router = router(node, config);
+        let (stop, mut stopped) = watch::channel(false);
+        let router = router(node, config, stopped.clone());
         let connections = Connections::new(listener, config.connections_max);
-        let (stop, stopped) = oneshot::channel::<()>();
         let task = tokio::spawn(async move {
             let served = axum::serve(connections, router)
                 .with_graceful_shutdown(async {
                     // Dropping the sender stops the server as well.
-                    let _ = stopped.await;
+                    let _ = stopped.changed().await;
                 })
                 .await;
             drop(served);
@@ -124,7 +134,7 @@ impl Server {
 
     /// Takes no more requests; those under way get a moment to end.
     pub async fn stop(self) {
-        let _ = self.stop.send(());
+        self.stop.send_replace(true);
         let abort = self.task.abort_handle();
         if tokio::time::timeout(STOP_TIME_MAX, self.task)
             .await
@@ -136,7 +146,7 @@ impl Server {
 }
 
 /// All paths with their limits.
-fn router(node: Arc<NodeHandle>, config: &ApiConfig) -> Router {
+fn router(node: Arc<NodeHandle>, config: &ApiConfig, stopping: watch::Receiver<bool>) -> Router {
     let limits = node.limits();
     let payload = limits.transaction_bytes_max.max(limits.args_bytes_max);
     let body_bytes_max = usize::try_from(payload)
@@ -152,6 +162,11 @@ fn router(node: Arc<NodeHandle>, config: &ApiConfig) -> Router {
         queries: Arc::new(Semaphore::new(QUERIES_MAX)),
         waiting: Semaphore::new(config.waiting_max),
         waiting_max: config.waiting_max,
+        feeds: Arc::new(Semaphore::new(config.feeds_max)),
+        feeds_max: config.feeds_max,
+        feed_heartbeat: Duration::from_millis(config.feed_heartbeat_ms),
+        page_entries_max: config.page_entries_max,
+        stopping,
         public: config.public,
         node,
     });
@@ -163,7 +178,12 @@ fn router(node: Arc<NodeHandle>, config: &ApiConfig) -> Router {
     Router::new()
         .route("/v1/chain", get(ledger::chain))
         .route("/v1/status", get(status::status))
-        .route("/v1/transactions", post(transactions::submit))
+        .route(
+            "/v1/transactions",
+            get(history::list).post(transactions::submit),
+        )
+        .route("/v1/events", get(events::list))
+        .route("/v1/events/stream", get(feed::stream))
         .route("/v1/blocks/{height}", get(ledger::block))
         .route("/v1/query", post(query::query))
         .route("/v1/contracts/{id}", get(ledger::contract))

@@ -101,6 +101,13 @@ pub struct ApiConfig {
     pub connections_max: usize,
     /// Requests that wait for a transaction to become final; more are turned away.
     pub waiting_max: usize,
+    /// Live feeds of events open at once; more are turned away.
+    pub feeds_max: usize,
+    /// A feed on which nothing happens shows for so long no sign of life. A reader who takes nothing
+    /// for twice as long is let go.
+    pub feed_heartbeat_ms: u64,
+    /// The most events or transactions on one page.
+    pub page_entries_max: usize,
 }
 
 impl Default for ApiConfig {
@@ -110,6 +117,9 @@ impl Default for ApiConfig {
             public: false,
             connections_max: 512,
             waiting_max: 384,
+            feeds_max: 64,
+            feed_heartbeat_ms: 10_000,
+            page_entries_max: 1_000,
         }
     }
 }
@@ -277,6 +287,9 @@ impl NodeConfig {
             public,
             connections_max,
             waiting_max,
+            feeds_max,
+            feed_heartbeat_ms,
+            page_entries_max,
         } = self.api;
         if !public && !listen.ip().is_loopback() {
             return Err(ConfigError::ApiNotLoopback { listen });
@@ -291,6 +304,20 @@ impl NodeConfig {
                 1,
                 connections_max - connections_max / 8,
             ),
+            (
+                "api.feeds_max",
+                feeds_max,
+                0,
+                (connections_max - connections_max / 8).saturating_sub(waiting_max),
+            ),
+            // Well below the time after which an idle connection is closed, here and elsewhere.
+            (
+                "api.feed_heartbeat_ms",
+                usize::try_from(feed_heartbeat_ms).unwrap_or(usize::MAX),
+                1_000,
+                20_000,
+            ),
+            ("api.page_entries_max", page_entries_max, 1, 10_000),
             ("pool.transactions_max", pool.transactions_max, 1, 1_000_000),
             ("pool.bytes_max", pool.bytes_max, 65_536, 4_294_967_296),
             (
@@ -380,6 +407,18 @@ mod tests {
             (
                 "[api]\nwaiting_max = 512",
                 vec!["api.waiting_max = 512", "448"],
+            ),
+            (
+                "[api]\nfeeds_max = 65",
+                vec!["api.feeds_max = 65", "0 and 64"],
+            ),
+            (
+                "[api]\nfeed_heartbeat_ms = 60000",
+                vec!["api.feed_heartbeat_ms = 60000", "20000"],
+            ),
+            (
+                "[api]\npage_entries_max = 0",
+                vec!["api.page_entries_max = 0", "between 1"],
             ),
             (
                 "[pool]\nper_sender_max = 30000",

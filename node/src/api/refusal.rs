@@ -59,6 +59,11 @@ impl Refusal {
         )
     }
 
+    /// A cursor that is none, or one of something else.
+    pub(super) fn bad_cursor(message: impl fmt::Display, hint: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "bad_cursor", message, hint)
+    }
+
     /// A block that this ledger does not have because it goes on from a later one.
     pub(super) fn before_snapshot(height: Height, base: Height) -> Self {
         Self::new(
@@ -69,6 +74,16 @@ impl Refusal {
             ),
             "ask another validator, one that has executed the block itself",
         )
+    }
+
+    /// The same, where what comes from a height on was asked for.
+    pub(super) fn history_before_snapshot(height: Height, base: Height) -> Self {
+        let mut refusal = Self::before_snapshot(height, base);
+        refusal.error.hint = Some(format!(
+            "ask another validator, one that has executed the block itself; from={} begins with what is here",
+            base.next()
+        ));
+        refusal
     }
 
     /// The validator does not take part any more.
@@ -191,6 +206,11 @@ impl Refusal {
                 "wait until some of them are final",
             )),
         }
+    }
+
+    /// As the API writes it.
+    pub(super) fn body(self) -> ErrorBody {
+        ErrorBody { error: self.error }
     }
 
     pub(super) fn of_module(error: &ModuleError) -> Self {

@@ -25,6 +25,8 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, watch};
 
+mod events;
+
 use super::Server;
 use crate::assemble::genesis_block;
 use crate::catch_up::Session;
@@ -464,7 +466,7 @@ async fn every_bad_request_is_refused_in_json() {
     for (head, status, expected) in [
         ("GET /nowhere".to_owned(), 404, "unknown_path"),
         ("DELETE /v1/chain".to_owned(), 405, "method_not_allowed"),
-        ("GET /v1/transactions".to_owned(), 405, "method_not_allowed"),
+        ("PUT /v1/transactions".to_owned(), 405, "method_not_allowed"),
         ("GET /v1/transactions/xyz".to_owned(), 400, "bad_request"),
         (
             format!("GET /v1/transactions/{id}?wait_ms=no"),

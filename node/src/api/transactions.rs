@@ -196,7 +196,7 @@ fn without_block(id: TransactionId, state: TransactionState) -> TransactionInfo 
     }
 }
 
-fn describe(
+pub(super) fn describe(
     id: TransactionId,
     index: u32,
     block: &StoredBlock,
