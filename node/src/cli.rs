@@ -1,7 +1,7 @@
 //! The command line: what `chancery` does for people and for scripts.
 //!
 //! A command returns a [`Report`] (text for people, one JSON object with `--json`) or a
-//! [`CliError`]. Exit codes: 0 done, 1 the network or the machine failed, 2 wrong usage or refused by a
+//! [`CliError`]; `events` writes as it goes, one object a line. Exit codes: 0 done, 1 the network or the machine failed, 2 wrong usage or refused by a
 //! node, 3 the contract refused, 4 ended by a trap, 5 not final in time, 6 proof invalid.
 
 mod accounts;
@@ -12,6 +12,7 @@ mod calls;
 mod context;
 mod contracts;
 mod error;
+mod events;
 mod evidence;
 mod explain;
 mod files;
@@ -91,6 +92,7 @@ fn dispatch(context: &Context, command: Command) -> Result<Report, CliError> {
         Command::Query(command) => calls::query(context, &command),
         Command::Tx(command) => blocks::transaction(context, &command),
         Command::Block(command) => blocks::block(context, &command),
+        Command::Events(args) => events::events(context, &args),
         Command::Proof(command) => proofs::proof(context, command),
         Command::Verify(command) => proofs::verify(&command),
         Command::Status(args) => status::status(context, &args),

@@ -15,6 +15,13 @@ or by position, in the schema's order: --arg VALUE --arg VALUE; --arg NAME=VALUE
 An account is a key's name or a DID, a hash is hexadecimal or @FILE (its SHA-256), a time is
 RFC 3339, relative (+48h, +90s) or milliseconds since 1970.";
 
+const EVENTS_HELP: &str = "\
+Only final events are shown: every validator shows the same ones, in the same order, and none is
+taken back. The cursor at the head of each one says where to go on, at any validator:
+  chancery events --follow --from 57.0.0
+With --json each event is one object on a line of its own. An event is part of the receipt of its
+transaction, so `chancery proof tx` proves it.";
+
 /// The office that enrols grants of rights, and proves them.
 #[derive(Debug, Parser)]
 #[command(name = "chancery", version, propagate_version = true)]
@@ -90,6 +97,9 @@ pub(super) enum Command {
     /// Look up blocks
     #[command(subcommand)]
     Block(BlockCommand),
+    /// Events of contracts, in the order of the ledger; with --follow, as they become final
+    #[command(after_help = EVENTS_HELP)]
+    Events(EventsArgs),
     /// Fetch proofs
     #[command(subcommand)]
     Proof(ProofCommand),
@@ -305,6 +315,8 @@ pub(super) struct QueryArgs {
 pub(super) enum TxCommand {
     /// Show a transaction and its receipt
     Show(TransactionName),
+    /// List final transactions by account and contract
+    List(TransactionsArgs),
 }
 
 #[derive(Debug, Args)]
@@ -312,6 +324,44 @@ pub(super) struct TransactionName {
     /// The transaction
     #[arg(value_name = "ID")]
     pub(super) id: String,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct TransactionsArgs {
+    /// Those that this account signed: a key's name or a DID
+    #[arg(long, value_name = "ACCOUNT", required_unless_present = "contract")]
+    pub(super) account: Option<String>,
+    /// Those that called or deployed this contract
+    #[arg(long, value_name = "CONTRACT")]
+    pub(super) contract: Option<String>,
+    /// Where to begin: a cursor, or `latest` [default: the first block]
+    #[arg(long, value_name = "CURSOR")]
+    pub(super) from: Option<String>,
+    /// At most so many
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..=1_000))]
+    pub(super) limit: u16,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct EventsArgs {
+    /// Announced by this contract
+    #[arg(long, value_name = "CONTRACT")]
+    pub(super) contract: Option<String>,
+    /// With this name
+    #[arg(long, value_name = "NAME")]
+    pub(super) event: Option<String>,
+    /// Of transactions that this account signed: a key's name or a DID
+    #[arg(long, value_name = "ACCOUNT")]
+    pub(super) account: Option<String>,
+    /// Where to begin: a cursor, or `latest` [default: the first block]
+    #[arg(long, value_name = "CURSOR")]
+    pub(super) from: Option<String>,
+    /// Wait for more
+    #[arg(long)]
+    pub(super) follow: bool,
+    /// At most so many
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(super) limit: Option<u64>,
 }
 
 #[derive(Debug, Subcommand)]

@@ -1,20 +1,24 @@
-//! `tx show` and `block show`.
+//! `tx show`, `tx list` and `block show`.
 
 use std::sync::Arc;
 
 use chancery_client::Client;
-use chancery_client::api::{CallInfo, TransactionInfo, TransactionState};
+use chancery_client::api::{
+    CallInfo, Cursor, Start, TransactionFilter, TransactionInfo, TransactionState,
+};
 use chancery_genesis::time;
 use chancery_ledger::TransactionId;
 use chancery_runtime::schema::{Method, Schema, Type, decode_value};
 use serde_json::{Value, json};
 
 use super::accounts::roles_text;
-use super::args::{BlockCommand, BlockName, TransactionName, TxCommand};
+use super::args::{BlockCommand, BlockName, TransactionName, TransactionsArgs, TxCommand};
+use super::calls::contract_id;
 use super::context::{Context, block_on};
+use super::events::start;
 use super::output::grouped;
 use super::render::{Names, Shown, event_json, event_rows, schema_of, value_text};
-use super::{CliError, Report, Rows};
+use super::{CliError, Report, Rows, Table, values};
 
 /// The transaction that was typed.
 pub(super) fn transaction_id(text: &str) -> Result<TransactionId, CliError> {
@@ -27,7 +31,10 @@ pub(super) fn transaction_id(text: &str) -> Result<TransactionId, CliError> {
 }
 
 pub(super) fn transaction(context: &Context, command: &TxCommand) -> Result<Report, CliError> {
-    let TxCommand::Show(TransactionName { id }) = command;
+    let TransactionName { id } = match command {
+        TxCommand::Show(name) => name,
+        TxCommand::List(args) => return transactions(context, args),
+    };
     let id = transaction_id(id)?;
     let names = context
         .keys()
@@ -39,6 +46,73 @@ pub(super) fn transaction(context: &Context, command: &TxCommand) -> Result<Repo
         let schema = schema_for(&client, &info).await;
         Ok(transaction_shown(&info, schema.as_ref(), &names))
     })
+}
+
+fn transactions(context: &Context, args: &TransactionsArgs) -> Result<Report, CliError> {
+    let account = match &args.account {
+        Some(account) => Some(values::account(&context.keys()?, account)?),
+        None => None,
+    };
+    let filter = TransactionFilter {
+        account,
+        contract: args.contract.as_deref().map(contract_id).transpose()?,
+    };
+    let mut from = start(args.from.as_deref())?;
+    let limit = usize::from(args.limit);
+    block_on(async {
+        let client = context.client()?;
+        let mut listed: Vec<TransactionInfo> = Vec::new();
+        let page = loop {
+            let mut page = client.transactions(&filter, from, None).await?;
+            listed.append(&mut page.transactions);
+            from = Start::At(page.next);
+            if listed.len() >= limit || !page.more {
+                break page;
+            }
+        };
+        let cut = listed.len() > limit;
+        listed.truncate(limit);
+        let behind = listed.last().and_then(|last| last.height.zip(last.index));
+        let next = match behind {
+            Some((height, index)) if cut => Cursor::behind(height, index),
+            _ => page.next,
+        };
+        let mut table = Table::new(&["HEIGHT", "INDEX", "ID", "CALL", "STATUS"]);
+        for info in &listed {
+            table.add(transaction_line(info));
+        }
+        let json = json!({
+            "transactions": listed, "next": next, "more": cut || page.more,
+            "final_height": page.final_height,
+        });
+        let text = format!("{}the next ones: --from {next}\n", table.to_text());
+        Ok(Report::new(text, json))
+    })
+}
+
+fn transaction_line(info: &TransactionInfo) -> Vec<String> {
+    let number = |number: Option<String>| number.unwrap_or_else(|| "-".to_owned());
+    let call = match &info.call {
+        Some(CallInfo::Invoke { method, .. }) => method.clone(),
+        Some(CallInfo::Deploy { .. }) => "deploy".to_owned(),
+        Some(CallInfo::Admit { .. }) => "admit".to_owned(),
+        None => String::new(),
+    };
+    let status = info.receipt.as_ref().map(|receipt| {
+        let shown = Shown {
+            outcome: &receipt.outcome,
+            schema: None,
+            method: None,
+        };
+        shown.in_words()
+    });
+    vec![
+        number(info.height.map(|height| height.to_string())),
+        number(info.index.map(|index| index.to_string())),
+        info.id.to_string(),
+        call,
+        status.unwrap_or_default(),
+    ]
 }
 
 /// The schema of the contract that a transaction called or made; without one, bytes stay bytes.

@@ -80,11 +80,12 @@ impl Output {
         error.exit
     }
 
-    /// Writes text to stdout, with one line end behind it. A reader who left is no failure.
-    pub fn text(self, text: &str) {
+    /// Writes text to stdout, with one line end behind it. A reader who left is no failure; false
+    /// says that one did.
+    pub fn text(self, text: &str) -> bool {
         let mut stdout = std::io::stdout().lock();
-        let _ = writeln!(stdout, "{}", text.trim_end_matches('\n'));
-        let _ = stdout.flush();
+        let written = writeln!(stdout, "{}", text.trim_end_matches('\n'));
+        written.and_then(|()| stdout.flush()).is_ok()
     }
 
     /// Says what is going on, to people only.

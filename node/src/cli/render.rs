@@ -262,6 +262,27 @@ fn known_event<'a>(
     schema.event(&event.topic)
 }
 
+/// An event's fields by name, where the schema fits them.
+pub(super) fn event_fields(known: Option<&Event>, data: &[u8]) -> Option<Value> {
+    known?.decode(data).ok()
+}
+
+/// Adds a line for each field of an event; its bytes, where the schema does not fit them.
+pub(super) fn field_rows(rows: &mut Rows, known: Option<&Event>, data: &[u8], names: &Names) {
+    let fields = event_fields(known, data);
+    let Some((known, fields)) = known.zip(fields) else {
+        rows.add("", format!("  {}", BASE64.encode(data)));
+        return;
+    };
+    let width = known.fields.iter().map(|field| field.name.len()).max();
+    for field in &known.fields {
+        let value = fields.get(&field.name).unwrap_or(&Value::Null);
+        let (name, width) = (&field.name, width.unwrap_or(0));
+        let value = value_text(&field.kind, value, names);
+        rows.add("", format!("  {name:width$}  {value}"));
+    }
+}
+
 /// An event as the API gives it, with its fields by name where the schema knows them.
 pub(super) fn event_json(
     event: &EventInfo,
@@ -269,7 +290,7 @@ pub(super) fn event_json(
     schema: Option<&Schema>,
 ) -> Value {
     let known = known_event(event, receipt, schema);
-    let fields = known.and_then(|known| known.decode(&event.data.0).ok());
+    let fields = event_fields(known, &event.data.0);
     json!({
         "contract": event.contract,
         "topic": event.topic,
@@ -291,21 +312,7 @@ pub(super) fn event_rows(
             rows.add("", format!("  of contract {}", event.contract));
         }
         let known = known_event(event, receipt, schema);
-        let decoded = known.and_then(|known| Some((known, known.decode(&event.data.0).ok()?)));
-        match decoded {
-            Some((known, fields)) => {
-                let width = known.fields.iter().map(|field| field.name.len()).max();
-                for field in &known.fields {
-                    let value = fields.get(&field.name).unwrap_or(&Value::Null);
-                    let (name, width) = (&field.name, width.unwrap_or(0));
-                    let value = value_text(&field.kind, value, names);
-                    rows.add("", format!("  {name:width$}  {value}"));
-                }
-            }
-            None => {
-                rows.add("", format!("  {}", BASE64.encode(&event.data.0)));
-            }
-        }
+        field_rows(rows, known, &event.data.0, names);
     }
 }
 
