@@ -6,6 +6,7 @@ mod consortium;
 mod crashes;
 mod disks;
 mod durability;
+mod events;
 mod joining;
 mod measures;
 mod memory;
