@@ -111,7 +111,7 @@ impl Server {
         let connections = Connections::new(listener, config.connections_max);
         let task = tokio::spawn(async move {
             let served = axum::serve(connections, router)
-                .with_graceful_shutdown(async {
+                .with_graceful_shutdown(async move {
                     // Dropping the sender stops the server as well.
                     let _ = stopped.changed().await;
                 })

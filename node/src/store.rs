@@ -260,10 +260,8 @@ impl Store {
         let value = value.ok_or(StoreError::NotALedger {
             reason: "its description is missing",
         })?;
-        let (found, supported) = (
-            tables::decode(tables::SCHEMA, &value)?,
-            tables::SCHEMA_VERSION,
-        );
+        let found: u16 = tables::decode(tables::SCHEMA, &value)?;
+        let supported = tables::SCHEMA_VERSION;
         if found == supported {
             Ok(())
         } else {

@@ -172,7 +172,7 @@ pub(super) fn page(
     })
 }
 
-/// The marks that all transactions with such events have, and only they.
+/// The marks that all transactions with such events have, and few others.
 fn marks(filter: &EventFilter) -> Vec<Mark<'_>> {
     let of_events = match (filter.contract, filter.event.as_deref()) {
         (None, None) => Mark::Events,

@@ -101,17 +101,14 @@ async fn follow(
         .follow_events(filter, from)
         .patience(context.timeout());
     while printer.left > 0 {
-        match feed.next().await {
-            Ok(event) if printer.print(&event).await => {}
-            Ok(_) => return Ok(()),
-            Err(error) => {
-                let from = feed.from().to_string();
-                let error = CliError::from(error).detail("from", from.as_str());
-                return Err(match error.hint {
-                    None => error.hint(format!("go on with --from {from}")),
-                    Some(_) => error,
-                });
-            }
+        let event = feed.next().await.map_err(|error| {
+            let from = feed.from().to_string();
+            let error = CliError::from(error).detail("from", from.as_str());
+            let words = format!("{}; go on with --from {from}", error.message);
+            error.message(words)
+        })?;
+        if !printer.print(&event).await {
+            break;
         }
     }
     Ok(())

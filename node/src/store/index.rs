@@ -2,10 +2,13 @@
 //! [`Mark`].
 //!
 //! One row says of one mark and one block which executed transactions have it, by their positions,
-//! one to four bytes each; what they did stands in the block alone. So a block adds at most two
-//! rows for each of its transactions, three for each of their events and one more, and far fewer
-//! where marks repeat. The rows are written and removed with their block, in the same transaction of the
-//! database.
+//! one to four bytes each; what they did stands in the block alone. The rows are written and removed
+//! with their block, in the same transaction of the database.
+//!
+//! A block adds at most two rows for each of its transactions, and for events: one, 256 for their
+//! topics, and 257 for each contract that has any. Contracts can make up as many topics as they
+//! like, which is why a row is of all topics whose SHA-256 begins with the same byte: whoever looks
+//! for one finds the others too, and has to look at the events again.
 //!
 //! A ledger that joined by a snapshot has no rows of the blocks that it has not. Which those are is
 //! in a table of gaps, so that a search says that it does not know, and never that there is nothing.
@@ -22,7 +25,7 @@ use super::snapshot::{Tables, TransactionPlace, reading};
 use super::{StoreError, tables};
 
 /// Something by which transactions are looked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mark<'a> {
     /// Signed by this account.
     Sender(AccountId),
@@ -32,28 +35,59 @@ pub enum Mark<'a> {
     Events,
     /// It has events of this contract.
     Emitter(ContractId),
-    /// It has events with this topic.
+    /// It has events with this topic, or with one like it.
     Topic(&'a str),
-    /// It has events with this topic, of this contract.
+    /// It has events with this topic, or with one like it, of this contract.
     EmitterTopic(ContractId, &'a str),
 }
 
-/// A kind of mark, and what tells marks of that kind apart.
+/// What rows are of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Subject {
+    Sender(AccountId),
+    Contract(ContractId),
+    Events,
+    Emitter(ContractId),
+    Topic(u8),
+    EmitterTopic(ContractId, u8),
+}
+
+/// A kind of subject, and what tells subjects of that kind apart.
 pub(super) type MarkKey = (u8, [u8; 32]);
 
 impl Mark<'_> {
     fn key(&self) -> MarkKey {
+        let subject = match self {
+            Self::Sender(account) => Subject::Sender(*account),
+            Self::Contract(contract) => Subject::Contract(*contract),
+            Self::Events => Subject::Events,
+            Self::Emitter(contract) => Subject::Emitter(*contract),
+            Self::Topic(topic) => Subject::Topic(topic_byte(topic)),
+            Self::EmitterTopic(contract, topic) => {
+                Subject::EmitterTopic(*contract, topic_byte(topic))
+            }
+        };
+        subject.key()
+    }
+}
+
+impl Subject {
+    fn key(self) -> MarkKey {
         match self {
             Self::Sender(account) => (0, account.0),
             Self::Contract(contract) => (1, contract.0),
             Self::Events => (2, [0; 32]),
             Self::Emitter(contract) => (3, contract.0),
-            Self::Topic(topic) => (4, sha256(topic.as_bytes()).0),
-            Self::EmitterTopic(contract, topic) => {
-                (5, sha256_concat(&[&contract.0, topic.as_bytes()]).0)
-            }
+            Self::Topic(byte) => (4, [byte; 32]),
+            Self::EmitterTopic(contract, byte) => (5, sha256_concat(&[&contract.0, &[byte]]).0),
         }
     }
+}
+
+/// What stands for a topic.
+fn topic_byte(topic: &str) -> u8 {
+    let [byte, ..] = sha256(topic.as_bytes()).0;
+    byte
 }
 
 /// What a search came to.
@@ -86,27 +120,30 @@ pub(super) fn rows(
     transactions: &[SignedTransaction],
     receipts: &[Receipt],
 ) -> BTreeMap<MarkKey, Vec<u8>> {
-    let mut marks: BTreeMap<Mark<'_>, Vec<Compact<u32>>> = BTreeMap::new();
+    let mut subjects: BTreeMap<Subject, Vec<Compact<u32>>> = BTreeMap::new();
+    let mut bytes: BTreeMap<&str, u8> = BTreeMap::new();
     for (index, (signed, receipt)) in (0..).zip(transactions.iter().zip(receipts)) {
-        let mut add = |mark| {
-            let indices = marks.entry(mark).or_default();
+        let mut add = |subject| {
+            let indices = subjects.entry(subject).or_default();
             if indices.last() != Some(&Compact(index)) {
                 indices.push(Compact(index));
             }
         };
-        add(Mark::Sender(signed.transaction.sender));
+        add(Subject::Sender(signed.transaction.sender));
         if let Some(contract) = receipt.contract {
-            add(Mark::Contract(contract));
+            add(Subject::Contract(contract));
         }
         for event in &receipt.events {
-            add(Mark::Events);
-            add(Mark::Emitter(event.contract));
-            add(Mark::Topic(&event.topic));
-            add(Mark::EmitterTopic(event.contract, &event.topic));
+            let topic = event.topic.as_str();
+            let byte = *bytes.entry(topic).or_insert_with(|| topic_byte(topic));
+            add(Subject::Events);
+            add(Subject::Emitter(event.contract));
+            add(Subject::Topic(byte));
+            add(Subject::EmitterTopic(event.contract, byte));
         }
     }
-    let rows = marks.into_iter();
-    rows.map(|(mark, indices)| (mark.key(), indices.encode()))
+    let rows = subjects.into_iter();
+    rows.map(|(subject, indices)| (subject.key(), indices.encode()))
         .collect()
 }
 

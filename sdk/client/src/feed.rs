@@ -143,16 +143,13 @@ impl EventFeed<'_> {
                 }
             }
             let Some(open) = &mut self.open else { continue };
-            let message = match open.message().await {
-                Ok(message) => message,
-                Err(_) => {
-                    self.leave();
-                    // One that says nothing at all is not asked again and again at once.
-                    if self.failing_since.is_some() {
-                        sleep(ROUND_PAUSE).await;
-                    }
-                    continue;
+            let Ok(message) = open.message().await else {
+                self.leave();
+                // One that says nothing at all is not asked again and again at once.
+                if self.failing_since.is_some() {
+                    sleep(ROUND_PAUSE).await;
                 }
+                continue;
             };
             self.failing_since = None;
             if let Some(event) = self.take(&message) {

@@ -127,6 +127,8 @@ fn events_are_followed_over_a_killed_validator_each_once_and_proven() {
         second.seen().len() + before.len() >= enough
     });
     let acknowledged = load.finish();
+    let alive: Vec<usize> = (0..4).filter(|index| *index != victim).collect();
+    cluster.level(&alive);
 
     let listed = chancery_lines(&[&["events", "--api", &cluster.api(other)], &of[..]].concat());
     let newest = listed.last().expect("some")["cursor"].clone();

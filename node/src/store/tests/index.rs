@@ -118,7 +118,7 @@ fn questions() -> Vec<Vec<Mark<'static>>> {
     let alone = marks.iter().chain(&senders).map(|mark| vec![*mark]);
     let pairs = marks
         .iter()
-        .flat_map(|mark| senders.iter().map(|sender| vec![*mark, *sender]));
+        .flat_map(|mark| senders.iter().map(move |sender| vec![*mark, *sender]));
     alone.chain(pairs).collect()
 }
 
@@ -150,7 +150,7 @@ fn what_is_found_is_what_a_scan_of_all_blocks_finds() {
         }
         check_holds(&store, &genesis, &blocks);
     }
-    assert!(hits > 5_000, "only {hits} were there to find");
+    assert!(hits > 2_000, "only {hits} were there to find");
 }
 
 #[test]
@@ -176,15 +176,46 @@ fn a_search_ends_where_it_is_told() {
 }
 
 #[test]
-fn a_block_adds_no_more_rows_than_is_said() {
-    for block in marked_blocks(&small_genesis(), 40, 3) {
-        let rows = super::super::index::rows(&block.transactions, &block.receipts);
-        let events: usize = block.receipts.iter().map(|it| it.events.len()).sum();
-        assert!(rows.len() <= 2 * block.transactions.len() + 3 * events + 1);
-        let bytes: usize = rows.values().map(Vec::len).sum();
-        // A length and a position of a byte each, while there are few.
-        assert!(bytes <= 2 * (2 * block.transactions.len() + 4 * events));
-    }
+fn a_block_adds_no_more_rows_than_is_said_whatever_topics_a_contract_makes_up() {
+    let store = Store::create_on(SimulatedFile::default(), &small_genesis()).expect("no fault");
+    let mut maker = Maker::new(&store);
+    let transactions: Vec<_> = (0..60)
+        .map(|salt| maker.transaction(&maker.sender, salt))
+        .collect();
+    let mut number = 0;
+    let mut event = |contract| {
+        number += 1;
+        ContractEvent {
+            contract: ContractId([contract; 32]),
+            topic: format!("topic {number}"),
+            data: Vec::new(),
+        }
+    };
+    let receipt = |transaction: &SignedTransaction| Receipt {
+        transaction: transaction.id(),
+        status: Status::Applied { value: Vec::new() },
+        fuel_used: Fuel(1),
+        contract: Some(ContractId([1; 32])),
+        events: (0..64).flat_map(|_| [event(1), event(2)]).collect(),
+    };
+    let block = maker.make_of(transactions, receipt, BTreeMap::new());
+    let rows = super::super::index::rows(&block.transactions, &block.receipts);
+    // One sender, one contract called; events, topics, and two contracts that have them.
+    assert_eq!(rows.len(), 2 + 1 + 256 + 2 * 257);
+    let events: usize = block.receipts.iter().map(|it| it.events.len()).sum();
+    let bytes: usize = rows.values().map(Vec::len).sum();
+    assert!(bytes <= 2 * (2 * block.transactions.len() + 4 * events));
+    store.commit(block.write()).expect("no fault");
+    let start = TransactionPlace {
+        height: Height(0),
+        index: 0,
+    };
+    let marks = [Mark::EmitterTopic(ContractId([2; 32]), "topic 2")];
+    let found = found(&store, &marks, start, 1_000);
+    assert!(
+        found.starts_with(&scanned(&[block], &marks, start)),
+        "and topics like it"
+    );
 }
 
 #[test]

@@ -121,8 +121,8 @@ fn number(digits: &str) -> Option<u64> {
     let is_plain = digits.bytes().all(|digit| digit.is_ascii_digit());
     let has_one_text = digits == "0" || !digits.starts_with('0');
     // Above the greatest height there is still a place.
-    let number = digits.parse().ok().filter(|number| *number < u64::MAX);
-    number.filter(|_| is_plain && has_one_text)
+    let number = digits.parse::<u64>().ok();
+    number.filter(|number| is_plain && has_one_text && *number < u64::MAX)
 }
 
 impl Serialize for Cursor {
