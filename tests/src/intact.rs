@@ -61,6 +61,10 @@ impl History {
             .len()
             .checked_sub(1)
             .expect("something was acknowledged");
+        let newest = by_height[last].0.0;
+        eventually("it has what others were told of", 30, || {
+            cluster.final_height(from) >= newest
+        });
         for at in [0, last / 2, last] {
             let path = cluster.path().join(format!("{}.proof", self.proofs.len()));
             let (id, out) = (by_height[at].1.to_string(), path.display().to_string());

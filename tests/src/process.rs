@@ -51,6 +51,16 @@ impl Launch {
         }
     }
 
+    /// With its words going to a full disk.
+    #[must_use]
+    pub fn without_log() -> Self {
+        let wrapper = ["bash", "-c", r#"exec "$@" >/dev/full 2>&1"#, "bash"].map(str::to_owned);
+        Self {
+            wrapper: wrapper.to_vec(),
+            ..Self::default()
+        }
+    }
+
     /// With a filter of log lines.
     #[must_use]
     pub fn with_log(mut self, filter: &str) -> Self {

@@ -241,6 +241,20 @@ fn a_validator_whose_files_may_not_grow_ends_and_comes_back() {
     disk_fails_under_load(&cluster, &contract, &how, |_| {});
 }
 
+#[test]
+fn a_log_that_cannot_be_written_stops_nothing() {
+    let cluster = Cluster::start(4);
+    let contract = cluster.deploy_data_access("hospital");
+    cluster.kill(VICTIM);
+    cluster.launch(VICTIM, &Launch::without_log());
+    cluster.ready(&[VICTIM]);
+    let mut history = History::default();
+    let load = Load::start(&cluster, &contract, "hospital", 40);
+    load.expect_more("grants are final", 20, 50);
+    history.note(&load.finish());
+    assert_ledger_intact(&cluster, &cluster.all(), &mut history);
+}
+
 /// A small file system in memory, unmounted when dropped.
 struct SmallDisk(PathBuf);
 
