@@ -1,4 +1,5 @@
-//! Log lines on standard error: one INFO line a block, never a key or a payload.
+//! Log lines on standard error: one INFO line a block, never a key or a payload. Lines that cannot
+//! be written are lost and stop nothing.
 
 use std::io::IsTerminal as _;
 
@@ -15,6 +16,8 @@ pub(crate) fn start(config: &LogConfig) {
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_ansi(std::io::stderr().is_terminal())
+        // Saying that a line could not be written would panic where standard error is the full disk.
+        .log_internal_errors(false)
         .with_writer(std::io::stderr);
     match config.format {
         LogFormat::Text => lines.init(),
