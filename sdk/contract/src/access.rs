@@ -70,9 +70,11 @@ use alloc::borrow::ToOwned as _;
 use alloc::string::String;
 use core::iter;
 
-use parity_scale_codec::Encode as _;
+use crate::{AccountId, Millis, contract_type};
 
-use crate::{AccountId, Env, Hash, Item, Map, Millis, contract_type};
+mod index;
+
+pub use index::{AccessIndex, NotPassedOn};
 
 /// Where the count stands: `u64`. A contract without it has granted nothing.
 pub const COUNT_KEY: &str = "access/count";
@@ -87,13 +89,9 @@ pub const EVERYTHING: &str = "*";
 /// How often what was granted may be passed on from one to the next, at most.
 pub const PASSES_MAX: u8 = 7;
 /// The longest name of a resource or an action, in bytes.
-pub const NAME_BYTES_MAX: usize = 128;
+pub const NAME_BYTES_MAX: usize = 192;
 /// Parts of a resource's name, between slashes.
 pub const PARTS_MAX: usize = 8;
-
-const COUNT: Item<u64> = Item::new(COUNT_KEY);
-const ENTRIES: Map<u64, AccessEntry> = Map::new(ENTRY_PREFIX);
-const STANDING: Map<Hash, u64> = Map::new(STANDING_PREFIX);
 
 /// Whether access is allowed.
 #[contract_type]
@@ -210,154 +208,6 @@ impl Grant {
             under: None,
             passes_max: 0,
         }
-    }
-}
-
-/// Everything that a contract granted; see the [module](self).
-#[derive(Debug, Clone, Copy)]
-pub struct AccessIndex;
-
-impl AccessIndex {
-    /// Adds an entry, and gives its number. One that stands for the same subject, action and
-    /// resource is replaced: it counts as revoked, and so does what was passed on from it.
-    ///
-    /// # Panics
-    /// If it may be passed on more than [`PASSES_MAX`] times, or as often as the entry that it is
-    /// passed on from; if there is no such entry. That keeps every chain short. A time beyond that
-    /// of the entry above has no effect, as [`decide`](Self::decide) asks the whole chain.
-    pub fn grant(env: &mut Env, grant: Grant) -> u64 {
-        let above = match grant.under {
-            None => PASSES_MAX.saturating_add(1),
-            Some(under) => match Self::entry(env, under) {
-                Some(above) => above.passes_max,
-                None => panic!("what is passed on has an entry"),
-            },
-        };
-        if grant.passes_max >= above {
-            panic!("what is passed on can be passed on less often");
-        }
-        let now = env.block_time();
-        let place = place(env, grant.subject, &grant.action, &grant.resource);
-        if let Some(replaced) = STANDING.get(env, &place) {
-            revoke(env, replaced);
-        }
-        let number = Self::count(env);
-        let entry = AccessEntry {
-            subject: grant.subject,
-            action: grant.action,
-            resource: grant.resource,
-            from: grant.from.max(now),
-            until: grant.until,
-            granted_by: grant.granted_by,
-            under: grant.under,
-            passes_max: grant.passes_max,
-            revoked_at: None,
-        };
-        ENTRIES.set(env, &number, &entry);
-        STANDING.set(env, &place, &number);
-        // 2^64 grants do not come to be.
-        COUNT.set(env, &number.saturating_add(1));
-        number
-    }
-
-    /// Ends what stands for these, and gives its number; `None` if nothing does.
-    pub fn revoke(env: &mut Env, subject: AccountId, action: &str, resource: &str) -> Option<u64> {
-        let place = place(env, subject, action, resource);
-        let number = STANDING.get(env, &place)?;
-        revoke(env, number);
-        STANDING.remove(env, &place);
-        Some(number)
-    }
-
-    /// What stands for these, over or not, with its number.
-    #[must_use]
-    pub fn standing(
-        env: &Env,
-        subject: AccountId,
-        action: &str,
-        resource: &str,
-    ) -> Option<(u64, AccessEntry)> {
-        let number = STANDING.get(env, &place(env, subject, action, resource))?;
-        Some((number, Self::entry(env, number)?))
-    }
-
-    /// Whether the subject may do that with exactly that resource, at that time.
-    #[must_use]
-    pub fn decide(
-        env: &Env,
-        subject: AccountId,
-        action: &str,
-        resource: &str,
-        at: Millis,
-    ) -> Decision {
-        match Self::standing(env, subject, action, resource) {
-            Some((_, entry)) => Self::decide_entry(env, &entry, at),
-            None => Decision::deny("not granted"),
-        }
-    }
-
-    /// Whether the subject may do that with the resource or anything that [contains](containing)
-    /// it, at that time.
-    #[must_use]
-    pub fn decide_within(
-        env: &Env,
-        subject: AccountId,
-        action: &str,
-        resource: &str,
-        at: Millis,
-    ) -> Decision {
-        if !is_resource(resource) || !is_name(action) {
-            return Decision::deny("not a name");
-        }
-        let ways = containing(resource).map(|wider| Self::decide(env, subject, action, wider, at));
-        // The denial of what exists says more than that something wider was not granted.
-        ways.reduce(|one, other| match (&one, &other) {
-            (Decision::Deny { reason }, Decision::Deny { .. }) if reason == "not granted" => other,
-            _ => one.or(other),
-        })
-        .unwrap_or_else(|| Decision::deny("not granted"))
-    }
-
-    /// Whether an entry holds at that time: it and all above it, so until the first of them ends.
-    #[must_use]
-    pub fn decide_entry(env: &Env, entry: &AccessEntry, at: Millis) -> Decision {
-        let mut until = entry.until;
-        let mut link = entry.clone();
-        for _ in 0..=PASSES_MAX {
-            match link.decide(at) {
-                Decision::Permit { until: end } => until = until.min(end),
-                denial @ Decision::Deny { .. } => return denial,
-            }
-            link = match link.under.map(|under| Self::entry(env, under)) {
-                None => return Decision::Permit { until },
-                Some(Some(above)) => above,
-                Some(None) => break,
-            };
-        }
-        Decision::deny("passed on too often")
-    }
-
-    /// How many entries there are.
-    #[must_use]
-    pub fn count(env: &Env) -> u64 {
-        COUNT.get(env).unwrap_or(0)
-    }
-
-    /// The entry with that number.
-    #[must_use]
-    pub fn entry(env: &Env, number: u64) -> Option<AccessEntry> {
-        ENTRIES.get(env, &number)
-    }
-}
-
-fn place(env: &Env, subject: AccountId, action: &str, resource: &str) -> Hash {
-    env.sha256(&(subject, action, resource).encode())
-}
-
-fn revoke(env: &mut Env, number: u64) {
-    if let Some(mut entry) = ENTRIES.get(env, &number) {
-        entry.revoked_at = Some(env.block_time());
-        ENTRIES.set(env, &number, &entry);
     }
 }
 

@@ -1,7 +1,7 @@
 //! The index of grants against a plain list of them, whatever the order of operations.
 
 use chancery_contract::access::{
-    AccessEntry, AccessIndex, Decision, Grant, PASSES_MAX, containing, is_resource,
+    AccessEntry, AccessIndex, Decision, Grant, NAME_BYTES_MAX, PASSES_MAX, containing, is_resource,
 };
 use chancery_contract::{AccountId, Env, Millis, TestEnv};
 use proptest::prelude::*;
@@ -300,7 +300,14 @@ fn the_longest_chain_holds_to_its_end() {
 
 #[test]
 fn resources_are_paths() {
-    for name in ["*", "a", "a/b", "a*/b", "1/2/3/4/5/6/7/8", &"x".repeat(128)] {
+    for name in [
+        "*",
+        "a",
+        "a/b",
+        "a*/b",
+        "1/2/3/4/5/6/7/8",
+        &"x".repeat(NAME_BYTES_MAX),
+    ] {
         assert!(is_resource(name), "{name}");
     }
     for name in [
@@ -312,7 +319,7 @@ fn resources_are_paths() {
         "*/a",
         "a/*",
         "1/2/3/4/5/6/7/8/9",
-        &"x".repeat(129),
+        &"x".repeat(NAME_BYTES_MAX + 1),
     ] {
         assert!(!is_resource(name), "{name}");
     }
