@@ -1,8 +1,17 @@
-//! Who may read one record until when. The owner is who deployed the contract; the record itself
-//! stays where it is, the ledger holds only its hash.
+//! Who may do what with one record, or with parts of it, until when; and who may pass that on. The
+//! owner is who deployed the contract; the record itself stays where it is, the ledger holds only
+//! its hash.
 #![cfg_attr(target_arch = "wasm32", no_std)]
 
-use chancery_contract::{AccountId, Env, Hash, Item, Map, Millis};
+extern crate alloc;
+
+use alloc::borrow::ToOwned as _;
+use alloc::string::String;
+
+use chancery_contract::access::{
+    self, AccessEntry, AccessIndex, Decision, EVERYTHING, Grant, NotPassedOn, PASSES_MAX,
+};
+use chancery_contract::{AccountId, Env, Hash, Item, Millis};
 use chancery_contract::{contract, contract_error, event};
 
 /// One record.
@@ -11,35 +20,65 @@ pub struct DataAccess;
 
 const OWNER: Item<AccountId> = Item::new("owner");
 const DATA_HASH: Item<Hash> = Item::new("data_hash");
-/// Recipient to expiry, exclusive. A grant that is over stays until it is replaced or revoked.
-const GRANTS: Map<AccountId, Millis> = Map::new("grant/");
+/// What [`DataAccess::grant_access`] grants, for [`EVERYTHING`] in the record.
+const READ: &str = "read";
 
-/// The recipient may read until then (exclusive).
+/// The recipient may do that with the resource until then (exclusive).
 #[event]
 pub struct Granted {
     pub recipient: AccountId,
     pub expires_at: Millis,
+    pub action: String,
+    pub resource: String,
+    /// In the index.
+    pub number: u64,
+    /// The grant that it was passed on from.
+    pub under: Option<u64>,
 }
 
-/// The recipient may not read any more.
+/// The recipient may not do that any more, nor may those it was passed on to.
 #[event]
 pub struct Revoked {
     pub recipient: AccountId,
+    pub action: String,
+    pub resource: String,
+    /// In the index.
+    pub number: u64,
 }
 
 /// Why the contract refuses.
 #[contract_error]
 pub enum Error {
-    /// Only the owner of the record grants and revokes.
+    /// Only the owner of the record grants; only the owner and who passed it on revoke a grant.
     NotOwner = 1,
     /// The expiry must lie after the block's time.
     ExpiryInThePast = 2,
     /// Nothing was granted to the recipient.
     NotGranted = 3,
+    /// An action has 1 to 192 bytes; a resource is `*` or up to 8 parts with slashes between.
+    NotAName = 4,
+    /// A grant can be passed on at most 7 times.
+    PassedOnTooOften = 5,
+    /// The caller has no grant that goes as far, lasts as long and may be passed on as often.
+    BeyondOwnGrant = 6,
+    /// Somebody else granted this to the recipient, and it holds.
+    GrantedByAnother = 7,
+    /// Nobody passes on to itself.
+    ToOneself = 8,
 }
 
-/// Who may read one record until when.
-#[contract(events = [Granted, Revoked])]
+impl From<NotPassedOn> for Error {
+    fn from(why: NotPassedOn) -> Self {
+        match why {
+            NotPassedOn::ToOneself => Self::ToOneself,
+            NotPassedOn::BeyondOwnGrant => Self::BeyondOwnGrant,
+            NotPassedOn::GrantedByAnother => Self::GrantedByAnother,
+        }
+    }
+}
+
+/// Who may do what with one record until when.
+#[contract(access, events = [Granted, Revoked])]
 impl DataAccess {
     /// Makes the caller the owner of the record with that hash.
     #[init]
@@ -49,7 +88,8 @@ impl DataAccess {
         DATA_HASH.set(env, &data_hash);
     }
 
-    /// Lets the recipient read until then (exclusive); replaces what was granted before.
+    /// Lets the recipient read the whole record until then (exclusive), not to be passed on;
+    /// replaces what was granted before.
     ///
     /// # Errors
     /// [`Error::NotOwner`], [`Error::ExpiryInThePast`].
@@ -59,47 +99,139 @@ impl DataAccess {
         recipient: AccountId,
         expires_at: Millis,
     ) -> Result<(), Error> {
-        Self::only_the_owner(env)?;
-        if expires_at <= env.block_time() {
-            return Err(Error::ExpiryInThePast);
-        }
-        GRANTS.set(env, &recipient, &expires_at);
-        env.emit(&Granted {
-            recipient,
-            expires_at,
-        });
-        Ok(())
+        let (action, resource) = (READ.to_owned(), EVERYTHING.to_owned());
+        Self::grant(env, recipient, action, resource, expires_at, 0).map(|_| ())
     }
 
-    /// Ends what the recipient was granted.
+    /// Ends what `grant_access` granted, and what was passed on from it.
     ///
     /// # Errors
     /// [`Error::NotOwner`], [`Error::NotGranted`].
     #[call]
     pub fn revoke_access(env: &mut Env, recipient: AccountId) -> Result<(), Error> {
         Self::only_the_owner(env)?;
-        if GRANTS.get(env, &recipient).is_none() {
-            return Err(Error::NotGranted);
-        }
-        GRANTS.remove(env, &recipient);
-        env.emit(&Revoked { recipient });
-        Ok(())
+        end(env, recipient, READ, EVERYTHING)
     }
 
-    /// Whether the account has a grant that is not over. The owner needs and gets none.
+    /// Lets the recipient do that with the resource and all that it contains until then
+    /// (exclusive), and pass it on that often, one after the other. Replaces what was granted for
+    /// the same; returns its number.
+    ///
+    /// # Errors
+    /// [`Error::NotOwner`], [`Error::ExpiryInThePast`], [`Error::NotAName`],
+    /// [`Error::PassedOnTooOften`].
+    #[call]
+    pub fn grant(
+        env: &mut Env,
+        recipient: AccountId,
+        action: String,
+        resource: String,
+        expires_at: Millis,
+        passes_max: u8,
+    ) -> Result<u64, Error> {
+        Self::only_the_owner(env)?;
+        sound(env, &action, &resource, expires_at, passes_max)?;
+        let owner = Self::owner(env);
+        let grant = Grant::new(owner, recipient, &action, &resource, expires_at);
+        let number = AccessIndex::grant(
+            env,
+            Grant {
+                passes_max,
+                ..grant
+            },
+        );
+        announce(env, number);
+        Ok(number)
+    }
+
+    /// Lets the recipient do what the caller was granted, or less of it; returns its number. It
+    /// ends with the caller's own grant at the latest.
+    ///
+    /// # Errors
+    /// [`Error::ExpiryInThePast`], [`Error::NotAName`], [`Error::PassedOnTooOften`],
+    /// [`Error::ToOneself`], [`Error::BeyondOwnGrant`], [`Error::GrantedByAnother`].
+    #[call]
+    pub fn pass_on(
+        env: &mut Env,
+        recipient: AccountId,
+        action: String,
+        resource: String,
+        expires_at: Millis,
+        passes_max: u8,
+    ) -> Result<u64, Error> {
+        sound(env, &action, &resource, expires_at, passes_max)?;
+        let caller = env.caller().account().ok_or(Error::BeyondOwnGrant)?;
+        let grant = Grant::new(caller, recipient, &action, &resource, expires_at);
+        let number = AccessIndex::pass_on(
+            env,
+            Grant {
+                passes_max,
+                ..grant
+            },
+        )?;
+        announce(env, number);
+        Ok(number)
+    }
+
+    /// Ends what was granted for exactly this, and what was passed on from it.
+    ///
+    /// # Errors
+    /// [`Error::NotGranted`], [`Error::NotOwner`].
+    #[call]
+    pub fn revoke(
+        env: &mut Env,
+        recipient: AccountId,
+        action: String,
+        resource: String,
+    ) -> Result<(), Error> {
+        let standing = AccessIndex::standing(env, recipient, &action, &resource);
+        let (_, entry) = standing.ok_or(Error::NotGranted)?;
+        if env.caller() != entry.granted_by {
+            Self::only_the_owner(env)?;
+        }
+        end(env, recipient, &action, &resource)
+    }
+
+    /// Whether the account may read the whole record now. The owner needs and gets no grant.
     #[view]
     #[must_use]
     pub fn can_read(env: &Env, who: AccountId) -> bool {
-        GRANTS
-            .get(env, &who)
-            .is_some_and(|expires_at| env.block_time() < expires_at)
+        AccessIndex::decide(env, who, READ, EVERYTHING, env.block_time()).permits()
     }
 
-    /// Until when the recipient may read (exclusive), if a grant stands, over or not.
+    /// Until when the recipient may read the whole record (exclusive), if a grant stands, over or
+    /// not.
     #[view]
     #[must_use]
     pub fn expires_at(env: &Env, recipient: AccountId) -> Option<Millis> {
-        GRANTS.get(env, &recipient)
+        AccessIndex::standing(env, recipient, READ, EVERYTHING).map(|(_, entry)| entry.until)
+    }
+
+    /// Whether the subject may do that with the resource, or with what contains it.
+    #[view]
+    #[must_use]
+    pub fn decide(
+        env: &Env,
+        subject: AccountId,
+        action: String,
+        resource: String,
+        at: Millis,
+    ) -> Decision {
+        AccessIndex::decide_within(env, subject, &action, &resource, at)
+    }
+
+    /// How many grants there ever were.
+    #[view]
+    #[must_use]
+    pub fn count(env: &Env) -> u64 {
+        AccessIndex::count(env)
+    }
+
+    /// The grant with that number, counted from 0.
+    #[view]
+    #[must_use]
+    pub fn entry(env: &Env, number: u64) -> Option<AccessEntry> {
+        AccessIndex::entry(env, number)
     }
 
     /// Who grants and revokes.
@@ -123,4 +255,49 @@ impl DataAccess {
             Err(Error::NotOwner)
         }
     }
+}
+
+/// What holds for every grant, whoever makes it.
+fn sound(
+    env: &Env,
+    action: &str,
+    resource: &str,
+    expires_at: Millis,
+    passes_max: u8,
+) -> Result<(), Error> {
+    if expires_at <= env.block_time() {
+        return Err(Error::ExpiryInThePast);
+    }
+    if !access::is_name(action) || !access::is_resource(resource) {
+        return Err(Error::NotAName);
+    }
+    if passes_max > PASSES_MAX {
+        return Err(Error::PassedOnTooOften);
+    }
+    Ok(())
+}
+
+/// Announces the grant with that number.
+fn announce(env: &mut Env, number: u64) {
+    let entry = AccessIndex::entry(env, number).expect("it was granted just now");
+    env.emit(&Granted {
+        recipient: entry.subject,
+        expires_at: entry.until,
+        action: entry.action,
+        resource: entry.resource,
+        number,
+        under: entry.under,
+    });
+}
+
+fn end(env: &mut Env, recipient: AccountId, action: &str, resource: &str) -> Result<(), Error> {
+    let number = AccessIndex::revoke(env, recipient, action, resource);
+    let number = number.ok_or(Error::NotGranted)?;
+    env.emit(&Revoked {
+        recipient,
+        action: action.to_owned(),
+        resource: resource.to_owned(),
+        number,
+    });
+    Ok(())
 }

@@ -1,97 +1,30 @@
-//! The shipped contract, compiled to Wasm, in the real executor. `scripts/build-contracts` makes
-//! the module; `CHANCERY_CONTRACTS` names its folder if it is not target/contracts.
+//! The contract for one record, compiled to Wasm, in the real executor.
 
 mod common;
 
-use std::path::PathBuf;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use chancery_ledger::{AccountId, ChainLimits, ContractId, Fuel, Status, TrapKind};
-use chancery_runtime::schema::{ArgText, Method, MethodKind, Plain, encode_args};
+use chancery_ledger::hash::sha256;
+use chancery_ledger::state_key::StateKey;
+use chancery_ledger::{AccountId, ChainLimits, ContractId, Status, TrapKind};
+use chancery_runtime::schema::MethodKind;
 use chancery_runtime::{Runtime, Schema};
+use common::shipped::{Module, Story, did};
 use common::{FUEL, Ledger, ROOT, State, account, invocation, trap_of, value_of};
 use parity_scale_codec::Encode as _;
 use serde_json::json;
 
-fn wasm() -> Vec<u8> {
-    let folder = std::env::var_os("CHANCERY_CONTRACTS").map_or_else(
-        || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../target/contracts"),
-        PathBuf::from,
-    );
-    let path = folder.join("data_access.wasm");
-    std::fs::read(&path)
-        .unwrap_or_else(|error| panic!("{}: {error}; run scripts/build-contracts", path.display()))
-}
-
-fn schema() -> Schema {
-    let report = Runtime::check_module(&ChainLimits::default(), &wasm()).expect("it is accepted");
-    report.schema.expect("it has a schema")
-}
-
-fn method(name: &str) -> Method {
-    let schema = schema();
-    let method = schema.init().filter(|_| name == "init");
-    method.or(schema.callable(name)).expect("it exists").clone()
-}
-
-fn args(name: &str, texts: &[&str]) -> Vec<u8> {
-    let texts: Vec<ArgText> = texts
-        .iter()
-        .map(|text| ArgText {
-            name: None,
-            text: (*text).to_owned(),
-        })
-        .collect();
-    encode_args(&method(name).args, &texts, &Plain).expect("they fit")
-}
-
+const NAME: &str = "data_access";
 const RECORD: &str = "abababababababababababababababababababababababababababababababab";
 
-struct Story {
-    ledger: Ledger,
-    contract: ContractId,
-}
-
-impl Story {
-    fn begin() -> Self {
-        Self::on(Ledger::new())
-    }
-
-    fn on(mut ledger: Ledger) -> Self {
-        let receipt = ledger.deploy_with(&wasm(), args("init", &[RECORD]));
-        assert!(value_of(&receipt).is_empty());
-        let contract = receipt.contract.expect("deployed");
-        Self { ledger, contract }
-    }
-
-    fn call(&mut self, seed: u8, name: &str, texts: &[&str]) -> chancery_ledger::Receipt {
-        let args = args(name, texts);
-        self.ledger.invoke_as(seed, self.contract, name, args)
-    }
-
-    fn query(&self, name: &str, texts: &[&str]) -> serde_json::Value {
-        let outcome = self.ledger.query(self.contract, name, &args(name, texts));
-        match outcome.status {
-            Status::Applied { value } => method(name).decode_result(&value).expect("its type"),
-            other => panic!("{name}: {other:?}"),
-        }
-    }
-
-    fn ordered(&mut self, name: &str, texts: &[&str]) -> serde_json::Value {
-        let receipt = self.call(ROOT, name, texts);
-        method(name)
-            .decode_result(&value_of(&receipt))
-            .expect("its type")
-    }
-}
-
-fn did(seed: u8) -> String {
-    account(seed).to_string()
+fn begin() -> Story {
+    Story::begin(NAME, &[RECORD])
 }
 
 #[test]
 fn the_whole_story() {
-    let mut story = Story::begin();
+    let mut story = begin();
     let (specialist, stranger) = (did(2), did(3));
     assert_eq!(story.query("owner", &[]), json!(did(ROOT)));
     assert_eq!(story.query("data_hash", &[]), json!(RECORD));
@@ -104,29 +37,24 @@ fn the_whole_story() {
         &[&specialist, &expires_at.to_string()],
     );
     assert!(value_of(&grant).is_empty());
-    let event = &grant.events[0];
-    assert_eq!(
-        (event.contract, event.topic.as_str()),
-        (story.contract, "Granted")
-    );
-    let fields = schema()
-        .event("Granted")
-        .expect("declared")
-        .decode(&event.data);
-    assert_eq!(
-        fields.expect("its fields"),
-        json!({"recipient": specialist, "expires_at": expires_at})
-    );
+    let fields = json!({
+        "recipient": specialist, "expires_at": expires_at, "action": "read", "resource": "*",
+        "number": 0, "under": null,
+    });
+    assert_eq!(story.event(&grant), ("Granted".to_owned(), fields));
     assert_eq!(story.query("can_read", &[&specialist]), json!(true));
     assert_eq!(story.query("can_read", &[&stranger]), json!(false));
     assert_eq!(story.query("expires_at", &[&specialist]), json!(expires_at));
     assert_eq!(story.query("expires_at", &[&stranger]), json!(null));
-    assert_eq!(story.ordered("can_read", &[&specialist]), json!(true));
+    assert_eq!(story.applied(ROOT, "can_read", &[&specialist]), json!(true));
 
     // The next block's time is one later: the last moment, then the end.
     story.ledger.time = expires_at - 2;
-    assert_eq!(story.ordered("can_read", &[&specialist]), json!(true));
-    assert_eq!(story.ordered("can_read", &[&specialist]), json!(false));
+    assert_eq!(story.applied(ROOT, "can_read", &[&specialist]), json!(true));
+    assert_eq!(
+        story.applied(ROOT, "can_read", &[&specialist]),
+        json!(false)
+    );
     assert_eq!(story.query("can_read", &[&specialist]), json!(false));
 
     let later = (story.ledger.time + 100).to_string();
@@ -139,36 +67,74 @@ fn the_whole_story() {
 
 #[test]
 fn refusals_have_their_codes() {
-    let mut story = Story::begin();
-    let admit = chancery_ledger::Call::Admit {
-        account: account(2),
-        roles: Vec::new(),
-    };
-    value_of(&story.ledger.one(ROOT, FUEL, admit));
+    let mut story = begin();
+    story.admit(2);
     let (time, friend) = ((story.ledger.time + 100).to_string(), did(5));
-    let schema = schema();
     let mut check = |seed, name: &str, texts: &[&str], expected: &str| {
-        let before = story.ledger.state.entries.clone();
-        let receipt = story.call(seed, name, texts);
-        let Status::Reverted { code, data } = &receipt.status else {
-            panic!("{name}: {:?}", receipt.status)
-        };
-        let error = schema.error(*code).expect("declared");
-        assert_eq!((error.name.as_str(), data.as_slice()), (expected, &[][..]));
-        assert_eq!(receipt.events, []);
-        assert!(receipt.fuel_used < Fuel(FUEL));
-        assert_eq!(story.ledger.state.entries, before);
+        assert_eq!(story.refused(seed, name, texts), expected);
     };
     check(2, "grant_access", &[&friend, &time], "NotOwner");
     check(2, "revoke_access", &[&friend], "NotOwner");
     check(ROOT, "grant_access", &[&friend, "5"], "ExpiryInThePast");
     check(ROOT, "revoke_access", &[&friend], "NotGranted");
+    let what: [&str; 4] = [&friend, "read", "labs", &time];
+    let with = |resource, passes: &'static str| {
+        let mut texts = what.to_vec();
+        texts[2] = resource;
+        texts.push(passes);
+        texts
+    };
+    check(ROOT, "grant", &with("a//b", "0"), "NotAName");
+    check(ROOT, "grant", &with("labs", "8"), "PassedOnTooOften");
+    check(2, "pass_on", &with("labs", "0"), "BeyondOwnGrant");
+}
+
+/// The longest chain that can be, through the engine: the cost of asking it is bounded.
+#[test]
+fn what_is_passed_on_is_asked_up_to_the_owner() {
+    let mut story = begin();
+    let until = story.ledger.time + 1_000;
+    let time = until.to_string();
+    for seed in 2..=9 {
+        story.admit(seed);
+    }
+    let first = did(2);
+    let texts: [&str; 5] = [&first, "read", "labs", &time, "7"];
+    assert_eq!(story.applied(ROOT, "grant", &texts), json!(0));
+    for (seed, passes) in (2..9).zip((0..7).rev()) {
+        let (to, passes) = (did(seed + 1), passes.to_string());
+        let texts: [&str; 5] = [&to, "read", "labs", &time, &passes];
+        assert_eq!(story.applied(seed, "pass_on", &texts), json!(seed - 1));
+    }
+    let resource = "labs/2/3/4/5/6/7/8";
+    let decide = |story: &Story, who: u8| {
+        story.query(
+            "decide",
+            &[&did(who), "read", resource, &(until - 1).to_string()],
+        )
+    };
+    assert_eq!(decide(&story, 9), json!({"permit": {"until": until}}));
+    assert_eq!(story.query("count", &[]), json!(8));
+    let entry = story.query("entry", &["7"]);
+    assert_eq!(entry["under"], json!(6));
+    assert_eq!(entry["subject"], json!(did(9)));
+    assert_eq!(story.query("entry", &["8"]), json!(null));
+    let asked = story.call(ROOT, "decide", &[&did(9), "read", resource, &time]);
+    assert!(asked.fuel_used.0 < 2_000_000, "{:?}", asked.fuel_used);
+
+    let receipt = story.call(2, "revoke", &[&did(3), "read", "labs"]);
+    assert_eq!(story.event(&receipt).0, "Revoked");
+    assert!(decide(&story, 2).get("permit").is_some());
+    for who in 3..=9 {
+        let denial = json!({"deny": {"reason": if who == 3 { "not granted" } else { "revoked" }}});
+        assert_eq!(decide(&story, who), denial);
+    }
 }
 
 #[test]
 fn arguments_that_do_not_decode_are_named() {
-    let mut story = Story::begin();
-    let good = args("can_read", &[&did(2)]);
+    let mut story = begin();
+    let good = story.module.args("can_read", &[&did(2)]);
     for bad in [Vec::new(), good[1..].to_vec(), [&good[..], &[0]].concat()] {
         let receipt = story.ledger.invoke(story.contract, "can_read", bad.clone());
         assert_eq!(trap_of(&receipt), TrapKind::BadArguments);
@@ -176,35 +142,47 @@ fn arguments_that_do_not_decode_are_named() {
         let kind = TrapKind::BadArguments;
         assert_eq!(outcome.status, Status::Trapped { kind });
     }
-    let receipt = story.ledger.deploy_with(&wasm(), vec![1, 2, 3]);
+    let receipt = story.ledger.deploy_with(&story.module.wasm, vec![1, 2, 3]);
     assert_eq!(trap_of(&receipt), TrapKind::BadArguments);
 }
 
+/// The keys that `chancery_contract::access` documents.
 #[test]
-fn a_grant_is_one_storage_entry() {
-    let mut story = Story::begin();
-    let time = (story.ledger.time + 100).to_string();
-    let signed = story.ledger.sign(
-        ROOT,
-        FUEL,
-        invocation(
-            story.contract,
-            "grant_access",
-            args("grant_access", &[&did(2), &time]),
-        ),
+fn a_grant_is_an_entry_of_the_index() {
+    let mut story = begin();
+    let time = story.ledger.time + 100;
+    let call = invocation(
+        story.contract,
+        "grant_access",
+        story
+            .module
+            .args("grant_access", &[&did(2), &time.to_string()]),
     );
+    let signed = story.ledger.sign(ROOT, FUEL, call);
     let executed = story.ledger.block(vec![signed]);
-    assert_eq!(executed.changes.len(), 1);
-    let (key, value) = executed.changes.first_key_value().expect("one change");
-    assert!(key.ends_with(&account(2).0));
-    assert_eq!(value.as_ref().map(Vec::len), Some(8));
+    let key = |parts: &[&[u8]]| StateKey::Storage(story.contract, &parts.concat()).to_bytes();
+    let place = sha256(&(account(2), "read", "*").encode());
+    let expected = BTreeMap::from([
+        (key(&[b"access/count"]), 1_u64.encode()),
+        (key(&[b"access/standing/", &place.0]), 0_u64.encode()),
+    ]);
+    let entry = key(&[b"access/entry/", &0_u64.to_le_bytes()]);
+    for (key, value) in &executed.changes {
+        if *key == entry {
+            let value = value.as_ref().expect("an entry");
+            assert_eq!(&value[..32], &account(2).0);
+        } else {
+            assert_eq!(expected.get(key), value.as_ref());
+        }
+    }
+    assert_eq!(executed.changes.len(), 3);
 }
 
 #[test]
 fn the_schema_and_the_native_contract_agree() {
     let native: Schema =
         serde_json::from_str(data_access::DataAccess::SCHEMA).expect("it is a schema");
-    assert_eq!(native, schema());
+    assert_eq!(native, Module::load(NAME).schema);
     let kinds: Vec<_> = native.methods.iter().map(|method| method.kind).collect();
     assert_eq!(kinds[0], MethodKind::Init);
 }
@@ -214,7 +192,7 @@ fn the_schema_and_the_native_contract_agree() {
 #[test]
 fn receipts_and_fuel_do_not_depend_on_who_computes_them() {
     fn transcript(runtime: &Arc<Runtime>) -> (Vec<chancery_ledger::Receipt>, State) {
-        let mut story = Story::on(Ledger::on(Arc::clone(runtime)));
+        let mut story = Story::on(Ledger::on(Arc::clone(runtime)), NAME, &[RECORD]);
         let (time, friend) = ((story.ledger.time + 100).to_string(), did(5));
         let receipts = vec![
             story.call(ROOT, "grant_access", &[&friend, &time]),
@@ -247,8 +225,8 @@ fn receipts_and_fuel_do_not_depend_on_who_computes_them() {
 /// Not a test of speed, which depends on the machine: it prints what calls cost.
 #[test]
 fn costs_are_printed() {
-    let mut story = Story::begin();
-    let size = wasm().len();
+    let mut story = begin();
+    let size = story.module.wasm.len();
     let empty = story.ledger.deploy(&common::module(""));
     let nothing = story.ledger.invoke(empty, "run", Vec::new()).fuel_used;
     let (time, friend) = ((story.ledger.time + 1_000_000).to_string(), did(5));
@@ -265,7 +243,7 @@ fn costs_are_printed() {
             "grant_access",
             story.contract,
             "grant_access",
-            args("grant_access", &[&friend, &time]),
+            story.module.args("grant_access", &[&friend, &time]),
         ),
     ] {
         let transactions: Vec<_> = (0..1000)

@@ -5,6 +5,8 @@
     reason = "every test binary compiles this module and uses its own part of it"
 )]
 
+pub mod shipped;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 

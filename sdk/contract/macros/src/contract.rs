@@ -269,6 +269,7 @@ impl Contract {
         quote! {
             const _: () = {
                 // The checks stand here so that what is wrong with a type is told once.
+                #[allow(clippy::type_complexity, reason = "a method has the arguments it needs")]
                 const TEXT: ::chancery_contract::Text = {
                     #checks
                     #json
