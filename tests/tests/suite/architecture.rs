@@ -20,6 +20,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("chancery-genesis", &["chancery-ledger"]),
     ("chancery-client", &["chancery-ledger"]),
     ("data-access", &["chancery-contract"]),
+    ("health-consent", &["chancery-contract"]),
     ("chancery-model", &[]),
 ];
 

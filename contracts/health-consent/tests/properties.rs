@@ -1,0 +1,234 @@
+//! Whatever patients and institutions did before: an emergency always works for who is on the list,
+//! is always announced and over in time, and gives nothing to anybody else; and nobody has access
+//! for another purpose that the patient's own permissions do not carry.
+
+use chancery_contract::access::{AccessEntry, Decision};
+use chancery_contract::{AccountId, Hash, Millis, TestEnv};
+use health_consent::{EMERGENCY_MS, GlassBroken, HealthConsent};
+use proptest::prelude::*;
+use proptest::sample::select;
+
+const START: u64 = 1_000_000;
+const PATIENTS: [Hash; 2] = [Hash([1; 32]), Hash([2; 32])];
+const TYPES: [&str; 3] = ["*", "Observation", "Condition"];
+const PURPOSES: [&str; 2] = ["TREAT", "HRESCH"];
+/// 0 is the custodian, 1 and 2 speak for the patients.
+const PEOPLE: u8 = 6;
+
+fn person(number: u8) -> AccountId {
+    TestEnv::account(number)
+}
+
+#[derive(Debug, Clone)]
+struct What {
+    patient: usize,
+    purpose: &'static str,
+    kind: &'static str,
+}
+
+#[derive(Debug, Clone)]
+enum Step {
+    Enrol(usize, u8),
+    List(u8, bool),
+    Permit(u8, u8, What, u64, bool),
+    Assign(u8, u8, What, u64),
+    Withdraw(u8, u8, What),
+    Emergency(u8, usize),
+    Wait(u64),
+}
+
+fn whats() -> impl Strategy<Value = What> {
+    let parts = (0..PATIENTS.len(), select(&PURPOSES[..]), select(&TYPES[..]));
+    parts.prop_map(|(patient, purpose, kind)| What {
+        patient,
+        purpose,
+        kind,
+    })
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let (anybody, hours) = (|| 0..PEOPLE, || 0..20_u64);
+    let step = prop_oneof![
+        1 => (0..PATIENTS.len(), anybody()).prop_map(|(patient, who)| Step::Enrol(patient, who)),
+        2 => (anybody(), any::<bool>()).prop_map(|(who, listed)| Step::List(who, listed)),
+        6 => (anybody(), anybody(), whats(), hours(), any::<bool>())
+            .prop_map(|(by, to, what, end, assignable)| Step::Permit(by, to, what, end, assignable)),
+        6 => (anybody(), anybody(), whats(), hours())
+            .prop_map(|(by, to, what, end)| Step::Assign(by, to, what, end)),
+        2 => (anybody(), anybody(), whats()).prop_map(|(by, of, what)| Step::Withdraw(by, of, what)),
+        3 => (anybody(), 0..PATIENTS.len()).prop_map(|(by, patient)| Step::Emergency(by, patient)),
+        2 => (1..5_u64).prop_map(Step::Wait),
+    ];
+    proptest::collection::vec(step, 1..60)
+}
+
+fn after(hours: u64) -> Millis {
+    Millis(START + hours * 3_600_000)
+}
+
+fn run(test: &mut TestEnv, step: &Step) {
+    match step.clone() {
+        Step::Enrol(patient, grantor) => {
+            test.as_account(person(0));
+            let enrol =
+                test.call(|env| HealthConsent::enrol(env, PATIENTS[patient], person(grantor)));
+            assert_eq!(enrol, Ok(()));
+        }
+        Step::List(who, listed) => {
+            test.as_account(person(0));
+            let list = test.call(|env| match listed {
+                true => HealthConsent::add_clinician(env, person(who)),
+                false => HealthConsent::remove_clinician(env, person(who)),
+            });
+            assert_eq!(list, Ok(()));
+        }
+        Step::Permit(
+            by,
+            to,
+            What {
+                patient,
+                purpose,
+                kind,
+            },
+            end,
+            assignable,
+        ) => {
+            let (patient, to, end) = (PATIENTS[patient], person(to), after(end));
+            let (purpose, kind) = (purpose.to_owned(), kind.to_owned());
+            test.as_account(person(by));
+            let grantor = test.view(|env| HealthConsent::grantor(env, patient));
+            let permitted = test.call(|env| {
+                HealthConsent::permit(env, patient, to, purpose, kind, None, end, assignable)
+            });
+            let speaks = grantor == Some(person(by));
+            assert_eq!(permitted.is_ok(), speaks && end > test.time());
+        }
+        Step::Assign(
+            by,
+            to,
+            What {
+                patient,
+                purpose,
+                kind,
+            },
+            end,
+        ) => {
+            let (patient, to, end) = (PATIENTS[patient], person(to), after(end));
+            let (purpose, kind) = (purpose.to_owned(), kind.to_owned());
+            test.as_account(person(by));
+            // What comes of it is judged by the entries.
+            let _ = test.call(|env| HealthConsent::assign(env, patient, to, purpose, kind, end));
+        }
+        Step::Withdraw(
+            by,
+            of,
+            What {
+                patient,
+                purpose,
+                kind,
+            },
+        ) => {
+            let (patient, of) = (PATIENTS[patient], person(of));
+            let (purpose, kind) = (purpose.to_owned(), kind.to_owned());
+            test.as_account(person(by));
+            let _ = test.call(|env| HealthConsent::withdraw(env, patient, of, purpose, kind));
+        }
+        Step::Emergency(by, patient) => {
+            let listed = test.view(|env| HealthConsent::is_clinician(env, person(by)));
+            let events = test.events_of::<GlassBroken>().len();
+            test.as_account(person(by));
+            let broken = test.call(|env| HealthConsent::break_glass(env, PATIENTS[patient], None));
+            assert_eq!(broken.is_ok(), listed);
+            assert_eq!(
+                test.events_of::<GlassBroken>().len(),
+                events + usize::from(listed)
+            );
+            if listed {
+                let until = Millis(test.time().0 + EMERGENCY_MS);
+                for kind in TYPES {
+                    let decision = decide(test, person(by), patient, "BTG", kind);
+                    assert_eq!(decision, Decision::Permit { until });
+                }
+            }
+        }
+        Step::Wait(hours) => {
+            test.advance(Millis(hours * 3_600_000));
+        }
+    }
+}
+
+fn digits(patient: usize) -> String {
+    PATIENTS[patient]
+        .0
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
+}
+
+fn decide(test: &TestEnv, who: AccountId, patient: usize, purpose: &str, kind: &str) -> Decision {
+    let resource = match kind {
+        "*" => digits(patient),
+        kind => format!("{}/{kind}", digits(patient)),
+    };
+    let action = format!("access:{purpose}");
+    test.view(|env| HealthConsent::decide(env, who, action, resource, env.block_time()))
+}
+
+/// Whether an entry and all above it hold.
+fn holds(entries: &[AccessEntry], entry: &AccessEntry, now: Millis) -> bool {
+    let above = entry
+        .under
+        .map(|under| &entries[usize::try_from(under).expect("few")]);
+    entry.revoked_at.is_none()
+        && (entry.from..entry.until).contains(&now)
+        && above.is_none_or(|above| holds(entries, above, now))
+}
+
+proptest! {
+    #[test]
+    fn access_is_what_patients_permitted_and_what_everybody_saw_taken(steps in steps()) {
+        let mut test = TestEnv::new();
+        for who in 0..PEOPLE {
+            test.set_roles(person(who), &[]);
+        }
+        test.as_account(person(0));
+        test.call(HealthConsent::init);
+        for (number, patient) in (1..).zip(PATIENTS) {
+            test.call(|env| HealthConsent::enrol(env, patient, person(number))).expect("the custodian");
+        }
+        for step in &steps {
+            run(&mut test, step);
+        }
+        let now = test.time();
+        let entry = |number| test.view(|env| HealthConsent::entry(env, number));
+        let entries: Vec<_> = (0..test.view(HealthConsent::count)).map_while(entry).collect();
+        for who in (0..PEOPLE).map(person) {
+            let listed = test.view(|env| HealthConsent::is_clinician(env, who));
+            for (patient, hash) in PATIENTS.into_iter().enumerate() {
+                for kind in TYPES {
+                    for purpose in PURPOSES {
+                        let action = format!("access:{purpose}");
+                        let covers = |entry: &AccessEntry| {
+                            let all = entry.resource == digits(patient);
+                            let own = entry.resource == format!("{}/{kind}", digits(patient));
+                            entry.subject == who && entry.action == action && (all || own)
+                        };
+                        let permitted = entries.iter()
+                            .any(|entry| covers(entry) && holds(&entries, entry, now));
+                        let decision = decide(&test, who, patient, purpose, kind);
+                        prop_assert_eq!(decision.permits(), permitted);
+                    }
+                    let taken = test.events_of::<GlassBroken>().iter().any(|event| {
+                        let theirs = (event.clinician, event.patient) == (who, hash);
+                        theirs && now < event.until
+                    });
+                    let decision = decide(&test, who, patient, "BTG", kind);
+                    prop_assert_eq!(decision.permits(), taken && listed);
+                    if let Decision::Permit { until } = decision {
+                        prop_assert!(until.0 <= now.0 + EMERGENCY_MS);
+                    }
+                }
+            }
+        }
+    }
+}
