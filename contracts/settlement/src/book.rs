@@ -170,7 +170,7 @@ pub(crate) fn redeem(
 /// From available to reserved.
 pub(crate) fn set_aside(
     env: &mut Env,
-    code: &String,
+    code: &str,
     holder: AccountId,
     amount: u128,
 ) -> Result<(), Error> {
@@ -187,7 +187,7 @@ pub(crate) fn set_aside(
 /// From reserved back to available.
 pub(crate) fn give_back(
     env: &mut Env,
-    code: &String,
+    code: &str,
     holder: AccountId,
     amount: u128,
 ) -> Result<(), Error> {
@@ -201,7 +201,7 @@ pub(crate) fn give_back(
 /// From one's reserved to the other's available.
 pub(crate) fn pay(
     env: &mut Env,
-    code: &String,
+    code: &str,
     payer: AccountId,
     payee: AccountId,
     amount: u128,
@@ -228,10 +228,10 @@ fn set_aside_before(reserved: u128, amount: u128) -> u128 {
 fn change(
     env: &mut Env,
     holder: AccountId,
-    code: &String,
+    code: &str,
     by: impl FnOnce(&mut Balance) -> Result<(), Error>,
 ) -> Result<(), Error> {
-    let key = (holder, code.clone());
+    let key = (holder, code.into());
     let mut balance = BALANCES.get(env, &key).unwrap_or_default();
     by(&mut balance)?;
     BALANCES.set(env, &key, &balance);

@@ -21,6 +21,8 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("chancery-client", &["chancery-ledger"]),
     ("data-access", &["chancery-contract"]),
     ("health-consent", &["chancery-contract"]),
+    ("provenance", &["chancery-contract"]),
+    ("settlement", &["chancery-contract"]),
     ("chancery-model", &[]),
 ];
 

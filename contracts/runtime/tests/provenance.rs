@@ -1,0 +1,120 @@
+//! contracts/provenance, compiled to Wasm, in the real executor.
+
+mod common;
+
+use chancery_ledger::state_key::StateKey;
+use chancery_runtime::Schema;
+use common::ROOT;
+use common::shipped::{Shipped, did};
+use serde_json::json;
+
+const MAKER: u8 = 2;
+const SHIPPER: u8 = 3;
+const RETAILER: u8 = 4;
+const PREFIX: &str = "4012345";
+const ITEM: &str = "abababababababababababababababababababababababababababababababab";
+const OTHER: &str = "cdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcd";
+const EVENT: &str = "0707070707070707070707070707070707070707070707070707070707070707";
+
+fn commissioned() -> Shipped {
+    let mut ledger = Shipped::deploy("provenance", &[MAKER, SHIPPER, RETAILER]);
+    ledger.ok(ROOT, "register_manufacturer", &[PREFIX, &did(MAKER)]);
+    ledger.ok(MAKER, "commission", &[PREFIX, ITEM, EVENT]);
+    ledger
+}
+
+#[test]
+fn goods_go_from_the_manufacturer_to_the_customer() {
+    let mut ledger = commissioned();
+    let offer = ledger.ok(MAKER, "offer", &[PREFIX, ITEM, &did(SHIPPER), EVENT]);
+    assert_eq!(offer, json!(1));
+    let receipt = ledger.call(SHIPPER, "accept", &[PREFIX, ITEM, "1", EVENT]);
+    let accepted = json!({
+        "company_prefix": PREFIX, "item": ITEM, "number": 2, "from": did(MAKER),
+        "recipient": did(SHIPPER),
+    });
+    assert_eq!(ledger.events(&receipt), [("Accepted".to_owned(), accepted)]);
+    ledger.ok(SHIPPER, "offer", &[PREFIX, ITEM, &did(RETAILER), EVENT]);
+    ledger.ok(RETAILER, "refuse", &[PREFIX, ITEM, "3"]);
+    ledger.ok(SHIPPER, "offer", &[PREFIX, ITEM, &did(RETAILER), EVENT]);
+    ledger.ok(SHIPPER, "withdraw", &[PREFIX, ITEM]);
+    ledger.ok(SHIPPER, "offer", &[PREFIX, ITEM, &did(RETAILER), EVENT]);
+    ledger.ok(RETAILER, "accept", &[PREFIX, ITEM, "7", EVENT]);
+    ledger.ok(RETAILER, "observe", &[PREFIX, ITEM, EVENT]);
+    ledger.ok(RETAILER, "decommission", &[PREFIX, ITEM, EVENT]);
+    let sold = ledger.query("item", &[PREFIX, ITEM]);
+    assert_eq!(sold["manufacturer"], json!(did(MAKER)));
+    assert_eq!((&sold["custodian"], &sold["entries"]), (&json!(did(RETAILER)), &json!(11)));
+    assert_eq!(sold["decommissioned_at"], json!(ledger.ledger.time));
+    let steps: Vec<_> = (0..11)
+        .map(|number: u32| {
+            let entry = ledger.query("entry", &[PREFIX, ITEM, &number.to_string()]);
+            entry["step"].as_str().expect("a word").to_owned()
+        })
+        .collect();
+    let expected = [
+        "commissioned", "offered", "accepted", "offered", "refused", "offered", "withdrawn",
+        "offered", "accepted", "observed", "decommissioned",
+    ];
+    assert_eq!(steps, expected);
+}
+
+#[test]
+fn a_counterfeit_has_no_entry() {
+    let mut ledger = commissioned();
+    ledger.refused(RETAILER, "item", &[PREFIX, OTHER], "NotCommissioned");
+    ledger.refused(RETAILER, "item", &["401234", ITEM], "NotCommissioned");
+    ledger.refused(RETAILER, "observe", &[PREFIX, OTHER, EVENT], "NotCommissioned");
+    let key = |item: u8| {
+        let prefix = [&[28], PREFIX.as_bytes()].concat();
+        let key = [&b"item/"[..], &prefix, &[item; 32]].concat();
+        StateKey::Storage(ledger.contract, &key).to_bytes()
+    };
+    let state = &ledger.ledger.state.entries;
+    assert!(state.contains_key(&key(0xab)) && !state.contains_key(&key(0xcd)));
+}
+
+#[test]
+fn refusals_have_their_names() {
+    let mut ledger = commissioned();
+    let stranger = did(99);
+    ledger.refused(MAKER, "register_manufacturer", &["5012345", &did(MAKER)], "NotOwner");
+    ledger.refused(ROOT, "register_manufacturer", &["5012", &did(MAKER)], "BadCompanyPrefix");
+    ledger.refused(ROOT, "register_manufacturer", &["401234", &did(MAKER)], "PrefixOverlaps");
+    ledger.refused(ROOT, "register_manufacturer", &["5012345", &stranger], "NotAdmitted");
+    ledger.refused(ROOT, "revoke_manufacturer", &["5012345"], "NoManufacturer");
+    ledger.refused(SHIPPER, "commission", &[PREFIX, OTHER, EVENT], "NotManufacturer");
+    ledger.refused(MAKER, "commission", &[PREFIX, ITEM, EVENT], "AlreadyCommissioned");
+    ledger.refused(SHIPPER, "offer", &[PREFIX, ITEM, &did(SHIPPER), EVENT], "NotCustodian");
+    ledger.refused(MAKER, "offer", &[PREFIX, ITEM, &did(MAKER), EVENT], "SameParty");
+    ledger.refused(MAKER, "withdraw", &[PREFIX, ITEM], "NoOffer");
+    ledger.ok(MAKER, "offer", &[PREFIX, ITEM, &did(SHIPPER), EVENT]);
+    ledger.refused(MAKER, "decommission", &[PREFIX, ITEM, EVENT], "OfferOpen");
+    ledger.refused(RETAILER, "accept", &[PREFIX, ITEM, "1", EVENT], "NotTheRecipient");
+    ledger.refused(SHIPPER, "accept", &[PREFIX, ITEM, "0", EVENT], "OtherOffer");
+    ledger.refused(SHIPPER, "entry", &[PREFIX, ITEM, "2"], "UnknownEntry");
+    ledger.ok(SHIPPER, "accept", &[PREFIX, ITEM, "1", EVENT]);
+    ledger.ok(SHIPPER, "decommission", &[PREFIX, ITEM, EVENT]);
+    ledger.refused(SHIPPER, "observe", &[PREFIX, ITEM, EVENT], "Decommissioned");
+    let epc = "urn:epc:id:sgtin:4012345.011111";
+    ledger.refused(SHIPPER, "item_id", &[epc, "AAAA"], "BadEpc");
+    ledger.refused(SHIPPER, "item_id", &[&format!("{epc}.987"), "AAAA"], "BadSalt");
+}
+
+/// What `printf` and `sha256sum` say too.
+#[test]
+fn the_name_of_an_item_is_sha256_of_salt_and_epc() {
+    let ledger = commissioned();
+    let epc = "urn:epc:id:sgtin:4012345.011111.987";
+    let salt = "AAECAwQFBgcICQoLDA0ODw==";
+    let id = ledger.query("item_id", &[epc, salt]);
+    let bytes: Vec<u8> = (0..16).chain(epc.bytes()).collect();
+    let expected = chancery_ledger::hash::sha256(&bytes).to_string();
+    assert_eq!(id, json!({"company_prefix": PREFIX, "item": expected}));
+}
+
+#[test]
+fn the_schema_and_the_native_contract_agree() {
+    let native: Schema = serde_json::from_str(provenance::Provenance::SCHEMA).expect("a schema");
+    assert_eq!(native, Shipped::deploy("provenance", &[]).schema);
+}
