@@ -44,7 +44,10 @@ fn goods_go_from_the_manufacturer_to_the_customer() {
     ledger.ok(RETAILER, "decommission", &[PREFIX, ITEM, EVENT]);
     let sold = ledger.query("item", &[PREFIX, ITEM]);
     assert_eq!(sold["manufacturer"], json!(did(MAKER)));
-    assert_eq!((&sold["custodian"], &sold["entries"]), (&json!(did(RETAILER)), &json!(11)));
+    assert_eq!(
+        (&sold["custodian"], &sold["entries"]),
+        (&json!(did(RETAILER)), &json!(11))
+    );
     assert_eq!(sold["decommissioned_at"], json!(ledger.ledger.time));
     let steps: Vec<_> = (0..11)
         .map(|number: u32| {
@@ -53,8 +56,17 @@ fn goods_go_from_the_manufacturer_to_the_customer() {
         })
         .collect();
     let expected = [
-        "commissioned", "offered", "accepted", "offered", "refused", "offered", "withdrawn",
-        "offered", "accepted", "observed", "decommissioned",
+        "commissioned",
+        "offered",
+        "accepted",
+        "offered",
+        "refused",
+        "offered",
+        "withdrawn",
+        "offered",
+        "accepted",
+        "observed",
+        "decommissioned",
     ];
     assert_eq!(steps, expected);
 }
@@ -64,7 +76,12 @@ fn a_counterfeit_has_no_entry() {
     let mut ledger = commissioned();
     ledger.refused(RETAILER, "item", &[PREFIX, OTHER], "NotCommissioned");
     ledger.refused(RETAILER, "item", &["401234", ITEM], "NotCommissioned");
-    ledger.refused(RETAILER, "observe", &[PREFIX, OTHER, EVENT], "NotCommissioned");
+    ledger.refused(
+        RETAILER,
+        "observe",
+        &[PREFIX, OTHER, EVENT],
+        "NotCommissioned",
+    );
     let key = |item: u8| {
         let prefix = [&[28], PREFIX.as_bytes()].concat();
         let key = [&b"item/"[..], &prefix, &[item; 32]].concat();
@@ -78,19 +95,64 @@ fn a_counterfeit_has_no_entry() {
 fn refusals_have_their_names() {
     let mut ledger = commissioned();
     let stranger = did(99);
-    ledger.refused(MAKER, "register_manufacturer", &["5012345", &did(MAKER)], "NotOwner");
-    ledger.refused(ROOT, "register_manufacturer", &["5012", &did(MAKER)], "BadCompanyPrefix");
-    ledger.refused(ROOT, "register_manufacturer", &["401234", &did(MAKER)], "PrefixOverlaps");
-    ledger.refused(ROOT, "register_manufacturer", &["5012345", &stranger], "NotAdmitted");
+    ledger.refused(
+        MAKER,
+        "register_manufacturer",
+        &["5012345", &did(MAKER)],
+        "NotOwner",
+    );
+    ledger.refused(
+        ROOT,
+        "register_manufacturer",
+        &["5012", &did(MAKER)],
+        "BadCompanyPrefix",
+    );
+    ledger.refused(
+        ROOT,
+        "register_manufacturer",
+        &["401234", &did(MAKER)],
+        "PrefixOverlaps",
+    );
+    ledger.refused(
+        ROOT,
+        "register_manufacturer",
+        &["5012345", &stranger],
+        "NotAdmitted",
+    );
     ledger.refused(ROOT, "revoke_manufacturer", &["5012345"], "NoManufacturer");
-    ledger.refused(SHIPPER, "commission", &[PREFIX, OTHER, EVENT], "NotManufacturer");
-    ledger.refused(MAKER, "commission", &[PREFIX, ITEM, EVENT], "AlreadyCommissioned");
-    ledger.refused(SHIPPER, "offer", &[PREFIX, ITEM, &did(SHIPPER), EVENT], "NotCustodian");
-    ledger.refused(MAKER, "offer", &[PREFIX, ITEM, &did(MAKER), EVENT], "SameParty");
+    ledger.refused(
+        SHIPPER,
+        "commission",
+        &[PREFIX, OTHER, EVENT],
+        "NotManufacturer",
+    );
+    ledger.refused(
+        MAKER,
+        "commission",
+        &[PREFIX, ITEM, EVENT],
+        "AlreadyCommissioned",
+    );
+    ledger.refused(
+        SHIPPER,
+        "offer",
+        &[PREFIX, ITEM, &did(SHIPPER), EVENT],
+        "NotCustodian",
+    );
+    ledger.refused(
+        MAKER,
+        "offer",
+        &[PREFIX, ITEM, &did(MAKER), EVENT],
+        "SameParty",
+    );
     ledger.refused(MAKER, "withdraw", &[PREFIX, ITEM], "NoOffer");
     ledger.ok(MAKER, "offer", &[PREFIX, ITEM, &did(SHIPPER), EVENT]);
     ledger.refused(MAKER, "decommission", &[PREFIX, ITEM, EVENT], "OfferOpen");
-    ledger.refused(RETAILER, "accept", &[PREFIX, ITEM, "1", EVENT], "NotTheRecipient");
+    ledger.refused(
+        RETAILER,
+        "accept",
+        &[PREFIX, ITEM, "1", EVENT],
+        "NotTheRecipient",
+    );
     ledger.refused(SHIPPER, "accept", &[PREFIX, ITEM, "0", EVENT], "OtherOffer");
     ledger.refused(SHIPPER, "entry", &[PREFIX, ITEM, "2"], "UnknownEntry");
     ledger.ok(SHIPPER, "accept", &[PREFIX, ITEM, "1", EVENT]);
@@ -98,7 +160,12 @@ fn refusals_have_their_names() {
     ledger.refused(SHIPPER, "observe", &[PREFIX, ITEM, EVENT], "Decommissioned");
     let epc = "urn:epc:id:sgtin:4012345.011111";
     ledger.refused(SHIPPER, "item_id", &[epc, "AAAA"], "BadEpc");
-    ledger.refused(SHIPPER, "item_id", &[&format!("{epc}.987"), "AAAA"], "BadSalt");
+    ledger.refused(
+        SHIPPER,
+        "item_id",
+        &[&format!("{epc}.987"), "AAAA"],
+        "BadSalt",
+    );
 }
 
 /// What `printf` and `sha256sum` say too.

@@ -23,7 +23,11 @@ fn founded(runtime: Arc<Runtime>) -> Shipped {
         [("EUR", ECB, ALPHA, "1000"), ("USD", FED, BETA, "2000")]
     {
         ledger.ok(ROOT, "register_currency", &[currency, "2", &did(issuer)]);
-        ledger.ok(issuer, "issue", &[currency, &did(holder), amount, "ISSUE-1"]);
+        ledger.ok(
+            issuer,
+            "issue",
+            &[currency, &did(holder), amount, "ISSUE-1"],
+        );
     }
     ledger
 }
@@ -67,9 +71,12 @@ fn a_trade_is_paid_in_both_legs_at_once() {
         "end_to_end_id": "INV-1",
     });
     assert_eq!(events[1].1, paid);
-    for (holder, currency, available) in
-        [(ALPHA, "EUR", "600"), (ALPHA, "USD", "432"), (BETA, "EUR", "400"), (BETA, "USD", "1568")]
-    {
+    for (holder, currency, available) in [
+        (ALPHA, "EUR", "600"),
+        (ALPHA, "USD", "432"),
+        (BETA, "EUR", "400"),
+        (BETA, "USD", "1568"),
+    ] {
         let expected = json!({"available": available, "reserved": "0"});
         assert_eq!(balance(&ledger, holder, currency), expected);
     }
@@ -108,30 +115,69 @@ fn refusals_have_their_names() {
     let deadline = ledger.ledger.time + 1_000;
     propose(&mut ledger, deadline, "INV-1");
     let soon = deadline.to_string();
-    ledger.refused(ALPHA, "register_currency", &["GBP", "2", &did(ALPHA)], "NotOwner");
-    ledger.refused(ROOT, "register_currency", &["Eur", "2", &did(ECB)], "BadCurrencyCode");
-    ledger.refused(ROOT, "register_currency", &["EUR", "2", &did(ECB)], "CurrencyExists");
-    ledger.refused(ROOT, "register_currency", &["GBP", "2", &did(99)], "NotAdmitted");
+    ledger.refused(
+        ALPHA,
+        "register_currency",
+        &["GBP", "2", &did(ALPHA)],
+        "NotOwner",
+    );
+    ledger.refused(
+        ROOT,
+        "register_currency",
+        &["Eur", "2", &did(ECB)],
+        "BadCurrencyCode",
+    );
+    ledger.refused(
+        ROOT,
+        "register_currency",
+        &["EUR", "2", &did(ECB)],
+        "CurrencyExists",
+    );
+    ledger.refused(
+        ROOT,
+        "register_currency",
+        &["GBP", "2", &did(99)],
+        "NotAdmitted",
+    );
     ledger.refused(FED, "issue", &["EUR", &did(ALPHA), "5", "X"], "NotIssuer");
-    ledger.refused(ECB, "issue", &["EUR", &did(ALPHA), "5", "ISSUE-1"], "EndToEndIdUsed");
+    ledger.refused(
+        ECB,
+        "issue",
+        &["EUR", &did(ALPHA), "5", "ISSUE-1"],
+        "EndToEndIdUsed",
+    );
     let too_much = "1000000000000000000";
-    ledger.refused(ECB, "issue", &["EUR", &did(ALPHA), too_much, "X"], "AmountOutOfRange");
+    ledger.refused(
+        ECB,
+        "issue",
+        &["EUR", &did(ALPHA), too_much, "X"],
+        "AmountOutOfRange",
+    );
     ledger.refused(ALPHA, "redeem", &["EUR", "1001", "X"], "InsufficientFunds");
     ledger.refused(ALPHA, "accept", &["0", "X", MESSAGE], "NotTheCounterparty");
     ledger.refused(ECB, "fund", &["0"], "NotAParty");
     ledger.refused(ALPHA, "fund", &["0"], "NotAgreed");
     ledger.refused(ALPHA, "release", &["7"], "UnknownObligation");
-    ledger.refused(ALPHA, "propose_netting", &[&did(BETA), "0", &soon], "BadNetting");
-    ledger.refused(ALPHA, "propose_netting", &[&did(BETA), "0,1", &soon], "NotAgreed");
+    ledger.refused(
+        ALPHA,
+        "propose_netting",
+        &[&did(BETA), "0", &soon],
+        "BadNetting",
+    );
+    ledger.refused(
+        ALPHA,
+        "propose_netting",
+        &[&did(BETA), "0,1", &soon],
+        "NotAgreed",
+    );
 }
 
 /// What an account signed for another contract gives that contract no rights here.
 #[test]
 fn a_contract_holds_and_moves_nothing() {
     let mut ledger = founded(runtime());
-    let hex = |bytes: &[u8]| -> String {
-        bytes.iter().map(|byte| format!("\\{byte:02x}")).collect()
-    };
+    let hex =
+        |bytes: &[u8]| -> String { bytes.iter().map(|byte| format!("\\{byte:02x}")).collect() };
     let args = ledger.args("redeem", &["EUR", "1", "X"]);
     let (address, len) = (hex(&ledger.contract.0), args.len());
     let thief = ledger.ledger.deploy(&format!(
@@ -152,7 +198,10 @@ fn a_contract_holds_and_moves_nothing() {
         panic!("{:?}", receipt.status)
     };
     let code = u32::from_le_bytes(value[..4].try_into().expect("a code"));
-    assert_eq!(ledger.schema.error(code).expect("declared").name, "NotAnAccount");
+    assert_eq!(
+        ledger.schema.error(code).expect("declared").name,
+        "NotAnAccount"
+    );
     assert_eq!(ledger.entries(), before);
 }
 
@@ -186,14 +235,21 @@ fn the_largest_netting_is_within_reach() {
         let deadline = ledger.ledger.time + 100_000;
         for number in 0..netting_max {
             propose(&mut ledger, deadline, &format!("INV-{number}"));
-            ledger.ok(BETA, "accept", &[&number.to_string(), &format!("R-{number}"), MESSAGE]);
+            ledger.ok(
+                BETA,
+                "accept",
+                &[&number.to_string(), &format!("R-{number}"), MESSAGE],
+            );
         }
         let numbers: Vec<String> = (0..netting_max).map(|number| number.to_string()).collect();
         let args = [&did(ALPHA), &numbers.join(","), &deadline.to_string()].map(String::as_str);
         let proposed = ledger.call(BETA, "propose_netting", &args);
         let agreed = ledger.call(ALPHA, "accept_netting", &[&netting_max.to_string()]);
         let terms = ledger.query("obligation", &[&netting_max.to_string()]);
-        assert_eq!(terms["first"]["amount"], json!((400 * netting_max).to_string()));
+        assert_eq!(
+            terms["first"]["amount"],
+            json!((400 * netting_max).to_string())
+        );
         ([proposed, agreed], ledger.ledger.state.entries)
     };
     let shared = runtime();
@@ -203,7 +259,14 @@ fn the_largest_netting_is_within_reach() {
     assert_eq!(cold, warm);
     assert_eq!(cold, other);
     for receipt in &cold.0 {
-        assert!(receipt.fuel_used < Fuel(FUEL / 20), "{:?}", receipt.fuel_used);
+        assert!(
+            receipt.fuel_used < Fuel(FUEL / 20),
+            "{:?}",
+            receipt.fuel_used
+        );
     }
-    println!("netting of {netting_max}: {:?}", cold.0.map(|receipt| receipt.fuel_used));
+    println!(
+        "netting of {netting_max}: {:?}",
+        cold.0.map(|receipt| receipt.fuel_used)
+    );
 }

@@ -3,6 +3,7 @@
 
 mod architecture;
 mod consortium;
+mod contracts;
 mod crashes;
 mod disks;
 mod durability;

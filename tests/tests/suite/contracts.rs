@@ -1,0 +1,196 @@
+//! The shipped contracts on a network of four, through the command line, as their READMEs tell it.
+
+use chancery_tests::cluster::Cluster;
+use chancery_tests::command::{Ran, chancery, contract, eventually};
+use serde_json::json;
+
+/// A contract that `owner` deployed.
+struct Deployed<'a> {
+    cluster: &'a Cluster,
+    contract: String,
+}
+
+impl<'a> Deployed<'a> {
+    fn new(cluster: &'a Cluster, name: &str, owner: &str) -> Self {
+        let wasm = contract(name).display().to_string();
+        let deployed = cluster.ok(&["contract", "deploy", &wasm, "--from", owner]);
+        let contract = deployed.text("contract");
+        Self { cluster, contract }
+    }
+
+    /// A call whose arguments are written as on a command line, with no spaces in values.
+    fn call(&self, from: &str, line: &str) -> Ran {
+        let words: Vec<&str> = line.split(' ').collect();
+        let call = ["call", &self.contract, words[0], "--from", from];
+        self.cluster.run(&[&call, &words[1..]].concat())
+    }
+
+    fn applied(&self, from: &str, line: &str) -> Ran {
+        let ran = self.call(from, line);
+        assert_eq!(ran.out["status"], json!("applied"), "{line}: {ran:?}");
+        ran
+    }
+
+    fn refused(&self, from: &str, line: &str, error: &str) -> Ran {
+        let ran = self.call(from, line);
+        assert_eq!(
+            (ran.code, &ran.out["error"]),
+            (3, &json!(error)),
+            "{line}: {ran:?}"
+        );
+        ran
+    }
+
+    /// What every validator answers, once all have the newest block.
+    fn everywhere(&self, line: &str, expected: &serde_json::Value) {
+        let words: Vec<&str> = line.split(' ').collect();
+        let query = [&["query", self.contract.as_str()], &words[..]].concat();
+        for index in self.cluster.all() {
+            // Names of keys are known to the devnet only.
+            let api = self.cluster.api(index);
+            let query = [&query[..], &["--api", &api]].concat();
+            eventually("all validators agree", 5, || {
+                self.cluster.run(&query).out["value"] == *expected
+            });
+        }
+    }
+}
+
+fn with_keys(names: &[&str]) -> Cluster {
+    let cluster = Cluster::start(4);
+    for name in names {
+        let _ = cluster.ok(&["keys", "new", name]);
+    }
+    cluster
+}
+
+fn file(cluster: &Cluster, name: &str) -> String {
+    let path = cluster.path().join(name);
+    std::fs::write(&path, name).expect("a file");
+    format!("@{}", path.display())
+}
+
+#[test]
+fn two_banks_exchange_two_currencies_or_keep_what_they_had() {
+    let cluster = with_keys(&["operator", "ecb", "fed", "alpha", "beta"]);
+    let pvp = Deployed::new(&cluster, "settlement", "operator");
+    for (currency, issuer, holder) in [("EUR", "ecb", "alpha"), ("USD", "fed", "beta")] {
+        let line =
+            format!("register_currency --currency {currency} --minor-unit 2 --issuer {issuer}");
+        pvp.applied("operator", &line);
+        let line = format!(
+            "issue --currency {currency} --holder {holder} --amount 1000 --end-to-end-id RTGS-1"
+        );
+        pvp.applied(issuer, &line);
+        pvp.refused(issuer, &line, "EndToEndIdUsed");
+    }
+    let (mine, yours) = (file(&cluster, "alpha.xml"), file(&cluster, "beta.xml"));
+    let propose = |id: &str, deadline: &str| {
+        let line = format!(
+            "propose --counterparty beta --pays {{\"currency\":\"EUR\",\"amount\":400}} \
+             --gets {{\"currency\":\"USD\",\"amount\":432}} --deadline {deadline} \
+             --end-to-end-id {id} --pacs008 {mine}"
+        );
+        let number = pvp.applied("alpha", &line).out["value"].to_string();
+        let line = format!("accept --number {number} --end-to-end-id {id} --pacs008 {yours}");
+        pvp.applied("beta", &line);
+        let funded = pvp.applied("alpha", &format!("fund --number {number}"));
+        assert_eq!(funded.out["value"], json!(false));
+    };
+    // The second is never answered with money.
+    propose("FX-1", "+2h");
+    propose("FX-2", "+3s");
+    let settled = pvp.applied("beta", "fund --number 0");
+    assert_eq!(settled.out["value"], json!(true));
+    pvp.refused(
+        "alpha",
+        "redeem --currency EUR --amount 201 --end-to-end-id R-1",
+        "InsufficientFunds",
+    );
+    eventually("its deadline passes", 10, || {
+        pvp.call("beta", "release --number 1").code == 0
+    });
+    pvp.refused("beta", "fund --number 1", "DeadlinePassed");
+
+    for (line, available) in [
+        ("balance --holder alpha --currency EUR", "600"),
+        ("balance --holder alpha --currency USD", "432"),
+        ("balance --holder beta --currency EUR", "400"),
+        ("balance --holder beta --currency USD", "568"),
+    ] {
+        pvp.everywhere(line, &json!({"available": available, "reserved": "0"}));
+    }
+    let proof = cluster.path().join("settled.proof").display().to_string();
+    let _ = cluster.ok(&["proof", "tx", &settled.text("id"), "--out", &proof]);
+    let verified = chancery(&["verify", &proof, "--trust", &cluster.policy()]);
+    assert_eq!(verified.code, 0, "{verified:?}");
+    let topics: Vec<_> = verified.out["claim"]["events"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .collect();
+    let topics: Vec<&str> = topics
+        .iter()
+        .filter_map(|event| event["topic"].as_str())
+        .collect();
+    assert_eq!(topics, ["SetAside", "Paid", "Paid", "Settled"]);
+}
+
+#[test]
+fn goods_change_hands_by_both_sides_and_a_counterfeit_is_proven_to_be_one() {
+    let cluster = with_keys(&["association", "maker", "shipper", "customs"]);
+    let goods = Deployed::new(&cluster, "provenance", "association");
+    goods.applied(
+        "association",
+        "register_manufacturer --company-prefix 4012345 --manufacturer maker",
+    );
+    let event = file(&cluster, "commissioning.json");
+    let (genuine, fake) = ("ab".repeat(32), "cd".repeat(32));
+    let of = |method: &str, item: &str, more: &str| {
+        format!("{method} --company-prefix 4012345 --item {item}{more}")
+    };
+    let told = format!(" --event {event}");
+    goods.applied("maker", &of("commission", &genuine, &told));
+    goods.refused(
+        "shipper",
+        &of("commission", &fake, &told),
+        "NotManufacturer",
+    );
+    let offer = format!(" --recipient shipper{told}");
+    goods.refused("shipper", &of("offer", &genuine, &offer), "NotCustodian");
+    let offered = goods.applied("maker", &of("offer", &genuine, &offer));
+    let take = format!(" --offer {}{told}", offered.out["value"]);
+    goods.refused("customs", &of("accept", &genuine, &take), "NotTheRecipient");
+    goods.applied("shipper", &of("accept", &genuine, &take));
+    goods.refused("maker", &of("observe", &genuine, &told), "NotCustodian");
+    let shipper = cluster.ok(&["keys", "show", "shipper"]).text("account");
+    let maker = cluster.ok(&["keys", "show", "maker"]).text("account");
+    let expected = json!({
+        "manufacturer": maker, "custodian": shipper, "offer": null, "entries": 3,
+        "decommissioned_at": null,
+    });
+    goods.everywhere(&of("item", &genuine, ""), &expected);
+
+    // Asked in the agreed order, the answer that there is no such item is a receipt.
+    let asked = goods.refused("customs", &of("item", &fake, ""), "NotCommissioned");
+    let proof = cluster
+        .path()
+        .join("counterfeit.proof")
+        .display()
+        .to_string();
+    let _ = cluster.ok(&["proof", "tx", &asked.text("id"), "--out", &proof]);
+    let policy = cluster.policy();
+    assert_eq!(
+        chancery(&["devnet", "stop", "--dir", &cluster.dir()]).code,
+        0
+    );
+    let verified = chancery(&["verify", &proof, "--trust", &policy]);
+    assert_eq!(verified.code, 0, "{verified:?}");
+    let claim = &verified.out["claim"];
+    assert_eq!(
+        claim["outcome"],
+        json!({"status": "reverted", "code": 9, "data": ""})
+    );
+    let args = claim["call"]["args"].as_str().expect("hexadecimal");
+    assert!(args.ends_with(&fake), "the claim names the item: {args}");
+}
