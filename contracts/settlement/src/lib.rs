@@ -3,6 +3,7 @@
 //! - `book`: who has how much; the only place where balances change.
 //! - `obligation`: the terms between two banks, and how far they are.
 //! - `netting`: one obligation in the place of several.
+//! - `payment`: setting money aside, paying both legs, giving back what was not needed.
 //!
 //! Each method below judges who calls and when, then has these do the work. A refusal takes back
 //! everything that the call did, so a leg is never paid without the other.
@@ -15,6 +16,7 @@ mod error;
 mod events;
 mod netting;
 mod obligation;
+mod payment;
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -273,46 +275,7 @@ impl Settlement {
     #[call]
     pub fn fund(env: &mut Env, number: u64) -> Result<bool, Error> {
         let (caller, terms, status) = Self::of_party(env, number)?;
-        let Status::Agreed {
-            mut first_aside,
-            mut second_aside,
-        } = status
-        else {
-            return Err(Error::NotAgreed);
-        };
-        terms.check_before_deadline(env)?;
-        let mut funds = false;
-        let legs = [
-            (&terms.first, &mut first_aside),
-            (&terms.second, &mut second_aside),
-        ];
-        for (leg, aside) in legs {
-            if *aside || leg.payer != caller {
-                continue;
-            }
-            book::set_aside(env, &leg.currency, leg.payer, leg.amount)?;
-            (*aside, funds) = (true, true);
-            env.emit(&SetAside {
-                number,
-                payer: leg.payer,
-                currency: leg.currency.clone(),
-                amount: leg.amount,
-            });
-        }
-        if !funds {
-            return Err(Error::NothingToFund);
-        }
-        let complete = first_aside && second_aside;
-        if complete {
-            Self::settle(env, number, &terms)?;
-        } else {
-            let status = Status::Agreed {
-                first_aside,
-                second_aside,
-            };
-            obligation::set_status(env, number, status);
-        }
-        Ok(complete)
+        payment::set_aside(env, number, &terms, status, caller)
     }
 
     /// Gives what was set aside back to its owner once the deadline has passed. Anybody may call
@@ -323,37 +286,7 @@ impl Settlement {
     /// [`Error::NothingSetAside`], [`Error::SumTooLarge`].
     #[call]
     pub fn release(env: &mut Env, number: u64) -> Result<(), Error> {
-        let (terms, status) = (
-            obligation::terms(env, number)?,
-            obligation::status(env, number)?,
-        );
-        let Status::Agreed {
-            first_aside,
-            second_aside,
-        } = status
-        else {
-            return Err(Error::NotAgreed);
-        };
-        if !terms.is_over(env) {
-            return Err(Error::DeadlineAhead);
-        }
-        if status == terms.agreed() {
-            return Err(Error::NothingSetAside);
-        }
-        for (leg, aside) in [(&terms.first, first_aside), (&terms.second, second_aside)] {
-            if !aside || leg.amount == 0 {
-                continue;
-            }
-            book::give_back(env, &leg.currency, leg.payer, leg.amount)?;
-            env.emit(&GivenBack {
-                number,
-                payer: leg.payer,
-                currency: leg.currency.clone(),
-                amount: leg.amount,
-            });
-        }
-        obligation::set_status(env, number, terms.agreed());
-        Ok(())
+        payment::give_back(env, number)
     }
 
     /// Proposes one obligation in the place of several, given by their numbers in ascending order:
@@ -414,7 +347,7 @@ impl Settlement {
             second_aside: true,
         };
         if agreed == nothing_missing {
-            Self::settle(env, number, &terms)?;
+            payment::settle(env, number, &terms)?;
         }
         Ok(())
     }
@@ -486,34 +419,6 @@ impl Settlement {
     pub fn standing(env: &Env, number: u64) -> Result<Standing, Error> {
         let status = obligation::status(env, number)?;
         Ok(obligation::terms(env, number)?.standing(env, status))
-    }
-
-    /// Pays both legs from what was set aside.
-    fn settle(env: &mut Env, number: u64, terms: &Obligation) -> Result<(), Error> {
-        for leg in [&terms.first, &terms.second] {
-            if leg.amount == 0 {
-                continue;
-            }
-            let payee = terms.other_than(leg.payer);
-            book::pay(env, &leg.currency, leg.payer, payee, leg.amount)?;
-            let pacs008 = leg.pacs008.as_ref();
-            env.emit(&Paid {
-                number,
-                payer: leg.payer,
-                payee,
-                currency: leg.currency.clone(),
-                amount: leg.amount,
-                end_to_end_id: pacs008.map(|message| message.end_to_end_id.clone()),
-            });
-        }
-        let at = env.block_time();
-        obligation::set_status(env, number, Status::Settled { at });
-        env.emit(&Settled {
-            number,
-            proposer: terms.proposer,
-            counterparty: terms.counterparty,
-        });
-        Ok(())
     }
 
     /// The caller, the terms and the status of an obligation to which the caller is a party.
