@@ -31,16 +31,33 @@ pub struct Item {
     pub decommissioned_at: Option<Millis>,
 }
 
+/// What may happen to an item.
+#[contract_type]
+#[derive(Copy)]
+pub enum Step {
+    /// It came into being, in the custody of its manufacturer.
+    Commissioned,
+    /// The custodian wants to hand it over.
+    Offered { recipient: AccountId },
+    /// The custodian took the offer back.
+    Withdrawn,
+    /// The recipient does not take it.
+    Refused,
+    /// The recipient took it over.
+    Accepted,
+    /// Something happened to it where it is.
+    Observed,
+    /// It left the supply chain.
+    Decommissioned,
+}
+
 /// Something that happened to an item. It never changes and is never removed.
 #[contract_type]
 pub struct Entry {
-    /// `commissioned`, `offered`, `withdrawn`, `refused`, `accepted`, `observed` or
-    /// `decommissioned`.
-    pub step: String,
+    /// What.
+    pub step: Step,
     /// Who did it.
     pub by: AccountId,
-    /// To whom the item is offered, with `offered`.
-    pub recipient: Option<AccountId>,
     /// Block time.
     pub at: Millis,
     /// Hash of the EPCIS event that tells more.
@@ -96,14 +113,13 @@ impl Record {
     }
 
     /// Writes the item back, with one more entry in its history.
-    pub(crate) fn save(mut self, env: &mut Env, step: &str, by: AccountId, more: More) {
-        let More { recipient, event } = more;
+    pub(crate) fn save(mut self, env: &mut Env, step: Step, by: AccountId, event: Option<Hash>) {
         let (prefix, item) = self.key.clone();
+        let at = env.block_time();
         let entry = Entry {
-            step: step.into(),
+            step,
             by,
-            recipient,
-            at: env.block_time(),
+            at,
             event,
         };
         HISTORY.set(env, &(prefix, item, self.item.entries), &entry);
@@ -111,13 +127,6 @@ impl Record {
         self.item.entries = entries.expect("fewer than 2^64 calls are ever made");
         ITEMS.set(env, &self.key, &self.item);
     }
-}
-
-/// What an entry may say beside the step.
-#[derive(Default)]
-pub(crate) struct More {
-    pub(crate) recipient: Option<AccountId>,
-    pub(crate) event: Option<Hash>,
 }
 
 pub(crate) fn entry(env: &Env, key: (String, Hash), number: u64) -> Result<Entry, Error> {

@@ -25,9 +25,9 @@ pub use events::{
     Accepted, Commissioned, Decommissioned, ManufacturerRegistered, ManufacturerRevoked, Observed,
     Offered, Refused, Withdrawn,
 };
-pub use item::{Entry, Item, Offer};
+pub use item::{Entry, Item, Offer, Step};
 
-use item::{More, Record};
+use item::Record;
 
 /// Custody of serialised goods.
 #[derive(Debug)]
@@ -104,7 +104,7 @@ impl Provenance {
         }
         let record = Record::new(env, (company_prefix.clone(), item), caller)?;
         let number = record.next();
-        record.save(env, "commissioned", caller, told(event));
+        record.save(env, Step::Commissioned, caller, Some(event));
         env.emit(&Commissioned {
             company_prefix,
             item,
@@ -139,11 +139,7 @@ impl Provenance {
         admitted(env, recipient)?;
         let number = record.next();
         record.item.offer = Some(Offer { number, recipient });
-        let more = More {
-            recipient: Some(recipient),
-            event: Some(event),
-        };
-        record.save(env, "offered", custodian, more);
+        record.save(env, Step::Offered { recipient }, custodian, Some(event));
         env.emit(&Offered {
             company_prefix,
             item,
@@ -169,11 +165,7 @@ impl Provenance {
         let (custodian, mut record) = Self::of_custodian(env, &company_prefix, item)?;
         let offer = record.item.offer.take().ok_or(Error::NoOffer)?;
         let number = record.next();
-        let more = More {
-            recipient: None,
-            event,
-        };
-        record.save(env, "withdrawn", custodian, more);
+        record.save(env, Step::Withdrawn, custodian, event);
         env.emit(&Withdrawn {
             company_prefix,
             item,
@@ -201,11 +193,7 @@ impl Provenance {
         let (recipient, mut record) = Self::of_recipient(env, &company_prefix, item, offer)?;
         record.item.offer = None;
         let (number, custodian) = (record.next(), record.item.custodian);
-        let more = More {
-            recipient: None,
-            event,
-        };
-        record.save(env, "refused", recipient, more);
+        record.save(env, Step::Refused, recipient, event);
         env.emit(&Refused {
             company_prefix,
             item,
@@ -234,7 +222,7 @@ impl Provenance {
         let (number, from) = (record.next(), record.item.custodian);
         record.item.offer = None;
         record.item.custodian = recipient;
-        record.save(env, "accepted", recipient, told(event));
+        record.save(env, Step::Accepted, recipient, Some(event));
         env.emit(&Accepted {
             company_prefix,
             item,
@@ -259,7 +247,7 @@ impl Provenance {
     ) -> Result<(), Error> {
         let (custodian, record) = Self::of_custodian(env, &company_prefix, item)?;
         let number = record.next();
-        record.save(env, "observed", custodian, told(event));
+        record.save(env, Step::Observed, custodian, Some(event));
         env.emit(&Observed {
             company_prefix,
             item,
@@ -287,7 +275,7 @@ impl Provenance {
         }
         let number = record.next();
         record.item.decommissioned_at = Some(env.block_time());
-        record.save(env, "decommissioned", custodian, told(event));
+        record.save(env, Step::Decommissioned, custodian, Some(event));
         env.emit(&Decommissioned {
             company_prefix,
             item,
@@ -397,13 +385,5 @@ fn admitted(env: &Env, account: AccountId) -> Result<(), Error> {
         Ok(())
     } else {
         Err(Error::NotAdmitted)
-    }
-}
-
-/// An entry that an EPCIS event tells more about.
-fn told(event: Hash) -> More {
-    More {
-        recipient: None,
-        event: Some(event),
     }
 }

@@ -9,7 +9,7 @@ use chancery_contract::{AccountId, Hash, Millis, TestEnv};
 use common::*;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
-use provenance::{Entry, Error, Item};
+use provenance::{Entry, Error, Item, Step};
 
 const ACTORS: [&str; 5] = ["maker", "shipper", "retailer", "stranger", "operator"];
 
@@ -136,21 +136,18 @@ fn check(before: Option<&Seen>, after: Option<&Seen>, caller: AccountId, what: W
     );
     assert_eq!(after.item.manufacturer, before.item.manufacturer);
     if after.item.custodian == before.item.custodian {
-        assert_ne!(last.step, "accepted");
+        assert_ne!(last.step, Step::Accepted);
         return;
     }
     // Both sides: the custodian's offer to this recipient is in the history, nothing but
     // observations came since, and it is the recipient who calls.
-    assert_eq!(
-        (last.step.as_str(), after.item.custodian),
-        ("accepted", caller)
-    );
-    let told = |entry: &&Entry| entry.step != "observed";
+    assert_eq!((last.step, after.item.custodian), (Step::Accepted, caller));
+    let told = |entry: &&Entry| entry.step != Step::Observed;
     let offer = before.history.iter().rev().find(told).expect("an offer");
-    assert_eq!(offer.step, "offered");
+    let to_the_caller = Step::Offered { recipient: caller };
     assert_eq!(
-        (offer.by, offer.recipient),
-        (before.item.custodian, Some(caller))
+        (offer.step, offer.by),
+        (to_the_caller, before.item.custodian)
     );
 }
 
@@ -159,12 +156,12 @@ fn check_history(seen: &Seen) {
     let mut custodian = seen.history[0].by;
     let (mut offer, mut over) = (None, None);
     for (number, entry) in (0..).zip(&seen.history) {
-        match entry.step.as_str() {
-            "offered" => offer = entry.recipient.map(|recipient| (number, recipient)),
-            "withdrawn" | "refused" => offer = None,
-            "accepted" => (custodian, offer) = (entry.by, None),
-            "decommissioned" => over = Some(entry.at),
-            _ => {}
+        match entry.step {
+            Step::Offered { recipient } => offer = Some((number, recipient)),
+            Step::Withdrawn | Step::Refused => offer = None,
+            Step::Accepted => (custodian, offer) = (entry.by, None),
+            Step::Decommissioned => over = Some(entry.at),
+            Step::Commissioned | Step::Observed => {}
         }
     }
     assert_eq!(seen.item.custodian, custodian);

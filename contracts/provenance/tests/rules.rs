@@ -6,7 +6,8 @@ use chancery_contract::{Millis, TestEnv};
 use common::*;
 use provenance::{
     Accepted, Commissioned, Decommissioned, Error, ItemId, ManufacturerRegistered,
-    ManufacturerRevoked, Observed, Offer, Offered, Provenance, Refused, SALT_BYTES, Withdrawn,
+    ManufacturerRevoked, Observed, Offer, Offered, Provenance, Refused, SALT_BYTES, Step,
+    Withdrawn,
 };
 
 fn commissioned() -> TestEnv {
@@ -41,22 +42,27 @@ fn goods_go_from_hand_to_hand_and_their_history_says_so() {
     );
     assert_eq!((sold.offer, sold.entries), (None, 7));
     assert_eq!(sold.decommissioned_at, Some(Millis(START + 20)));
+    let (shipper, retailer) = (who("shipper"), who("retailer"));
     let expected = [
-        ("commissioned", "maker", START),
-        ("offered", "maker", START + 10),
-        ("accepted", "shipper", START + 10),
-        ("observed", "shipper", START + 10),
-        ("offered", "shipper", START + 10),
-        ("accepted", "retailer", START + 10),
-        ("decommissioned", "retailer", START + 20),
+        (Step::Commissioned, "maker", START),
+        (Step::Offered { recipient: shipper }, "maker", START + 10),
+        (Step::Accepted, "shipper", START + 10),
+        (Step::Observed, "shipper", START + 10),
+        (
+            Step::Offered {
+                recipient: retailer,
+            },
+            "shipper",
+            START + 10,
+        ),
+        (Step::Accepted, "retailer", START + 10),
+        (Step::Decommissioned, "retailer", START + 20),
     ];
-    for (entry, (step, by, at)) in history(&test, item(1)).iter().zip(expected) {
-        assert_eq!(
-            (entry.step.as_str(), entry.by, entry.at.0),
-            (step, who(by), at)
-        );
+    let told = history(&test, item(1));
+    assert_eq!(told.len(), expected.len());
+    for (entry, (step, by, at)) in told.into_iter().zip(expected) {
+        assert_eq!((entry.step, entry.by, entry.at.0), (step, who(by), at));
         assert_eq!(entry.event, Some(EVENT));
-        assert_eq!(entry.recipient.is_some(), step == "offered");
     }
     let topics: Vec<&str> = test
         .events()
@@ -289,7 +295,16 @@ fn an_offer_is_withdrawn_or_refused_and_custody_stays() {
         found(&test, item(1)).map(|it| (it.custodian, it.offer)),
         Ok((who("maker"), None))
     );
-    let expected = ["commissioned", "offered", "withdrawn", "offered", "refused"];
+    let offered = Step::Offered {
+        recipient: who("shipper"),
+    };
+    let expected = [
+        Step::Commissioned,
+        offered,
+        Step::Withdrawn,
+        offered,
+        Step::Refused,
+    ];
     assert_eq!(steps(&test, item(1)), expected);
     assert_eq!(test.events_of::<Withdrawn>()[0].recipient, who("shipper"));
     assert_eq!(test.events_of::<Refused>()[0].custodian, who("maker"));

@@ -52,21 +52,22 @@ fn goods_go_from_the_manufacturer_to_the_customer() {
     let steps: Vec<_> = (0..11)
         .map(|number: u32| {
             let entry = ledger.query("entry", &[PREFIX, ITEM, &number.to_string()]);
-            entry["step"].as_str().expect("a word").to_owned()
+            entry["step"].clone()
         })
         .collect();
+    let offered_to = |seed| json!({"offered": {"recipient": did(seed)}});
     let expected = [
-        "commissioned",
-        "offered",
-        "accepted",
-        "offered",
-        "refused",
-        "offered",
-        "withdrawn",
-        "offered",
-        "accepted",
-        "observed",
-        "decommissioned",
+        json!("commissioned"),
+        offered_to(SHIPPER),
+        json!("accepted"),
+        offered_to(RETAILER),
+        json!("refused"),
+        offered_to(RETAILER),
+        json!("withdrawn"),
+        offered_to(RETAILER),
+        json!("accepted"),
+        json!("observed"),
+        json!("decommissioned"),
     ];
     assert_eq!(steps, expected);
 }

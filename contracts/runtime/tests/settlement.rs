@@ -82,7 +82,8 @@ fn a_trade_is_paid_in_both_legs_at_once() {
     }
     let terms = ledger.query("obligation", &["0"]);
     assert_eq!(terms["second"]["pacs008"]["hash"], json!(MESSAGE));
-    assert_eq!(ledger.query("standing", &["0"])["status"], json!("settled"));
+    let settled = json!({"settled": {"at": ledger.ledger.time}});
+    assert_eq!(ledger.query("standing", &["0"]), settled);
     let supply = json!({"issued": "1000", "redeemed": "0"});
     assert_eq!(ledger.query("supply", &["EUR"]), supply);
 }
@@ -102,7 +103,8 @@ fn the_deadline_is_block_time_s() {
     ledger.ledger.time = deadline - 2;
     assert_eq!(ledger.ok(BETA, "fund", &["0"]), json!(true));
     ledger.refused(BETA, "fund", &["1"], "DeadlinePassed");
-    assert_eq!(ledger.query("standing", &["1"])["status"], json!("expired"));
+    let expired = json!({"expired": {"first_set_aside": true, "second_set_aside": false}});
+    assert_eq!(ledger.query("standing", &["1"]), expired);
     let receipt = ledger.call(ECB, "release", &["1"]);
     assert_eq!(ledger.events(&receipt)[0].0, "GivenBack");
     let expected = json!({"available": "600", "reserved": "0"});

@@ -87,18 +87,30 @@ pub(crate) enum Status {
 
 /// How far an obligation is, as of block time.
 #[contract_type]
-pub struct Standing {
-    /// `proposed`, `netting_proposed`, `agreed`, `settled`, `netted`, `withdrawn`, `refused`; in
-    /// the place of the first three `expired` from the deadline on.
-    pub status: String,
-    /// Whether money is set aside for the first leg.
-    pub first_set_aside: bool,
-    /// Whether money is set aside for the second leg.
-    pub second_set_aside: bool,
-    /// When it was settled.
-    pub settled_at: Option<Millis>,
-    /// The obligation in its place.
-    pub netted_into: Option<u64>,
+#[derive(Copy)]
+pub enum Standing {
+    /// A trade that waits for the counterparty.
+    Proposed,
+    /// A netting that waits for the counterparty.
+    NettingProposed,
+    /// Owed, with or without money set aside for its legs.
+    Agreed {
+        first_set_aside: bool,
+        second_set_aside: bool,
+    },
+    /// Not answered, or not paid, before its deadline. What is still set aside can be released.
+    Expired {
+        first_set_aside: bool,
+        second_set_aside: bool,
+    },
+    /// Both legs are paid.
+    Settled { at: Millis },
+    /// Another obligation stands in its place.
+    Netted { into: u64 },
+    /// The proposer took it back.
+    Withdrawn,
+    /// The counterparty said no.
+    Refused,
 }
 
 /// Obligations are numbered from 0 in the order of their proposals.
@@ -197,37 +209,36 @@ impl Obligation {
     }
 
     pub(crate) fn standing(&self, env: &Env, status: Status) -> Standing {
-        let mut standing = Standing {
-            status: String::new(),
-            first_set_aside: false,
-            second_set_aside: false,
-            settled_at: None,
-            netted_into: None,
-        };
-        let (word, is_open) = match status {
-            Status::Proposed => ("proposed", true),
-            Status::NettingProposed => ("netting_proposed", true),
+        let is_over = self.is_over(env);
+        match status {
+            Status::Proposed | Status::NettingProposed if is_over => Standing::Expired {
+                first_set_aside: false,
+                second_set_aside: false,
+            },
+            Status::Proposed => Standing::Proposed,
+            Status::NettingProposed => Standing::NettingProposed,
             Status::Agreed {
                 first_aside,
                 second_aside,
             } => {
-                standing.first_set_aside = first_aside && self.first.is_due();
-                standing.second_set_aside = second_aside && self.second.is_due();
-                ("agreed", true)
+                let first_set_aside = first_aside && self.first.is_due();
+                let second_set_aside = second_aside && self.second.is_due();
+                if is_over {
+                    Standing::Expired {
+                        first_set_aside,
+                        second_set_aside,
+                    }
+                } else {
+                    Standing::Agreed {
+                        first_set_aside,
+                        second_set_aside,
+                    }
+                }
             }
-            Status::Settled { at } => {
-                standing.settled_at = Some(at);
-                ("settled", false)
-            }
-            Status::Netted { into } => {
-                standing.netted_into = Some(into);
-                ("netted", false)
-            }
-            Status::Withdrawn => ("withdrawn", false),
-            Status::Refused => ("refused", false),
-        };
-        let expired = is_open && self.is_over(env);
-        standing.status = String::from(if expired { "expired" } else { word });
-        standing
+            Status::Settled { at } => Standing::Settled { at },
+            Status::Netted { into } => Standing::Netted { into },
+            Status::Withdrawn => Standing::Withdrawn,
+            Status::Refused => Standing::Refused,
+        }
     }
 }

@@ -4,7 +4,7 @@ mod common;
 
 use chancery_contract::{Millis, TestEnv};
 use common::*;
-use settlement::{AMOUNT_MAX, Error, Netted, Paid, Settlement};
+use settlement::{AMOUNT_MAX, Error, Netted, Paid, Settlement, Standing};
 
 /// A trade where beta proposes: beta pays euros, alpha dollars.
 fn reverse(test: &mut TestEnv, euros: u128, dollars: u128) -> u64 {
@@ -38,12 +38,12 @@ fn the_difference_is_owed_in_each_currency() {
         agreed(&mut test, 100, 100),
     ];
     let net = propose_netting(&mut test, ("beta", "alpha"), &numbers).expect("proposed");
-    assert_eq!(status(&test, net), "netting_proposed");
+    assert_eq!(status(&test, net), "netting proposed");
     // Nothing is replaced while only one of them wants it.
     assert_eq!(numbers.map(|number| status(&test, number)), ["agreed"; 3]);
     assert_eq!(accept_netting(&mut test, "alpha", net), Ok(()));
     assert_eq!(numbers.map(|number| status(&test, number)), ["netted"; 3]);
-    assert_eq!(standing(&test, 1).netted_into, Some(net));
+    assert_eq!(standing(&test, 1), Standing::Netted { into: net });
     let [euros, dollars] = legs(&test, net);
     assert_eq!(euros, ("EUR".to_owned(), "alpha", 400));
     assert_eq!(dollars, ("USD".to_owned(), "beta", 410));
@@ -95,12 +95,14 @@ fn a_leg_that_is_even_needs_no_money() {
     let numbers = [agreed(&mut test, 500, 540), reverse(&mut test, 500, 500)];
     let net = propose_netting(&mut test, ("alpha", "beta"), &numbers).expect("proposed");
     assert_eq!(accept_netting(&mut test, "beta", net), Ok(()));
+    // What is even says nothing of money.
+    assert_eq!(
+        (status(&test, net), aside(&test, net)),
+        ("agreed", [false; 2])
+    );
     assert_eq!(fund(&mut test, "alpha", net), Err(Error::NothingToFund));
     assert_eq!(fund(&mut test, "beta", net), Ok(true));
     assert_eq!(balance(&test, "alpha", "USD"), (40, 0));
-    // What is even says nothing of money, before and after.
-    let standing = standing(&test, net);
-    assert!(!standing.first_set_aside && !standing.second_set_aside);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use chancery_contract::{Millis, TestEnv};
 use common::*;
 use settlement::{
     AMOUNT_MAX, Agreed, DEADLINE_AHEAD_MS_MAX, Error, GivenBack, Obligation, Pacs008, Paid,
-    SetAside, Settled, Settlement,
+    SetAside, Settled, Settlement, Standing,
 };
 
 #[test]
@@ -15,17 +15,15 @@ fn a_trade_is_settled_by_the_second_who_sets_money_aside() {
     let number = agreed(&mut test, 1_000, 1_080);
     assert_eq!(fund(&mut test, "alpha", number), Ok(false));
     assert_eq!(balance(&test, "alpha", "EUR"), (0, 1_000));
-    assert!(standing(&test, number).first_set_aside);
-    assert!(!standing(&test, number).second_set_aside);
+    assert_eq!(aside(&test, number), [true, false]);
     assert_eq!(fund(&mut test, "beta", number), Ok(true));
 
     assert_eq!(balance(&test, "alpha", "EUR"), (0, 0));
     assert_eq!(balance(&test, "alpha", "USD"), (1_080, 0));
     assert_eq!(balance(&test, "beta", "EUR"), (1_000, 0));
     assert_eq!(balance(&test, "beta", "USD"), (920, 0));
-    let standing = standing(&test, number);
-    assert_eq!(standing.status, "settled");
-    assert_eq!(standing.settled_at, Some(test.time()));
+    let at = test.time();
+    assert_eq!(standing(&test, number), Standing::Settled { at });
     let paid = test.events_of::<Paid>();
     let sums: Vec<_> = paid
         .iter()
@@ -89,7 +87,10 @@ fn nothing_is_completed_at_the_deadline_and_the_money_goes_back() {
     assert_eq!(release(&mut test, "alpha", late), Err(Error::DeadlineAhead));
     assert_eq!(fund(&mut test, "beta", in_time), Ok(true));
     test.advance(Millis(1));
-    assert_eq!(status(&test, late), "expired");
+    assert_eq!(
+        (status(&test, late), aside(&test, late)),
+        ("expired", [true, false])
+    );
     assert_eq!(fund(&mut test, "beta", late), Err(Error::DeadlinePassed));
     // Not even its own: what has failed stays failed.
     assert_eq!(fund(&mut test, "alpha", late), Err(Error::DeadlinePassed));
@@ -107,7 +108,10 @@ fn nothing_is_completed_at_the_deadline_and_the_money_goes_back() {
         (given.len(), given[0].payer, given[0].amount),
         (1, who("alpha"), 600)
     );
-    assert_eq!(status(&test, late), "expired");
+    assert_eq!(
+        (status(&test, late), aside(&test, late)),
+        ("expired", [false; 2])
+    );
 }
 
 #[test]

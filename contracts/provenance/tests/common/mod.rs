@@ -6,7 +6,7 @@
 )]
 
 use chancery_contract::{AccountId, Hash, Millis, TestEnv};
-use provenance::{Entry, Error, Item, Provenance};
+use provenance::{Entry, Error, Item, Provenance, Step};
 
 pub const START: u64 = 1_000_000;
 pub const PREFIX: &str = "4012345";
@@ -94,7 +94,7 @@ pub fn history(test: &TestEnv, item: Hash) -> Vec<Entry> {
         .expect("every number below the count")
 }
 
-pub fn steps(test: &TestEnv, item: Hash) -> Vec<String> {
+pub fn steps(test: &TestEnv, item: Hash) -> Vec<Step> {
     history(test, item)
         .into_iter()
         .map(|entry| entry.step)

@@ -155,6 +155,31 @@ pub fn standing(test: &TestEnv, number: u64) -> Standing {
     standing.expect("a known obligation")
 }
 
-pub fn status(test: &TestEnv, number: u64) -> String {
-    standing(test, number).status
+/// Its standing in one word.
+pub fn status(test: &TestEnv, number: u64) -> &'static str {
+    match standing(test, number) {
+        Standing::Proposed => "proposed",
+        Standing::NettingProposed => "netting proposed",
+        Standing::Agreed { .. } => "agreed",
+        Standing::Expired { .. } => "expired",
+        Standing::Settled { .. } => "settled",
+        Standing::Netted { .. } => "netted",
+        Standing::Withdrawn => "withdrawn",
+        Standing::Refused => "refused",
+    }
+}
+
+/// For which of its legs money is set aside.
+pub fn aside(test: &TestEnv, number: u64) -> [bool; 2] {
+    match standing(test, number) {
+        Standing::Agreed {
+            first_set_aside,
+            second_set_aside,
+        }
+        | Standing::Expired {
+            first_set_aside,
+            second_set_aside,
+        } => [first_set_aside, second_set_aside],
+        _ => [false; 2],
+    }
 }

@@ -139,7 +139,7 @@ pub fn aim(test: &TestEnv, act: &Act) -> Act {
             }
         }
         What::AcceptNetting(number) => {
-            if let Some((found, terms, _)) = nth_with("netting_proposed", *number) {
+            if let Some((found, terms, _)) = nth_with("netting proposed", *number) {
                 (*number, act.by) = (found, place(terms.counterparty));
             }
         }

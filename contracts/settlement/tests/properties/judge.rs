@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use chancery_contract::{AccountId, Event as _, TestEnv};
 use parity_scale_codec::DecodeAll as _;
 use settlement::{
-    Balance, GivenBack, Issued, Leg, Obligation, Paid, Redeemed, SetAside, Settlement,
+    Balance, GivenBack, Issued, Leg, Obligation, Paid, Redeemed, SetAside, Settlement, Standing,
 };
 
 use crate::acts::{ACTORS, CURRENCIES, What};
@@ -32,14 +32,13 @@ pub fn balances(test: &TestEnv) -> Balances {
 }
 
 /// An obligation's terms, its status and for which legs money is set aside.
-pub type Enrolled = (Obligation, String, [bool; 2]);
+pub type Enrolled = (Obligation, &'static str, [bool; 2]);
 
 pub fn obligations(test: &TestEnv) -> Vec<Enrolled> {
     let of = |number| {
         let terms = test.view(|env| Settlement::obligation(env, number));
-        let standing = standing(test, number);
-        let aside = [standing.first_set_aside, standing.second_set_aside];
-        (terms.expect("counted"), standing.status, aside)
+        let terms = terms.expect("counted");
+        (terms, status(test, number), aside(test, number))
     };
     (0..test.view(Settlement::count)).map(of).collect()
 }
@@ -90,14 +89,14 @@ pub fn check_nettings(test: &TestEnv) {
     let all = obligations(test);
     let mut replaced = BTreeSet::new();
     for (number, (terms, status, _)) in (0..).zip(&all) {
-        let holds = ["agreed", "settled", "netted"].contains(&status.as_str());
+        let holds = ["agreed", "settled", "netted"].contains(status);
         if terms.replaces.is_empty() || !holds {
             continue;
         }
         let mut expected: BTreeMap<String, i128> = BTreeMap::new();
         for old in &terms.replaces {
             assert!(replaced.insert(*old), "replaced twice");
-            assert_eq!(standing(test, *old).netted_into, Some(number));
+            assert_eq!(standing(test, *old), Standing::Netted { into: number });
             let (old, ..) = &all[usize::try_from(*old).expect("few")];
             for (currency, gain) in gains(old) {
                 *expected.entry(currency).or_default() += gain;
@@ -158,11 +157,11 @@ pub fn totals(balances: &Balances) -> BTreeMap<(AccountId, String), i128> {
 }
 
 /// What a call did between two accounts is exactly both legs of what it settled.
-pub fn check_legs(test: &TestEnv, before: &(Balances, Vec<String>), what: &What) {
+pub fn check_legs(test: &TestEnv, before: &(Balances, Vec<&'static str>), what: &What) {
     let mut expected = totals(&before.0);
     let mut settled = 0;
     for (number, (terms, status, _)) in obligations(test).into_iter().enumerate() {
-        let was = before.1.get(number).map_or("", String::as_str);
+        let was = before.1.get(number).copied().unwrap_or_default();
         if status != "settled" || was == "settled" {
             continue;
         }
@@ -190,12 +189,12 @@ pub fn check_legs(test: &TestEnv, before: &(Balances, Vec<String>), what: &What)
 }
 
 /// From each status only to those that may follow it.
-pub fn check_steps(before: &[String], after: &[String]) {
+pub fn check_steps(before: &[&str], after: &[&str]) {
     for (was, is) in before.iter().zip(after) {
-        let follows: &[&str] = match was.as_str() {
+        let follows: &[&str] = match *was {
             "proposed" => &["proposed", "agreed", "refused", "withdrawn", "expired"],
-            "netting_proposed" => &[
-                "netting_proposed",
+            "netting proposed" => &[
+                "netting proposed",
                 "agreed",
                 "settled",
                 "refused",
@@ -207,6 +206,6 @@ pub fn check_steps(before: &[String], after: &[String]) {
             "expired" => &["expired", "refused", "withdrawn"],
             ended => &[ended],
         };
-        assert!(follows.contains(&is.as_str()), "from {was} to {is}");
+        assert!(follows.contains(is), "from {was} to {is}");
     }
 }

@@ -50,7 +50,7 @@ fn sums_are_conserved_and_legs_are_paid_together_whatever_is_called() {
         }
         let mut used = BTreeSet::new();
         for (turn, act) in acts.iter().enumerate() {
-            let statuses = |test: &TestEnv| -> Vec<String> {
+            let statuses = |test: &TestEnv| -> Vec<&'static str> {
                 obligations(test).into_iter().map(|it| it.1).collect()
             };
             let before = (balances(&test), statuses(&test));
