@@ -169,6 +169,26 @@ fn refusals_have_their_names() {
     );
 }
 
+/// What an account signed for another contract gives that contract no rights here.
+#[test]
+fn a_contract_has_custody_of_nothing() {
+    let mut ledger = commissioned();
+    let item = [PREFIX, OTHER, EVENT];
+    ledger.refused_to_a_contract(MAKER, "commission", &item, "NotAnAccount");
+    let manufacturer = ["5012345", &did(MAKER)];
+    ledger.refused_to_a_contract(ROOT, "register_manufacturer", &manufacturer, "NotOwner");
+    for method in ["observe", "decommission"] {
+        ledger.refused_to_a_contract(MAKER, method, &[PREFIX, ITEM, EVENT], "NotAnAccount");
+    }
+    let offer = [PREFIX, ITEM, &did(SHIPPER), EVENT];
+    ledger.refused_to_a_contract(MAKER, "offer", &offer, "NotAnAccount");
+    ledger.ok(MAKER, "offer", &offer);
+    let take = [PREFIX, ITEM, "1", EVENT];
+    ledger.refused_to_a_contract(SHIPPER, "accept", &take, "NotAnAccount");
+    ledger.refused_to_a_contract(SHIPPER, "refuse", &take[..3], "NotAnAccount");
+    ledger.refused_to_a_contract(MAKER, "withdraw", &take[..2], "NotAnAccount");
+}
+
 /// What `printf` and `sha256sum` say too.
 #[test]
 fn the_name_of_an_item_is_sha256_of_salt_and_epc() {

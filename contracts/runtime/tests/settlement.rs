@@ -4,10 +4,10 @@ mod common;
 
 use std::sync::Arc;
 
-use chancery_ledger::{ChainLimits, Fuel, Receipt, Status};
+use chancery_ledger::{ChainLimits, Fuel, Receipt};
 use chancery_runtime::{Runtime, Schema};
 use common::shipped::{Shipped, did};
-use common::{FUEL, IMPORTS, ROOT};
+use common::{FUEL, ROOT};
 use serde_json::{Value, json};
 
 const ECB: u8 = 2;
@@ -178,33 +178,25 @@ fn refusals_have_their_names() {
 #[test]
 fn a_contract_holds_and_moves_nothing() {
     let mut ledger = founded(runtime());
-    let hex =
-        |bytes: &[u8]| -> String { bytes.iter().map(|byte| format!("\\{byte:02x}")).collect() };
-    let args = ledger.args("redeem", &["EUR", "1", "X"]);
-    let (address, len) = (hex(&ledger.contract.0), args.len());
-    let thief = ledger.ledger.deploy(&format!(
-        r#"(module {IMPORTS}
-        (memory (export "memory") 1)
-        (data (i32.const 0) "{address}") (data (i32.const 32) "redeem")
-        (data (i32.const 64) "{args}")
-        (func (export "call.run")
-            (drop (call $call (i32.const 0) (i32.const 32) (i32.const 6) (i32.const 64)
-                (i32.const {len})))
-            (call $return_value (i32.const 256)
-                (call $call_output (i32.const 256) (i32.const 100)))))"#,
-        args = hex(&args)
-    ));
-    let before = ledger.entries();
-    let receipt = ledger.ledger.invoke_as(ALPHA, thief, "run", Vec::new());
-    let Status::Applied { value } = receipt.status else {
-        panic!("{:?}", receipt.status)
-    };
-    let code = u32::from_le_bytes(value[..4].try_into().expect("a code"));
-    assert_eq!(
-        ledger.schema.error(code).expect("declared").name,
-        "NotAnAccount"
+    let deadline = (ledger.ledger.time + 1_000).to_string();
+    ledger.refused_to_a_contract(ALPHA, "redeem", &["EUR", "1", "X"], "NotAnAccount");
+    ledger.refused_to_a_contract(
+        ECB,
+        "issue",
+        &["EUR", &did(ALPHA), "1", "X"],
+        "NotAnAccount",
     );
-    assert_eq!(ledger.entries(), before);
+    ledger.refused_to_a_contract(
+        ROOT,
+        "register_currency",
+        &["GBP", "2", &did(ECB)],
+        "NotOwner",
+    );
+    let netting = [&did(BETA), "0,1", deadline.as_str()];
+    ledger.refused_to_a_contract(ALPHA, "propose_netting", &netting, "NotAnAccount");
+    for method in ["fund", "refuse", "withdraw", "accept_netting"] {
+        ledger.refused_to_a_contract(ALPHA, method, &["0"], "NotAnAccount");
+    }
 }
 
 #[test]
