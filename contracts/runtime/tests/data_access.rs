@@ -71,7 +71,7 @@ fn refusals_have_their_codes() {
     story.admit(2);
     let (time, friend) = ((story.ledger.time + 100).to_string(), did(5));
     let mut check = |seed, name: &str, texts: &[&str], expected: &str| {
-        assert_eq!(story.refused(seed, name, texts), expected);
+        assert_eq!(story.refusal(seed, name, texts), expected);
     };
     check(2, "grant_access", &[&friend, &time], "NotOwner");
     check(2, "revoke_access", &[&friend], "NotOwner");

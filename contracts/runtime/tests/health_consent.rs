@@ -44,7 +44,7 @@ fn a_specialist_gets_a_part_for_some_time() {
         &time,
         "false",
     ];
-    assert_eq!(story.refused(SPECIALIST, "permit", &texts), "NotGrantor");
+    assert_eq!(story.refusal(SPECIALIST, "permit", &texts), "NotGrantor");
     let receipt = story.call(GRANTOR, "permit", &texts);
     let fields = json!({
         "patient": PATIENT, "actor": specialist, "purpose": "TREAT",
@@ -84,7 +84,7 @@ fn a_specialist_gets_a_part_for_some_time() {
 fn breaking_the_glass_is_seen_and_ends() {
     let mut story = hospital();
     assert_eq!(
-        story.refused(SPECIALIST, "break_glass", &[PATIENT]),
+        story.refusal(SPECIALIST, "break_glass", &[PATIENT]),
         "NotAClinician"
     );
     let receipt = story.call(CLINICIAN, "break_glass", &[PATIENT]);
@@ -111,7 +111,7 @@ fn an_institution_assigns_and_the_patient_takes_back() {
     let texts = [PATIENT, &clinician, "TREAT", "Observation", &time];
     assert_eq!(story.applied(ROOT, "assign", &texts), json!(1));
     assert_eq!(
-        story.refused(CLINICIAN, "assign", &texts),
+        story.refusal(CLINICIAN, "assign", &texts),
         "BeyondOwnPermission"
     );
     assert!(

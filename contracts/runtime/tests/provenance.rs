@@ -4,8 +4,8 @@ mod common;
 
 use chancery_ledger::state_key::StateKey;
 use chancery_runtime::Schema;
-use common::ROOT;
-use common::shipped::{Shipped, did};
+use common::shipped::{Module, Story, did};
+use common::{Ledger, ROOT};
 use serde_json::json;
 
 const MAKER: u8 = 2;
@@ -16,17 +16,17 @@ const ITEM: &str = "abababababababababababababababababababababababababababababab
 const OTHER: &str = "cdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcd";
 const EVENT: &str = "0707070707070707070707070707070707070707070707070707070707070707";
 
-fn commissioned() -> Shipped {
-    let mut ledger = Shipped::deploy("provenance", &[MAKER, SHIPPER, RETAILER]);
-    ledger.ok(ROOT, "register_manufacturer", &[PREFIX, &did(MAKER)]);
-    ledger.ok(MAKER, "commission", &[PREFIX, ITEM, EVENT]);
+fn commissioned() -> Story {
+    let mut ledger = Story::among(&[MAKER, SHIPPER, RETAILER], "provenance", Ledger::new());
+    ledger.applied(ROOT, "register_manufacturer", &[PREFIX, &did(MAKER)]);
+    ledger.applied(MAKER, "commission", &[PREFIX, ITEM, EVENT]);
     ledger
 }
 
 #[test]
 fn goods_go_from_the_manufacturer_to_the_customer() {
     let mut ledger = commissioned();
-    let offer = ledger.ok(MAKER, "offer", &[PREFIX, ITEM, &did(SHIPPER), EVENT]);
+    let offer = ledger.applied(MAKER, "offer", &[PREFIX, ITEM, &did(SHIPPER), EVENT]);
     assert_eq!(offer, json!(1));
     let receipt = ledger.call(SHIPPER, "accept", &[PREFIX, ITEM, "1", EVENT]);
     let accepted = json!({
@@ -34,14 +34,14 @@ fn goods_go_from_the_manufacturer_to_the_customer() {
         "recipient": did(SHIPPER),
     });
     assert_eq!(ledger.events(&receipt), [("Accepted".to_owned(), accepted)]);
-    ledger.ok(SHIPPER, "offer", &[PREFIX, ITEM, &did(RETAILER), EVENT]);
-    ledger.ok(RETAILER, "refuse", &[PREFIX, ITEM, "3"]);
-    ledger.ok(SHIPPER, "offer", &[PREFIX, ITEM, &did(RETAILER), EVENT]);
-    ledger.ok(SHIPPER, "withdraw", &[PREFIX, ITEM]);
-    ledger.ok(SHIPPER, "offer", &[PREFIX, ITEM, &did(RETAILER), EVENT]);
-    ledger.ok(RETAILER, "accept", &[PREFIX, ITEM, "7", EVENT]);
-    ledger.ok(RETAILER, "observe", &[PREFIX, ITEM, EVENT]);
-    ledger.ok(RETAILER, "decommission", &[PREFIX, ITEM, EVENT]);
+    ledger.applied(SHIPPER, "offer", &[PREFIX, ITEM, &did(RETAILER), EVENT]);
+    ledger.applied(RETAILER, "refuse", &[PREFIX, ITEM, "3"]);
+    ledger.applied(SHIPPER, "offer", &[PREFIX, ITEM, &did(RETAILER), EVENT]);
+    ledger.applied(SHIPPER, "withdraw", &[PREFIX, ITEM]);
+    ledger.applied(SHIPPER, "offer", &[PREFIX, ITEM, &did(RETAILER), EVENT]);
+    ledger.applied(RETAILER, "accept", &[PREFIX, ITEM, "7", EVENT]);
+    ledger.applied(RETAILER, "observe", &[PREFIX, ITEM, EVENT]);
+    ledger.applied(RETAILER, "decommission", &[PREFIX, ITEM, EVENT]);
     let sold = ledger.query("item", &[PREFIX, ITEM]);
     assert_eq!(sold["manufacturer"], json!(did(MAKER)));
     assert_eq!(
@@ -146,7 +146,7 @@ fn refusals_have_their_names() {
         "SameParty",
     );
     ledger.refused(MAKER, "withdraw", &[PREFIX, ITEM], "NoOffer");
-    ledger.ok(MAKER, "offer", &[PREFIX, ITEM, &did(SHIPPER), EVENT]);
+    ledger.applied(MAKER, "offer", &[PREFIX, ITEM, &did(SHIPPER), EVENT]);
     ledger.refused(MAKER, "decommission", &[PREFIX, ITEM, EVENT], "OfferOpen");
     ledger.refused(
         RETAILER,
@@ -156,8 +156,8 @@ fn refusals_have_their_names() {
     );
     ledger.refused(SHIPPER, "accept", &[PREFIX, ITEM, "0", EVENT], "OtherOffer");
     ledger.refused(SHIPPER, "entry", &[PREFIX, ITEM, "2"], "UnknownEntry");
-    ledger.ok(SHIPPER, "accept", &[PREFIX, ITEM, "1", EVENT]);
-    ledger.ok(SHIPPER, "decommission", &[PREFIX, ITEM, EVENT]);
+    ledger.applied(SHIPPER, "accept", &[PREFIX, ITEM, "1", EVENT]);
+    ledger.applied(SHIPPER, "decommission", &[PREFIX, ITEM, EVENT]);
     ledger.refused(SHIPPER, "observe", &[PREFIX, ITEM, EVENT], "Decommissioned");
     let epc = "urn:epc:id:sgtin:4012345.011111";
     ledger.refused(SHIPPER, "item_id", &[epc, "AAAA"], "BadEpc");
@@ -182,7 +182,7 @@ fn a_contract_has_custody_of_nothing() {
     }
     let offer = [PREFIX, ITEM, &did(SHIPPER), EVENT];
     ledger.refused_to_a_contract(MAKER, "offer", &offer, "NotAnAccount");
-    ledger.ok(MAKER, "offer", &offer);
+    ledger.applied(MAKER, "offer", &offer);
     let take = [PREFIX, ITEM, "1", EVENT];
     ledger.refused_to_a_contract(SHIPPER, "accept", &take, "NotAnAccount");
     ledger.refused_to_a_contract(SHIPPER, "refuse", &take[..3], "NotAnAccount");
@@ -204,5 +204,5 @@ fn the_name_of_an_item_is_sha256_of_salt_and_epc() {
 #[test]
 fn the_schema_and_the_native_contract_agree() {
     let native: Schema = serde_json::from_str(provenance::Provenance::SCHEMA).expect("a schema");
-    assert_eq!(native, Shipped::deploy("provenance", &[]).schema);
+    assert_eq!(native, Module::load("provenance").schema);
 }

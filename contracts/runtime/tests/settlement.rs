@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use chancery_ledger::{ChainLimits, Fuel, Receipt};
 use chancery_runtime::{Runtime, Schema};
-use common::shipped::{Shipped, did};
-use common::{FUEL, ROOT};
+use common::shipped::{Module, Story, did};
+use common::{FUEL, Ledger, ROOT};
 use serde_json::{Value, json};
 
 const ECB: u8 = 2;
@@ -17,13 +17,13 @@ const BETA: u8 = 5;
 const MESSAGE: &str = "abababababababababababababababababababababababababababababababab";
 
 /// Two currencies; alpha has 1,000 euro cents, beta 2,000 US cents.
-fn founded(runtime: Arc<Runtime>) -> Shipped {
-    let mut ledger = Shipped::deploy_on("settlement", &[ECB, FED, ALPHA, BETA], runtime);
+fn founded(runtime: Arc<Runtime>) -> Story {
+    let mut ledger = Story::among(&[ECB, FED, ALPHA, BETA], "settlement", Ledger::on(runtime));
     for (currency, issuer, holder, amount) in
         [("EUR", ECB, ALPHA, "1000"), ("USD", FED, BETA, "2000")]
     {
-        ledger.ok(ROOT, "register_currency", &[currency, "2", &did(issuer)]);
-        ledger.ok(
+        ledger.applied(ROOT, "register_currency", &[currency, "2", &did(issuer)]);
+        ledger.applied(
             issuer,
             "issue",
             &[currency, &did(holder), amount, "ISSUE-1"],
@@ -36,7 +36,7 @@ fn runtime() -> Arc<Runtime> {
     Arc::new(Runtime::new(ChainLimits::default()).expect("the engine starts"))
 }
 
-fn propose(ledger: &mut Shipped, deadline: u64, id: &str) -> Receipt {
+fn propose(ledger: &mut Story, deadline: u64, id: &str) -> Receipt {
     let args = [
         &did(BETA),
         r#"{"currency": "EUR", "amount": "400"}"#,
@@ -48,7 +48,7 @@ fn propose(ledger: &mut Shipped, deadline: u64, id: &str) -> Receipt {
     ledger.call(ALPHA, "propose", &args)
 }
 
-fn balance(ledger: &Shipped, holder: u8, currency: &str) -> Value {
+fn balance(ledger: &Story, holder: u8, currency: &str) -> Value {
     ledger.query("balance", &[&did(holder), currency])
 }
 
@@ -58,8 +58,8 @@ fn a_trade_is_paid_in_both_legs_at_once() {
     let deadline = ledger.ledger.time + 1_000;
     let proposed = propose(&mut ledger, deadline, "INV-1");
     assert_eq!(ledger.events(&proposed)[0].0, "Proposed");
-    ledger.ok(BETA, "accept", &["0", "INV-1", MESSAGE]);
-    assert_eq!(ledger.ok(ALPHA, "fund", &["0"]), json!(false));
+    ledger.applied(BETA, "accept", &["0", "INV-1", MESSAGE]);
+    assert_eq!(ledger.applied(ALPHA, "fund", &["0"]), json!(false));
     let aside = json!({"available": "600", "reserved": "400"});
     assert_eq!(balance(&ledger, ALPHA, "EUR"), aside);
     let receipt = ledger.call(BETA, "fund", &["0"]);
@@ -96,12 +96,12 @@ fn the_deadline_is_block_time_s() {
         propose(&mut ledger, deadline, id);
     }
     for number in ["0", "1"] {
-        ledger.ok(BETA, "accept", &[number, &format!("R-{number}"), MESSAGE]);
-        ledger.ok(ALPHA, "fund", &[number]);
+        ledger.applied(BETA, "accept", &[number, &format!("R-{number}"), MESSAGE]);
+        ledger.applied(ALPHA, "fund", &[number]);
     }
     // The next block is one millisecond later.
     ledger.ledger.time = deadline - 2;
-    assert_eq!(ledger.ok(BETA, "fund", &["0"]), json!(true));
+    assert_eq!(ledger.applied(BETA, "fund", &["0"]), json!(true));
     ledger.refused(BETA, "fund", &["1"], "DeadlinePassed");
     let expired = json!({"expired": {"first_set_aside": true, "second_set_aside": false}});
     assert_eq!(ledger.query("standing", &["1"]), expired);
@@ -217,7 +217,7 @@ fn each_thing_has_an_entry_of_its_own() {
 #[test]
 fn the_schema_and_the_native_contract_agree() {
     let native: Schema = serde_json::from_str(settlement::Settlement::SCHEMA).expect("a schema");
-    assert_eq!(native, Shipped::deploy("settlement", &[]).schema);
+    assert_eq!(native, Module::load("settlement").schema);
 }
 
 /// The dearest call: the most obligations that one can stand for. Twice, by different runtimes.
@@ -229,7 +229,7 @@ fn the_largest_netting_is_within_reach() {
         let deadline = ledger.ledger.time + 100_000;
         for number in 0..netting_max {
             propose(&mut ledger, deadline, &format!("INV-{number}"));
-            ledger.ok(
+            ledger.applied(
                 BETA,
                 "accept",
                 &[&number.to_string(), &format!("R-{number}"), MESSAGE],

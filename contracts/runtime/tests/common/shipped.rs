@@ -4,12 +4,14 @@
 
 use std::path::PathBuf;
 
-use chancery_ledger::{AccountId, Call, ChainLimits, ContractId, Fuel, Receipt, Role, Status};
+use chancery_ledger::{
+    AccountId, Call, ChainLimits, ContractEvent, ContractId, Fuel, Receipt, Role, Status,
+};
 use chancery_runtime::schema::{ArgText, Method, Plain, encode_args};
 use chancery_runtime::{Runtime, Schema};
 use serde_json::Value;
 
-use super::{FUEL, Ledger, ROOT, account, value_of};
+use super::{FUEL, IMPORTS, Ledger, ROOT, account, value_of};
 
 /// A compiled contract and what it says of itself.
 pub struct Module {
@@ -81,6 +83,15 @@ impl Story {
         }
     }
 
+    /// The same for an `init` without arguments, on a ledger that has admitted these accounts.
+    pub fn among(accounts: &[u8], name: &str, ledger: Ledger) -> Self {
+        let mut story = Self::on(ledger, name, &[]);
+        for seed in accounts {
+            story.admit(*seed);
+        }
+        story
+    }
+
     /// Admits the account of a seed, without roles.
     pub fn admit(&mut self, seed: u8) {
         let (account, roles) = (account(seed), Vec::<Role>::new());
@@ -101,7 +112,7 @@ impl Story {
 
     /// A call that the contract refuses: its error's name. It changes and announces nothing, and
     /// costs less than it may.
-    pub fn refused(&mut self, seed: u8, name: &str, texts: &[&str]) -> String {
+    pub fn refusal(&mut self, seed: u8, name: &str, texts: &[&str]) -> String {
         let before = self.ledger.state.entries.clone();
         let receipt = self.call(seed, name, texts);
         let Status::Reverted { code, data } = &receipt.status else {
@@ -114,6 +125,11 @@ impl Story {
         error.name.clone()
     }
 
+    /// The same, where that error is expected.
+    pub fn refused(&mut self, seed: u8, name: &str, texts: &[&str], expected: &str) {
+        assert_eq!(self.refusal(seed, name, texts), expected, "{name}");
+    }
+
     pub fn query(&self, name: &str, texts: &[&str]) -> Value {
         let args = self.module.args(name, texts);
         let outcome = self.ledger.query(self.contract, name, &args);
@@ -123,15 +139,56 @@ impl Story {
         }
     }
 
-    /// The only event of a receipt: its topic and its fields.
-    pub fn event(&self, receipt: &Receipt) -> (String, Value) {
-        let [event] = &receipt.events[..] else {
-            panic!("{} events", receipt.events.len())
+    /// The same where the account calls another contract, and that one calls this.
+    pub fn refused_to_a_contract(&mut self, seed: u8, name: &str, texts: &[&str], expected: &str) {
+        let hex =
+            |bytes: &[u8]| -> String { bytes.iter().map(|byte| format!("\\{byte:02x}")).collect() };
+        let args = self.module.args(name, texts);
+        let between = self.ledger.deploy(&format!(
+            r#"(module {IMPORTS}
+            (memory (export "memory") 1)
+            (data (i32.const 0) "{address}") (data (i32.const 32) "{name}")
+            (data (i32.const 128) "{args}")
+            (func (export "call.run")
+                (drop (call $call (i32.const 0) (i32.const 32) (i32.const {name_len})
+                    (i32.const 128) (i32.const {args_len})))
+                (call $return_value (i32.const 1024)
+                    (call $call_output (i32.const 1024) (i32.const 100)))))"#,
+            address = hex(&self.contract.0),
+            name_len = name.len(),
+            args_len = args.len(),
+            args = hex(&args),
+        ));
+        let before = self.ledger.state.entries.clone();
+        let receipt = self.ledger.invoke_as(seed, between, "run", Vec::new());
+        let output = value_of(&receipt);
+        let code = output.first_chunk().expect("it refused, with a code");
+        let error = self.module.schema.error(u32::from_le_bytes(*code));
+        assert_eq!(error.expect("declared").name, expected, "{name}");
+        assert_eq!(self.ledger.state.entries, before);
+    }
+
+    /// The events of a receipt: topics and fields.
+    pub fn events(&self, receipt: &Receipt) -> Vec<(String, Value)> {
+        let of = |event: &ContractEvent| {
+            assert_eq!(event.contract, self.contract);
+            let declared = self.module.schema.event(&event.topic).expect("declared");
+            let fields = declared.decode(&event.data).expect("its fields");
+            (event.topic.clone(), fields)
         };
-        assert_eq!(event.contract, self.contract);
-        let declared = self.module.schema.event(&event.topic).expect("declared");
-        let fields = declared.decode(&event.data).expect("its fields");
-        (event.topic.clone(), fields)
+        receipt.events.iter().map(of).collect()
+    }
+
+    /// The only event of a receipt.
+    pub fn event(&self, receipt: &Receipt) -> (String, Value) {
+        let [event] = self.events(receipt).try_into().expect("one event");
+        event
+    }
+
+    /// How many of the ledger's entries are the contract's own.
+    pub fn entries(&self) -> usize {
+        let own = |key: &&Vec<u8>| key.starts_with(&[&[4], &self.contract.0[..]].concat());
+        self.ledger.state.entries.keys().filter(own).count()
     }
 
     fn result(&self, name: &str, value: &[u8]) -> Value {
