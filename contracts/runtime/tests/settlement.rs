@@ -236,8 +236,8 @@ fn the_largest_netting_is_within_reach() {
             );
         }
         let numbers: Vec<String> = (0..netting_max).map(|number| number.to_string()).collect();
-        let args = [&did(ALPHA), &numbers.join(","), &deadline.to_string()].map(String::as_str);
-        let proposed = ledger.call(BETA, "propose_netting", &args);
+        let (numbers, soon) = (numbers.join(","), deadline.to_string());
+        let proposed = ledger.call(BETA, "propose_netting", &[&did(ALPHA), &numbers, &soon]);
         let agreed = ledger.call(ALPHA, "accept_netting", &[&netting_max.to_string()]);
         let terms = ledger.query("obligation", &[&netting_max.to_string()]);
         assert_eq!(
