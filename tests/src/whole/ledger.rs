@@ -192,13 +192,18 @@ fn transaction(
 ) -> Arc<Verified<SignedTransaction>> {
     let key = key(sender, 0);
     let limits = genesis.limits();
+    // Deploying is paid by the byte.
+    let fuel_max = match call {
+        Call::Deploy { .. } => Fuel(200_000_000),
+        _ => Fuel(50_000_000),
+    };
     let transaction = Transaction {
         chain: genesis.chain_id(),
         sender: key.account(),
         salt,
         // No campaign's seed lasts that long.
         valid_until: Millis(START_MS + limits.valid_for_ms_max / 2),
-        fuel_max: Fuel(50_000_000),
+        fuel_max,
         call,
     };
     let signed = transaction.sign(&key);
