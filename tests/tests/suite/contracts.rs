@@ -194,3 +194,106 @@ fn goods_change_hands_by_both_sides_and_a_counterfeit_is_proven_to_be_one() {
     let args = claim["call"]["args"].as_str().expect("hexadecimal");
     assert!(args.ends_with(&fake), "the claim names the item: {args}");
 }
+
+fn did(cluster: &Cluster, name: &str) -> String {
+    cluster.ok(&["keys", "show", name]).text("account")
+}
+
+/// The answer of `decide` about now: `permit` or `deny`.
+fn decided(contract: &Deployed<'_>, subject: &str, action: &str, resource: &str) -> String {
+    let line = format!("--subject={subject} --action={action} --resource={resource} --at=now");
+    let words: Vec<&str> = line.split(' ').collect();
+    let query = ["query", contract.contract.as_str(), "decide"];
+    let ran = contract.cluster.ok(&[&query[..], &words[..]].concat());
+    let answer = ran.out["value"].as_object().expect("a variant with fields");
+    answer.keys().cloned().collect()
+}
+
+#[test]
+fn what_a_specialist_passed_on_ends_with_the_specialist() {
+    let cluster = with_keys(&["hospital", "specialist", "colleague"]);
+    let record = file(&cluster, "record.json");
+    let wasm = contract("data_access").display().to_string();
+    let deployed = cluster.ok(&[
+        "contract",
+        "deploy",
+        &wasm,
+        "--from",
+        "hospital",
+        "--init-arg",
+        &record,
+    ]);
+    let access = Deployed {
+        cluster: &cluster,
+        contract: deployed.text("contract"),
+    };
+    let granted = access.applied(
+        "hospital",
+        "grant --recipient specialist --action read --resource labs --expires-at +2h --passes-max 1",
+    );
+    assert_eq!(granted.out["value"], json!(0));
+    let pass_on = |resource: &str, expires_at: &str| {
+        format!(
+            "pass_on --recipient colleague --action read --resource {resource} \
+             --expires-at {expires_at} --passes-max 0"
+        )
+    };
+    access.refused("specialist", &pass_on("images", "+1h"), "BeyondOwnGrant");
+    access.refused("specialist", &pass_on("labs/2026", "+3h"), "BeyondOwnGrant");
+    access.refused("colleague", &pass_on("labs", "+1h"), "ToOneself");
+    access.applied("specialist", &pass_on("labs/2026", "+1h"));
+    let may = |who: &str, resource: &str| decided(&access, who, "read", resource);
+    assert_eq!(may("colleague", "labs/2026/11"), "permit");
+    assert_eq!(may("colleague", "labs"), "deny");
+    assert_eq!(may("hospital", "labs"), "deny");
+
+    access.applied(
+        "hospital",
+        "revoke --recipient specialist --action read --resource labs",
+    );
+    assert_eq!(may("colleague", "labs/2026/11"), "deny");
+    // Both are still there to be counted.
+    access.everywhere("count", &json!(2));
+    let entry = cluster.ok(&["query", &access.contract, "entry", "--number", "1"]);
+    assert_eq!(entry.out["value"]["under"], json!(0));
+    assert_eq!(
+        entry.out["value"]["subject"],
+        json!(did(&cluster, "colleague"))
+    );
+}
+
+#[test]
+fn a_patient_permits_a_part_and_a_clinician_breaks_the_glass() {
+    let cluster = with_keys(&["hospital", "patient", "specialist", "clinician"]);
+    let consent = Deployed::new(&cluster, "health_consent", "hospital");
+    let patient = "a1".repeat(32);
+    let enrol = format!("enrol --patient {patient} --grantor patient");
+    consent.refused("clinician", &enrol, "NotCustodian");
+    consent.applied("hospital", &enrol);
+    let permit = format!(
+        "permit --patient {patient} --actor specialist --purpose TREAT \
+         --resource-type Observation --end +2h --assignable false"
+    );
+    consent.refused("specialist", &permit, "NotGrantor");
+    consent.applied("patient", &permit);
+    let may = |who: &str, purpose: &str, part: &str| {
+        let (action, resource) = (format!("access:{purpose}"), format!("{patient}{part}"));
+        decided(&consent, who, &action, &resource)
+    };
+    assert_eq!(may("specialist", "TREAT", "/Observation"), "permit");
+    assert_eq!(may("specialist", "TREAT", "/Condition"), "deny");
+    assert_eq!(may("specialist", "HRESCH", "/Observation"), "deny");
+
+    let break_glass = format!("break_glass --patient {patient}");
+    consent.refused("clinician", &break_glass, "NotAClinician");
+    consent.applied("hospital", "add_clinician --clinician clinician");
+    let broken = consent.applied("clinician", &break_glass);
+    let event = broken.out["events"][0].to_string();
+    assert!(
+        event.contains("GlassBroken") && event.contains(&patient),
+        "{event}"
+    );
+    assert_eq!(may("clinician", "BTG", "/Condition"), "permit");
+    assert_eq!(may("clinician", "TREAT", "/Condition"), "deny");
+    consent.everywhere("count", &json!(2));
+}
