@@ -25,6 +25,7 @@ mod proofs;
 mod render;
 mod status;
 mod submit;
+mod upgrades;
 mod values;
 
 use std::ffi::OsString;

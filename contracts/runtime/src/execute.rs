@@ -1,15 +1,19 @@
 //! From ordered transactions to receipts.
 
+mod upgrade;
+
 use std::sync::Arc;
 
 use chancery_contract::abi;
 use chancery_ledger::state_key::{AccountRecord, ContractRecord, StateKey};
 use chancery_ledger::transaction::SignedTransaction;
+use chancery_ledger::upgrade::FIRST_VERSION;
 use chancery_ledger::{
-    AccountId, Batch, Call, ChainLimits, ContractId, Fuel, Millis, Receipt, Role, Status,
-    TransactionId, TrapKind,
+    AccountId, Batch, Call, ChainLimits, CodeHash, ContractId, Fuel, Millis, Receipt, Role, Status,
+    TransactionId, TrapKind, Upgraders,
 };
 use parity_scale_codec::Encode;
+use upgrade::Upgrade;
 
 use crate::engine::{Compiled, WasmEngine};
 use crate::fuel;
@@ -148,7 +152,9 @@ impl Executor {
         let applied = matches!(status, Status::Applied { .. });
         let contract = match &signed.transaction.call {
             Call::Deploy { .. } => applied.then(|| ContractId::of_deployment(id)),
-            Call::Invoke { contract, .. } => Some(*contract),
+            Call::Invoke { contract, .. }
+            | Call::Upgrade { contract, .. }
+            | Call::ApproveUpgrade { contract, .. } => Some(*contract),
             Call::Admit { .. } => None,
         };
         let events = std::mem::take(&mut self.world_mut().events);
@@ -184,7 +190,28 @@ impl Executor {
         let sender = signed.transaction.sender;
         match &signed.transaction.call {
             Call::Admit { account, roles } => self.admit(sender, *account, roles, meter),
-            Call::Deploy { code, args } => self.deploy(id, sender, code, args, meter),
+            Call::Deploy {
+                code,
+                upgraders,
+                args,
+            } => self.deploy(id, sender, code, upgraders, args, meter),
+            Call::Upgrade {
+                contract,
+                version,
+                code,
+                args,
+            } => {
+                let upgrade = Upgrade {
+                    contract: *contract,
+                    version: *version,
+                    wasm: code,
+                    args,
+                };
+                self.upgrade(sender, &upgrade, meter)
+            }
+            Call::ApproveUpgrade { contract, approval } => {
+                self.approve_upgrade(sender, *contract, approval.as_ref(), meter)
+            }
             Call::Invoke {
                 contract,
                 method,
@@ -241,34 +268,61 @@ impl Executor {
         id: TransactionId,
         sender: AccountId,
         wasm: &[u8],
+        upgraders: &Upgraders,
         args: &[u8],
         meter: &mut Meter,
     ) -> Result<Status, TrapKind> {
         self.require(sender, Role::Deployer)?;
+        self.check_upgraders(upgraders, meter)?;
+        let compiled = self.load(wasm, meter)?;
+        let contract = ContractId::of_deployment(id);
+        let record = ContractRecord {
+            code: CodeHash::of(wasm),
+            version: FIRST_VERSION,
+            deployer: sender,
+            upgraders: upgraders.clone(),
+        };
+        self.write_contract(contract, &record, wasm, meter)?;
+        self.run_once(&compiled, abi::INIT, contract, sender, args, meter)
+    }
+
+    /// Judges code by the rules of deployment and makes it ready to run.
+    fn load(&self, wasm: &[u8], meter: &mut Meter) -> Result<Compiled, TrapKind> {
         meter.charge(fuel::sized(0, fuel::DEPLOY_PER_BYTE, wasm.len()))?;
         let checked = module::check(self.limits(), wasm).map_err(|_| TrapKind::ModuleRefused)?;
-        let compiled = self
-            .engine
+        self.engine
             .compile_checked(wasm, &checked)
-            .map_err(|_| TrapKind::ModuleRefused)?;
+            .map_err(|_| TrapKind::ModuleRefused)
+    }
 
-        let contract = ContractId::of_deployment(id);
-        let code = checked.report.code;
-        let record = ContractRecord {
-            code,
-            deployer: sender,
-        };
+    /// Writes what a contract is from now on, and its code if that is new to the ledger.
+    fn write_contract(
+        &mut self,
+        contract: ContractId,
+        record: &ContractRecord,
+        wasm: &[u8],
+        meter: &mut Meter,
+    ) -> Result<(), TrapKind> {
         self.write(StateKey::Contract(contract), record.encode(), meter)?;
-        if self
-            .overlay()
-            .get(&StateKey::Code(code).to_bytes())
-            .is_none()
-        {
+        let key = StateKey::Code(record.code).to_bytes();
+        if self.overlay().get(&key).is_none() {
             // Paid for by what deploying costs a byte.
-            self.overlay_mut()
-                .set(StateKey::Code(code).to_bytes(), wasm.to_vec());
+            self.overlay_mut().set(key, wasm.to_vec());
         }
-        if !compiled.exports(abi::INIT) {
+        Ok(())
+    }
+
+    /// Runs `init` or `migrate`. Where there is none, there is nothing that could take arguments.
+    fn run_once(
+        &mut self,
+        compiled: &Compiled,
+        export: &str,
+        contract: ContractId,
+        sender: AccountId,
+        args: &[u8],
+        meter: &mut Meter,
+    ) -> Result<Status, TrapKind> {
+        if !compiled.exports(export) {
             if !args.is_empty() {
                 return Err(TrapKind::BadArguments);
             }
@@ -278,11 +332,11 @@ impl Executor {
             contract,
             caller: Caller::Account(sender),
             access: Access::ReadWrite,
-            export: abi::INIT.to_owned(),
+            export: export.to_owned(),
             args: args.to_vec(),
             stack_values: 0,
         };
-        self.run(&compiled, invocation, meter)
+        self.run(compiled, invocation, meter)
     }
 
     fn invoke(

@@ -4,7 +4,9 @@
 //! | what | cost |
 //! |---|---|
 //! | a transaction | [`TRANSACTION`] + [`TRANSACTION_PER_BYTE`] a byte of its signed encoding |
-//! | deploying code | [`DEPLOY_PER_BYTE`] a byte, before it is looked at |
+//! | deploying code | [`DEPLOY_PER_BYTE`] a byte, before it is looked at; [`STORAGE_READ`] for each account that may upgrade it; the contract's entry |
+//! | upgrading a contract | the same, and [`STORAGE_READ`] for the contract and for each account that may upgrade it |
+//! | approving an upgrade | [`STORAGE_READ`], [`STORAGE_WRITE`] and the bytes written |
 //! | starting an instance | [`PAGE`] a page of initial memory |
 //! | an instruction | 1; see [`operator_cost`] for those that cost more |
 //! | a call to a function | about 16 beside: its share of the stack is counted |

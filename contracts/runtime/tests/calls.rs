@@ -7,9 +7,7 @@ mod common;
 use std::sync::Arc;
 
 use chancery_ledger::state_key::StateKey;
-use chancery_ledger::{
-    Call, ChainLimits, ContractEvent, ContractId, Fuel, Receipt, Status, TrapKind,
-};
+use chancery_ledger::{ChainLimits, ContractEvent, ContractId, Fuel, Receipt, Status, TrapKind};
 use chancery_runtime::{Runtime, fuel};
 use common::{FUEL, IMPORTS, Ledger, ROOT, account, invocation, trap_of, value_of, wasm};
 
@@ -307,10 +305,7 @@ fn the_contract_being_deployed_counts_as_running() {
         ..LINK
     };
     let init = wasm(&init.wat());
-    let deploy = |ledger: &mut Ledger, args: Vec<u8>| {
-        let code = init.clone();
-        ledger.one(ROOT, FUEL, Call::Deploy { code, args })
-    };
+    let deploy = |ledger: &mut Ledger, args: Vec<u8>| ledger.deploy_with(&init, args);
     let receipt = deploy(&mut ledger, back.0.to_vec());
     assert_eq!(value_of(&receipt), [0; 4]);
     assert_eq!(

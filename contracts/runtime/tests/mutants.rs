@@ -5,9 +5,9 @@ mod common;
 
 use std::sync::{Arc, LazyLock};
 
-use chancery_ledger::{Call, ChainLimits, Receipt};
+use chancery_ledger::{ChainLimits, Receipt};
 use chancery_runtime::Runtime;
-use common::{IMPORTS, Ledger, ROOT, invocation, wasm};
+use common::{IMPORTS, Ledger, ROOT, deployment, invocation, wasm};
 use proptest::prelude::*;
 
 static RUNTIMES: LazyLock<[Arc<Runtime>; 2]> = LazyLock::new(|| {
@@ -52,9 +52,8 @@ static PROGRAM: LazyLock<Vec<u8>> = LazyLock::new(|| {
 
 fn receipts(runtime: &Arc<Runtime>, code: &[u8]) -> Vec<Receipt> {
     let mut ledger = Ledger::on(Arc::clone(runtime));
-    let (code, args) = (code.to_vec(), Vec::new());
     let fuel = 30_000_000;
-    let deployed = ledger.one(ROOT, fuel, Call::Deploy { code, args });
+    let deployed = ledger.one(ROOT, fuel, deployment(code.to_vec(), Vec::new()));
     let Some(contract) = deployed.contract else {
         return vec![deployed];
     };

@@ -7,7 +7,8 @@ use chancery_ledger::{
 };
 use chancery_runtime::DropReason;
 use common::{
-    FUEL, IMPORTS, Ledger, ROOT, account, invocation, key, module, trap_of, value_of, wasm,
+    FUEL, IMPORTS, Ledger, ROOT, account, deployment, invocation, key, module, trap_of, value_of,
+    wasm,
 };
 
 /// Runs `body` and expects a trap that costs all that was declared and leaves nothing behind.
@@ -211,10 +212,7 @@ fn what_is_asked_of_nobody_is_named() {
 fn roles_and_keys_are_checked() {
     let mut ledger = Ledger::new();
     let admit = |account, roles| Call::Admit { account, roles };
-    let deployment = Call::Deploy {
-        code: wasm("(module)"),
-        args: Vec::new(),
-    };
+    let deployment = deployment(wasm("(module)"), Vec::new());
     assert_eq!(
         ledger.dropped(2, admit(account(3), Vec::new())),
         DropReason::UnknownSender

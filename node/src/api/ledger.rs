@@ -7,12 +7,14 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
-use chancery_client::api::{AccountInfo, BlockInfo, ChainInfo, ChainValidator, ContractInfo};
+use chancery_client::api::{
+    AccountInfo, ApprovalInfo, BlockInfo, ChainInfo, ChainValidator, ContractInfo, UpgradersInfo,
+};
 use chancery_genesis::time;
 use chancery_ledger::block::PROTOCOL_VERSION;
 use chancery_ledger::policy::Policy;
 use chancery_ledger::state_key::{AccountRecord, ContractRecord, StateKey};
-use chancery_ledger::{AccountId, ContractId, Height, decode_canonical};
+use chancery_ledger::{AccountId, ContractId, Height, UpgradeApproval, decode_canonical};
 use chancery_runtime::Runtime;
 
 use super::refusal::{Refusal, Segment};
@@ -150,24 +152,48 @@ pub(super) async fn contract(
     let shared = Arc::clone(&api);
     let found = blocking(&api.reads, move || {
         let snapshot = shared.node.store.read();
-        let bytes = snapshot.state_get(&StateKey::Contract(id).to_bytes())?;
-        let record: ContractRecord = decode_canonical(&bytes, bytes.len()).ok()?;
+        let record = contract_record(&snapshot, id)?;
         let code = snapshot.state_get(&StateKey::Code(record.code).to_bytes())?;
         // Deployment applied the same rules, so this does not fail for what is deployed.
         let report = Runtime::check_module(shared.node.limits(), &code).ok()?;
         let schema = report
             .schema
             .and_then(|schema| serde_json::to_value(schema).ok());
-        Some((record, schema))
+        let approvals = approvals(&snapshot, id, &record);
+        Some((record, approvals, schema))
     })
     .await?;
-    let (record, schema) = found.ok_or_else(|| unknown_contract(id))?;
+    let (record, approvals, schema) = found.ok_or_else(|| unknown_contract(id))?;
     Ok(Json(ContractInfo {
         contract: id,
         code: record.code,
+        version: record.version,
         deployer: record.deployer,
+        upgraders: UpgradersInfo::of(&record.upgraders),
+        approvals,
         schema,
     }))
+}
+
+pub(super) fn contract_record(snapshot: &Snapshot, id: ContractId) -> Option<ContractRecord> {
+    let bytes = snapshot.state_get(&StateKey::Contract(id).to_bytes())?;
+    decode_canonical(&bytes, bytes.len()).ok()
+}
+
+/// What was approved for the version that runs now.
+fn approvals(snapshot: &Snapshot, id: ContractId, record: &ContractRecord) -> Vec<ApprovalInfo> {
+    let accounts = record.upgraders.accounts.iter();
+    let approvals = accounts.filter_map(|account| {
+        let key = StateKey::Approval(id, *account).to_bytes();
+        let bytes = snapshot.state_get(&key)?;
+        let approval: UpgradeApproval = decode_canonical(&bytes, bytes.len()).ok()?;
+        (approval.version == record.version).then_some(ApprovalInfo {
+            account: *account,
+            code: approval.code,
+            args: approval.args,
+        })
+    });
+    approvals.collect()
 }
 
 pub(super) fn unknown_contract(id: ContractId) -> Refusal {

@@ -10,7 +10,7 @@ use chancery_genesis::time;
 use chancery_ledger::{Status, TrapKind};
 use chancery_runtime::BlockContext;
 
-use super::ledger::{shortened, unknown_contract};
+use super::ledger::{contract_record, shortened, unknown_contract};
 use super::refusal::{JsonBody, Refusal};
 use super::{Api, Shared, blocking, render};
 
@@ -52,6 +52,8 @@ fn run(api: &Api, request: &QueryRequest) -> Result<QueryInfo, Refusal> {
         height: header.height,
         time: time_used,
     };
+    let record = contract_record(&snapshot, request.contract)
+        .ok_or_else(|| unknown_contract(request.contract))?;
     let outcome = node.runtime.query(
         &context,
         snapshot,
@@ -60,9 +62,6 @@ fn run(api: &Api, request: &QueryRequest) -> Result<QueryInfo, Refusal> {
         &request.args.0,
     );
     match outcome.status {
-        Status::Trapped {
-            kind: TrapKind::UnknownContract,
-        } => return Err(unknown_contract(request.contract)),
         Status::Trapped {
             kind: TrapKind::UnknownMethod,
         } => {
@@ -82,6 +81,7 @@ fn run(api: &Api, request: &QueryRequest) -> Result<QueryInfo, Refusal> {
     Ok(QueryInfo {
         outcome: render::outcome(outcome.status),
         fuel_used: outcome.fuel_used,
+        contract_version: record.version,
         height: header.height,
         block_time: time::format(header.time),
         block_time_ms: header.time,

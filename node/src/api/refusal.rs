@@ -120,6 +120,12 @@ impl Refusal {
                 error,
                 "send base64 of the canonical SCALE encoding of a SignedTransaction",
             ),
+            TransactionError::Upgraders(_) => Self::new(
+                rejected,
+                "wrong_upgraders",
+                error,
+                "name at most upgraders_max accounts (GET /v1/chain), and as quorum a number of them",
+            ),
             TransactionError::WrongChain { .. } => Self::new(
                 rejected,
                 "wrong_chain",

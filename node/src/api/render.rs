@@ -1,6 +1,6 @@
 //! The ledger's types as the API's shapes.
 
-use chancery_client::api::{Bytes, CallInfo, EventInfo, Outcome, ReceiptInfo};
+use chancery_client::api::{Bytes, CallInfo, EventInfo, Outcome, ReceiptInfo, UpgradersInfo};
 use chancery_ledger::{Call, CodeHash, Receipt, Status};
 
 pub(super) fn outcome(status: Status) -> Outcome {
@@ -41,13 +41,33 @@ pub(super) fn call(call: &Call) -> CallInfo {
             method: method.clone(),
             args: Bytes(args.clone()),
         },
-        Call::Deploy { code, args } => CallInfo::Deploy {
+        Call::Deploy {
+            code,
+            upgraders,
+            args,
+        } => CallInfo::Deploy {
             code: CodeHash::of(code),
+            upgraders: UpgradersInfo::of(upgraders),
             args: Bytes(args.clone()),
         },
         Call::Admit { account, roles } => CallInfo::Admit {
             account: *account,
             roles: roles.clone(),
+        },
+        Call::Upgrade {
+            contract,
+            version,
+            code,
+            args,
+        } => CallInfo::Upgrade {
+            contract: *contract,
+            version: *version,
+            code: CodeHash::of(code),
+            args: Bytes(args.clone()),
+        },
+        Call::ApproveUpgrade { contract, approval } => CallInfo::ApproveUpgrade {
+            contract: *contract,
+            approval: *approval,
         },
     }
 }

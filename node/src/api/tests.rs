@@ -16,7 +16,7 @@ use chancery_ledger::proof::Bundle;
 use chancery_ledger::transaction::SignedTransaction;
 use chancery_ledger::{
     Batch, Call, ChainId, ChainLimits, ContractId, Fuel, Height, Millis, Role, SecretKey,
-    Transaction, TransactionId, ValidatorIndex, View,
+    Transaction, TransactionId, Upgraders, ValidatorIndex, View,
 };
 use chancery_runtime::Runtime;
 use parity_scale_codec::Encode as _;
@@ -364,6 +364,7 @@ async fn every_refused_transaction_has_a_code_of_its_own() {
     let far = chancery_client::clock().saturating_add(Millis(10_000_000_000));
     let deploy = |code| Call::Deploy {
         code,
+        upgraders: Upgraders::nobody(),
         args: Vec::new(),
     };
     let invoke = Call::Invoke {

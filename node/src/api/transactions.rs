@@ -38,7 +38,7 @@ fn take(api: &Api, bytes: &[u8]) -> Result<TransactionId, Refusal> {
     let signed = SignedTransaction::decode_and_verify(bytes, node.chain, limits)
         .map_err(|error| Refusal::of_transaction(&error, limits))?;
     let id = signed.id();
-    if let Call::Deploy { code, .. } = &signed.transaction.call {
+    if let Call::Deploy { code, .. } | Call::Upgrade { code, .. } = &signed.transaction.call {
         check_deployment(api, &signed, code)?;
     }
     match node.submit(signed) {

@@ -242,8 +242,15 @@ pub(super) enum ContractCommand {
     /// Deploy a module and run its init
     #[command(after_help = CALL_HELP)]
     Deploy(DeployArgs),
-    /// Show a deployed contract and its methods
-    Show(ContractName),
+    /// Show a deployed contract: its methods, version, code, and who may upgrade it
+    #[command(visible_alias = "show")]
+    Info(ContractName),
+    /// Put a new module in the place of a contract's, and run its migrate
+    #[command(after_help = CALL_HELP)]
+    Upgrade(UpgradeArgs),
+    /// Agree to an upgrade that somebody else will ask for
+    #[command(after_help = CALL_HELP)]
+    ApproveUpgrade(ApproveUpgradeArgs),
 }
 
 #[derive(Debug, Args)]
@@ -271,12 +278,69 @@ pub(super) struct DeployArgs {
     /// An argument of init: by position, or NAME=VALUE
     #[arg(long = "init-arg", alias = "arg", value_name = "VALUE", allow_hyphen_values = true, action = ArgAction::Append)]
     pub(super) args: Vec<String>,
+    #[command(flatten)]
+    pub(super) upgraders: UpgraderArgs,
     /// The most fuel it may burn
     #[arg(long, value_name = "N")]
     pub(super) fuel: Option<u64>,
     /// Hand the module in even if the check here refuses it
     #[arg(long)]
     pub(super) unchecked: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct UpgraderArgs {
+    /// Who may upgrade the contract, for ever: a key's name or a DID; may be repeated [default: nobody]
+    #[arg(long = "upgrade-by", value_name = "ACCOUNT")]
+    pub(super) accounts: Vec<String>,
+    /// How many of them it takes [default: the one]
+    #[arg(long = "upgrade-quorum", value_name = "K")]
+    pub(super) quorum: Option<u32>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct UpgradeArgs {
+    /// The contract
+    #[arg(value_name = "CONTRACT")]
+    pub(super) contract: String,
+    /// The new module
+    #[arg(value_name = "FILE.wasm")]
+    pub(super) file: PathBuf,
+    /// The key that signs
+    #[arg(long, value_name = "NAME")]
+    pub(super) from: String,
+    /// An argument of migrate: by position, or NAME=VALUE
+    #[arg(long = "migrate-arg", alias = "arg", value_name = "VALUE", allow_hyphen_values = true, action = ArgAction::Append)]
+    pub(super) args: Vec<String>,
+    /// The most fuel it may burn
+    #[arg(long, value_name = "N")]
+    pub(super) fuel: Option<u64>,
+    /// Hand the upgrade in even if it would be refused here
+    #[arg(long)]
+    pub(super) unchecked: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ApproveUpgradeArgs {
+    /// The contract
+    #[arg(value_name = "CONTRACT")]
+    pub(super) contract: String,
+    /// The new module
+    #[arg(
+        value_name = "FILE.wasm",
+        required_unless_present = "withdraw",
+        conflicts_with = "withdraw"
+    )]
+    pub(super) file: Option<PathBuf>,
+    /// The key that signs
+    #[arg(long, value_name = "NAME")]
+    pub(super) from: String,
+    /// An argument of migrate: by position, or NAME=VALUE
+    #[arg(long = "migrate-arg", alias = "arg", value_name = "VALUE", allow_hyphen_values = true, action = ArgAction::Append)]
+    pub(super) args: Vec<String>,
+    /// Take back what was approved before
+    #[arg(long)]
+    pub(super) withdraw: bool,
 }
 
 #[derive(Debug, Args)]

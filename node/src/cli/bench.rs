@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use chancery_client::api::{Outcome, TransactionInfo};
 use chancery_client::{Client, ClientError, TransactionBuilder, clock};
-use chancery_ledger::{AccountId, Call, ContractId, Fuel, Millis, Role, SecretKey};
+use chancery_ledger::{AccountId, Call, ContractId, Fuel, Millis, Role, SecretKey, Upgraders};
 use hdrhistogram::Histogram;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use parity_scale_codec::Encode as _;
@@ -101,6 +101,7 @@ async fn prepare(context: &Context, wasm: Vec<u8>) -> Result<Setup, CliError> {
         .await?;
     let deploy = Call::Deploy {
         code: wasm,
+        upgraders: Upgraders::nobody(),
         args: [0xbe; 32].to_vec(),
     };
     let deployed = applied(session.transact(context, &key, deploy, None).await?)?;

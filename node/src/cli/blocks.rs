@@ -18,6 +18,7 @@ use super::context::{Context, block_on};
 use super::events::start;
 use super::output::grouped;
 use super::render::{Names, Shown, event_json, event_rows, schema_of, value_text};
+use super::upgrades::upgraders_text;
 use super::{CliError, Report, Rows, Table, values};
 
 /// The transaction that was typed.
@@ -118,9 +119,9 @@ fn transaction_line(info: &TransactionInfo) -> Vec<String> {
 /// The schema of the contract that a transaction called or made; without one, bytes stay bytes.
 async fn schema_for(client: &Arc<Client>, info: &TransactionInfo) -> Option<Schema> {
     let contract = match &info.call {
-        Some(CallInfo::Invoke { contract, .. }) => *contract,
+        Some(CallInfo::Invoke { contract, .. } | CallInfo::Upgrade { contract, .. }) => *contract,
         Some(CallInfo::Deploy { .. }) => info.receipt.as_ref()?.contract?,
-        Some(CallInfo::Admit { .. }) | None => return None,
+        Some(CallInfo::Admit { .. } | CallInfo::ApproveUpgrade { .. }) | None => return None,
     };
     schema_of(&client.contract(contract).await.ok()?).ok()
 }
@@ -129,7 +130,8 @@ fn method_of<'a>(call: &CallInfo, schema: Option<&'a Schema>) -> Option<&'a Meth
     match call {
         CallInfo::Invoke { method, .. } => schema?.callable(method),
         CallInfo::Deploy { .. } => schema?.init(),
-        CallInfo::Admit { .. } => None,
+        CallInfo::Upgrade { .. } => schema?.migrate(),
+        CallInfo::Admit { .. } | CallInfo::ApproveUpgrade { .. } => None,
     }
 }
 
@@ -162,7 +164,9 @@ fn transaction_shown(info: &TransactionInfo, schema: Option<&Schema>, names: &Na
     let method = info.call.as_ref().and_then(|call| method_of(call, schema));
     if let Some(call) = &info.call {
         call_rows(&mut rows, call, method, names);
-        if let CallInfo::Invoke { args, .. } | CallInfo::Deploy { args, .. } = call
+        if let CallInfo::Invoke { args, .. }
+        | CallInfo::Deploy { args, .. }
+        | CallInfo::Upgrade { args, .. } = call
             && let Some(arguments) = arguments(method, &args.0)
         {
             object["call"]["arguments"] = arguments;
@@ -226,9 +230,32 @@ fn call_rows(rows: &mut Rows, call: &CallInfo, method: Option<&Method>, names: &
             rows.add("call", method);
             argument_rows(rows, &args.0);
         }
-        CallInfo::Deploy { code, args } => {
+        CallInfo::Deploy {
+            code,
+            upgraders,
+            args,
+        } => {
             rows.add("deploy", format!("code {code}"));
             argument_rows(rows, &args.0);
+            rows.add("upgrade", upgraders_text(upgraders, names));
+        }
+        CallInfo::Upgrade {
+            contract,
+            version,
+            code,
+            args,
+        } => {
+            rows.add("contract", contract);
+            rows.add("upgrade", format!("version {version} to code {code}"));
+            argument_rows(rows, &args.0);
+        }
+        CallInfo::ApproveUpgrade { contract, approval } => {
+            rows.add("contract", contract);
+            let what = approval.map_or_else(
+                || "nothing any more".to_owned(),
+                |approval| format!("version {} to code {}", approval.version, approval.code),
+            );
+            rows.add("approve upgrade", what);
         }
         CallInfo::Admit { account, roles } => {
             rows.add("admit", names.show(&account.to_string()));

@@ -175,6 +175,10 @@ fn query_report(
     };
     let mut object = Map::new();
     object.insert("contract".to_owned(), json!(contract));
+    object.insert(
+        "contract_version".to_owned(),
+        json!(answer.contract_version),
+    );
     object.insert("method".to_owned(), json!(seen.what));
     object.insert("height".to_owned(), json!(answer.height));
     object.insert("block_time".to_owned(), json!(answer.block_time));

@@ -1,4 +1,4 @@
-//! `contract check`, `deploy`, `show`.
+//! `contract check`, `deploy`, `info`.
 
 use chancery_ledger::{Call, ChainLimits, CodeHash};
 use chancery_runtime::schema::{Method, MethodKind, Schema};
@@ -12,20 +12,22 @@ use super::output::{grouped, printable};
 use super::render::{Names, schema_of};
 use super::submit::Session;
 use super::values::{Values, encode_arguments, signature};
-use super::{CliError, Report, Rows, files};
+use super::{CliError, Report, Rows, files, upgrades};
 
 /// The longest module that is read from a file, whatever a chain allows.
-const MODULE_BYTES_MAX: usize = 4_194_304;
+pub(super) const MODULE_BYTES_MAX: usize = 4_194_304;
 
 pub(super) fn contract(context: &Context, command: ContractCommand) -> Result<Report, CliError> {
     match command {
         ContractCommand::Check(args) => check(&args),
         ContractCommand::Deploy(args) => deploy(context, &args),
-        ContractCommand::Show(args) => show(context, &args),
+        ContractCommand::Info(args) => info(context, &args),
+        ContractCommand::Upgrade(args) => upgrades::upgrade(context, &args),
+        ContractCommand::ApproveUpgrade(args) => upgrades::approve(context, &args),
     }
 }
 
-fn refused(reason: &impl ToString) -> CliError {
+pub(super) fn refused(reason: &impl ToString) -> CliError {
     CliError::usage(format!(
         "the module may not be deployed: {}",
         reason.to_string()
@@ -110,6 +112,9 @@ fn schema_rows(rows: &mut Rows, schema: &Schema) {
             kind_name(method.kind),
             format!("{}{returns}", signature(method)),
         );
+        if !method.docs.is_empty() {
+            rows.add("", format!("  {}", method.docs));
+        }
     }
     for event in &schema.events {
         let fields: Vec<String> = event
@@ -165,6 +170,7 @@ fn deploy(context: &Context, args: &DeployArgs) -> Result<Report, CliError> {
             .unwrap_or(session.chain.limits.transaction_fuel_max);
         let call = Call::Deploy {
             code: wasm,
+            upgraders: upgrades::upgraders(&keys, &args.upgraders, &session.chain.limits)?,
             args: encoded,
         };
         let info = session.transact(context, &key, call, Some(fuel)).await?;
@@ -185,19 +191,24 @@ fn deploy(context: &Context, args: &DeployArgs) -> Result<Report, CliError> {
     })
 }
 
-fn show(context: &Context, args: &ContractName) -> Result<Report, CliError> {
+fn info(context: &Context, args: &ContractName) -> Result<Report, CliError> {
     let contract = contract_id(&args.contract)?;
+    let names = context
+        .keys()
+        .map(|keys| Names::of(&keys))
+        .unwrap_or_default();
     block_on(async {
         let info = context.client()?.contract(contract).await?;
         let mut rows = Rows::default();
         rows.add("address", info.contract);
+        rows.add("version", info.version);
         rows.add("code", info.code);
-        let deployer = info.deployer.to_string();
-        let names = context
-            .keys()
-            .map(|keys| Names::of(&keys))
-            .unwrap_or_default();
-        rows.add("deployer", names.show(&deployer));
+        rows.add("deployer", names.show(&info.deployer.to_string()));
+        rows.add("upgrade", upgrades::upgraders_text(&info.upgraders, &names));
+        for given in &info.approvals {
+            let who = names.show(&given.account.to_string());
+            rows.add("approved", format!("code {} by {who}", given.code));
+        }
         match schema_of(&info) {
             Ok(schema) => schema_rows(&mut rows, &schema),
             Err(error) => {

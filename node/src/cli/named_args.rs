@@ -33,6 +33,7 @@ fn positions_before(path: &[&str]) -> Option<usize> {
     match path {
         ["call" | "query"] => Some(2),
         ["contract", "deploy"] => Some(1),
+        ["contract", "upgrade" | "approve-upgrade"] => Some(2),
         _ => None,
     }
 }
@@ -146,6 +147,11 @@ mod tests {
         check(
             "chancery contract deploy F --from h --owner o --init-arg @f",
             "chancery contract deploy F --from h --init-arg @f",
+            &[("owner", Some("o"))],
+        );
+        check(
+            "chancery contract upgrade C F --from h --owner o --migrate-arg @f",
+            "chancery contract upgrade C F --from h --migrate-arg @f",
             &[("owner", Some("o"))],
         );
     }

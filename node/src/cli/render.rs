@@ -237,6 +237,10 @@ fn trap_words(kind: TrapKind) -> &'static str {
         TrapKind::CallTooDeep => "contracts called each other too deep",
         TrapKind::Reentrant => "a contract was called that was running already",
         TrapKind::UnknownCallee => "it called a contract or a method that does not exist",
+        TrapKind::UnknownUpgrader => "an account that should be able to upgrade was never admitted",
+        TrapKind::MayNotUpgrade => "the sender may not upgrade the contract",
+        TrapKind::WrongVersion => "the contract has another version than the one to be upgraded",
+        TrapKind::NotApproved => "fewer agree to the upgrade than it takes",
     }
 }
 
@@ -247,6 +251,10 @@ fn trap_hint(kind: TrapKind) -> Option<&'static str> {
         ),
         TrapKind::ModuleRefused => Some("`chancery contract check FILE` names the rule"),
         TrapKind::OutOfFuel => Some("declare more with --fuel N, if this is not an endless loop"),
+        TrapKind::UnknownUpgrader => Some("a registrar admits accounts: `chancery account admit`"),
+        TrapKind::MayNotUpgrade | TrapKind::WrongVersion | TrapKind::NotApproved => Some(
+            "`chancery contract info CONTRACT` shows the version, who may upgrade it, and who approved what",
+        ),
         _ => None,
     }
 }

@@ -15,7 +15,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use chancery_ledger::{
     AccountId, BatchDigest, ChainId, ChainLimits, CodeHash, ContractId, Fuel, Hash, Height, Millis,
-    Role, Slot, TransactionId, TrapKind, View,
+    Role, Slot, TransactionId, TrapKind, UpgradeApproval, Upgraders, View,
 };
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -321,6 +321,8 @@ pub enum CallInfo {
     Deploy {
         /// Hash of the module.
         code: CodeHash,
+        /// Who may upgrade it.
+        upgraders: UpgradersInfo,
         /// SCALE of `init`'s arguments.
         args: Bytes,
     },
@@ -331,6 +333,45 @@ pub enum CallInfo {
         /// With which roles.
         roles: Vec<Role>,
     },
+    /// New code for a contract; the module itself is left out.
+    Upgrade {
+        /// Of which contract.
+        contract: ContractId,
+        /// The version that is replaced.
+        version: u32,
+        /// Hash of the new module.
+        code: CodeHash,
+        /// SCALE of `migrate`'s arguments.
+        args: Bytes,
+    },
+    /// Consent to an upgrade.
+    ApproveUpgrade {
+        /// Of which contract.
+        contract: ContractId,
+        /// Which upgrade; without it, the consent given before is withdrawn.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        approval: Option<UpgradeApproval>,
+    },
+}
+
+/// Who may upgrade a contract; nobody where there are no accounts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UpgradersInfo {
+    /// How many of them it takes.
+    pub quorum: u32,
+    /// DIDs; in a deployment that was refused, perhaps not of keys that may be admitted.
+    pub accounts: Vec<String>,
+}
+
+impl UpgradersInfo {
+    /// Of what stands in the ledger.
+    #[must_use]
+    pub fn of(upgraders: &Upgraders) -> Self {
+        Self {
+            quorum: upgraders.quorum,
+            accounts: upgraders.accounts.iter().map(ToString::to_string).collect(),
+        }
+    }
 }
 
 /// How an execution ended.
@@ -442,6 +483,8 @@ pub struct QueryInfo {
     pub outcome: Outcome,
     /// What it burnt.
     pub fuel_used: Fuel,
+    /// The version of the contract that answered.
+    pub contract_version: u32,
     /// The block whose state was read.
     pub height: Height,
     /// That block's time.
@@ -463,11 +506,28 @@ pub struct ContractInfo {
     pub contract: ContractId,
     /// Hash of its module.
     pub code: CodeHash,
+    /// 1, and 1 more for each upgrade.
+    pub version: u32,
     /// Who deployed it.
     pub deployer: AccountId,
+    /// Who may upgrade it.
+    pub upgraders: UpgradersInfo,
+    /// Who approved which upgrade of this version.
+    pub approvals: Vec<ApprovalInfo>,
     /// Its methods, events and errors, if it declares them.
     #[serde(default)]
     pub schema: Option<serde_json::Value>,
+}
+
+/// An upgrade that somebody approved.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ApprovalInfo {
+    /// Who.
+    pub account: AccountId,
+    /// Hash of the new module.
+    pub code: CodeHash,
+    /// SHA-256 of SCALE of `migrate`'s arguments.
+    pub args: Hash,
 }
 
 /// `GET /v1/accounts/{did}`.

@@ -4,8 +4,10 @@
 //! In JSON, hashes and byte strings are lower-case hexadecimal, accounts `did:key:…`, absent values
 //! absent fields. `words` is
 //! `SENDER asked ledger CHAIN to REQUEST. Outcome: OUTCOME, in block HEIGHT at TIME.` with
-//! - REQUEST: `call METHOD of contract ID`, `deploy code HASH`, `admit DID with roles A, B` or
-//!   `admit DID without roles`. A METHOD that is not made of ASCII letters, digits and underscores,
+//! - REQUEST: `call METHOD of contract ID`, `deploy code HASH, to be upgraded by nobody`, `deploy
+//!   code HASH, to be upgraded by K of N accounts: DID, DID`, `admit DID with roles A, B`, `admit DID
+//!   without roles`, `upgrade version V of contract ID to code HASH`, `approve upgrading version V of
+//!   contract ID to code HASH` or `withdraw what it approved for contract ID`. A METHOD that is not made of ASCII letters, digits and underscores,
 //!   the first no digit, is written as `0x` and its UTF-8 bytes in hexadecimal: anybody may ask for
 //!   a method that no contract has, and its name must not be able to speak for the ledger.
 //! - OUTCOME: `applied`, `reverted with code N`, `trapped: KIND`
@@ -15,7 +17,8 @@
 
 use crate::{
     AccountId, Call, ChainId, CodeHash, ContractEvent, ContractId, Fuel, Header, Height, Millis,
-    Receipt, Role, Status, TransactionId, TrapKind, transaction::SignedTransaction,
+    Receipt, Role, Status, TransactionId, TrapKind, UpgradeApproval,
+    transaction::SignedTransaction,
 };
 
 /// A proved transaction with its outcome.
@@ -67,6 +70,10 @@ pub enum ClaimedCall {
     Deploy {
         /// SHA-256 of its Wasm bytes.
         code: CodeHash,
+        /// How many of `upgraders` it takes to upgrade it.
+        upgrade_quorum: u32,
+        /// Who may upgrade it: DIDs, though perhaps not of keys that may be admitted.
+        upgraders: Vec<String>,
         /// SCALE of `init`'s arguments.
         args: String,
     },
@@ -85,6 +92,25 @@ pub enum ClaimedCall {
         account: String,
         /// With these roles.
         roles: Vec<Role>,
+    },
+    /// To put new code in the place of a contract's.
+    Upgrade {
+        /// Of which contract.
+        contract: ContractId,
+        /// The version that is replaced.
+        version: u32,
+        /// SHA-256 of the new Wasm bytes.
+        code: CodeHash,
+        /// SCALE of `migrate`'s arguments.
+        args: String,
+    },
+    /// To agree to an upgrade.
+    ApproveUpgrade {
+        /// Of which contract.
+        contract: ContractId,
+        /// To which; to none any more where there is none.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        approval: Option<UpgradeApproval>,
     },
 }
 
@@ -198,19 +224,7 @@ impl Claim {
     }
 
     fn in_words(&self) -> String {
-        let request = match &self.call {
-            ClaimedCall::Deploy { code, .. } => format!("deploy code {code}"),
-            ClaimedCall::Invoke {
-                contract, method, ..
-            } => format!("call {} of contract {contract}", tame(method)),
-            ClaimedCall::Admit { account, roles } if roles.is_empty() => {
-                format!("admit {account} without roles")
-            }
-            ClaimedCall::Admit { account, roles } => {
-                let roles: Vec<String> = roles.iter().map(Role::to_string).collect();
-                format!("admit {account} with roles {}", roles.join(", "))
-            }
-        };
+        let request = self.call.in_words();
         let outcome = match &self.outcome {
             Outcome::Applied { .. } => "applied".to_owned(),
             Outcome::Reverted { code, .. } => format!("reverted with code {code}"),
@@ -243,8 +257,18 @@ fn tame(method: &str) -> String {
 impl ClaimedCall {
     fn of(call: &Call) -> Self {
         match call {
-            Call::Deploy { code, args } => Self::Deploy {
+            Call::Deploy {
+                code,
+                upgraders,
+                args,
+            } => Self::Deploy {
                 code: CodeHash::of(code),
+                upgrade_quorum: upgraders.quorum,
+                upgraders: upgraders
+                    .accounts
+                    .iter()
+                    .map(AccountId::to_string)
+                    .collect(),
                 args: hex::encode(args),
             },
             Call::Invoke {
@@ -260,6 +284,67 @@ impl ClaimedCall {
                 account: account.to_string(),
                 roles: roles.clone(),
             },
+            Call::Upgrade {
+                contract,
+                version,
+                code,
+                args,
+            } => Self::Upgrade {
+                contract: *contract,
+                version: *version,
+                code: CodeHash::of(code),
+                args: hex::encode(args),
+            },
+            Call::ApproveUpgrade { contract, approval } => Self::ApproveUpgrade {
+                contract: *contract,
+                approval: *approval,
+            },
+        }
+    }
+
+    fn in_words(&self) -> String {
+        match self {
+            Self::Deploy {
+                code, upgraders, ..
+            } if upgraders.is_empty() => {
+                format!("deploy code {code}, to be upgraded by nobody")
+            }
+            Self::Deploy {
+                code,
+                upgrade_quorum,
+                upgraders,
+                ..
+            } => format!(
+                "deploy code {code}, to be upgraded by {upgrade_quorum} of {} accounts: {}",
+                upgraders.len(),
+                upgraders.join(", ")
+            ),
+            Self::Invoke {
+                contract, method, ..
+            } => format!("call {} of contract {contract}", tame(method)),
+            Self::Admit { account, roles } if roles.is_empty() => {
+                format!("admit {account} without roles")
+            }
+            Self::Admit { account, roles } => {
+                let roles: Vec<String> = roles.iter().map(Role::to_string).collect();
+                format!("admit {account} with roles {}", roles.join(", "))
+            }
+            Self::Upgrade {
+                contract,
+                version,
+                code,
+                ..
+            } => format!("upgrade version {version} of contract {contract} to code {code}"),
+            Self::ApproveUpgrade {
+                contract,
+                approval: Some(UpgradeApproval { version, code, .. }),
+            } => {
+                format!("approve upgrading version {version} of contract {contract} to code {code}")
+            }
+            Self::ApproveUpgrade {
+                contract,
+                approval: None,
+            } => format!("withdraw what it approved for contract {contract}"),
         }
     }
 }

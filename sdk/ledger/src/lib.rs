@@ -2,7 +2,7 @@
 //! the very code that the validators run.
 //!
 //! Read in this order: [`hash`], [`units`], [`keys`], [`codec`], then the way of a transaction:
-//! [`transaction`], [`batch`], [`block`], [`receipt`], and what proves it: [`merkle`],
+//! [`transaction`], [`upgrade`], [`batch`], [`block`], [`receipt`], and what proves it: [`merkle`],
 //! [`header_log`], [`state_tree`], [`state_proof`], [`validators`], [`note`], [`checkpoint`],
 //! [`policy`], [`tlog_proof`], [`claim`], [`proof`].
 #![forbid(unsafe_code)]
@@ -28,6 +28,7 @@ mod text;
 pub mod tlog_proof;
 pub mod transaction;
 pub mod units;
+pub mod upgrade;
 pub mod validators;
 
 pub use batch::Batch;
@@ -39,4 +40,5 @@ pub use limits::ChainLimits;
 pub use receipt::{ContractEvent, Receipt, Status, TrapKind};
 pub use transaction::{Call, Role, Transaction, Verified};
 pub use units::{Epoch, Fuel, Height, Millis, Slot, ValidatorIndex, View};
+pub use upgrade::{UpgradeApproval, Upgraders};
 pub use validators::{Validator, ValidatorSet};

@@ -118,4 +118,6 @@ limits! {
     events_max: u32 = 64, at least 1, at most 1024;
     /// A returned value, or the data of a revert.
     return_bytes_max: u32 = 65_536, at least 64, at most 1_048_576;
+    /// Accounts that may upgrade one contract.
+    upgraders_max: u32 = 16, at least 1, at most 64;
 }

@@ -94,6 +94,18 @@ pub enum TrapKind {
     /// A contract called another that does not exist, or a method that it does not have.
     #[codec(index = 17)]
     UnknownCallee,
+    /// One of those who should be able to upgrade a contract was never admitted.
+    #[codec(index = 18)]
+    UnknownUpgrader,
+    /// The sender is not among those who may upgrade the contract.
+    #[codec(index = 19)]
+    MayNotUpgrade,
+    /// The contract has another version than the one to be upgraded.
+    #[codec(index = 20)]
+    WrongVersion,
+    /// Fewer agree to the upgrade than it takes.
+    #[codec(index = 21)]
+    NotApproved,
 }
 
 impl TrapKind {
@@ -119,6 +131,10 @@ impl TrapKind {
             Self::CallTooDeep => "call_too_deep",
             Self::Reentrant => "reentrant",
             Self::UnknownCallee => "unknown_callee",
+            Self::UnknownUpgrader => "unknown_upgrader",
+            Self::MayNotUpgrade => "may_not_upgrade",
+            Self::WrongVersion => "wrong_version",
+            Self::NotApproved => "not_approved",
         }
     }
 }
@@ -157,7 +173,7 @@ pub struct Receipt {
     pub status: Status,
     /// What it burnt, spent whatever the status.
     pub fuel_used: Fuel,
-    /// The contract deployed or called, if any.
+    /// The contract deployed, called, upgraded or to be upgraded, if any.
     pub contract: Option<ContractId>,
     /// In order of emission; empty unless applied.
     pub events: Vec<ContractEvent>,

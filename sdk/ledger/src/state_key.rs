@@ -1,9 +1,9 @@
-//! What stands under which key in the state. The first byte keeps the spaces apart; a contract's
-//! own keys come last and behind its 32-byte address, so no two pairs make one key.
+//! What stands under which key in the state. The first byte keeps the spaces apart; what follows a
+//! 32-byte address is all there is behind it, so no two pairs make one key.
 
 use parity_scale_codec::{Decode, DecodeWithMemTracking, Encode};
 
-use crate::{AccountId, CodeHash, ContractId, Role};
+use crate::{AccountId, CodeHash, ContractId, Role, Upgraders};
 
 /// An admitted account.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking)]
@@ -17,8 +17,12 @@ pub struct AccountRecord {
 pub struct ContractRecord {
     /// What it runs; the bytes stand under [`StateKey::Code`].
     pub code: CodeHash,
+    /// Counts its upgrades, from [`crate::upgrade::FIRST_VERSION`].
+    pub version: u32,
     /// Who deployed it.
     pub deployer: AccountId,
+    /// Who may upgrade it.
+    pub upgraders: Upgraders,
 }
 
 /// A key of the state.
@@ -26,12 +30,14 @@ pub struct ContractRecord {
 pub enum StateKey<'a> {
     /// SCALE of an [`AccountRecord`].
     Account(AccountId),
-    /// Wasm bytes as deployed.
+    /// Wasm bytes as deployed. They stay when the contract is upgraded.
     Code(CodeHash),
     /// SCALE of a [`ContractRecord`].
     Contract(ContractId),
     /// What a contract stored under a key of its own.
     Storage(ContractId, &'a [u8]),
+    /// SCALE of the [`crate::UpgradeApproval`] that an account gave for a contract.
+    Approval(ContractId, AccountId),
 }
 
 impl StateKey<'_> {
@@ -43,6 +49,7 @@ impl StateKey<'_> {
             Self::Code(code) => (2, code.0, &[]),
             Self::Contract(contract) => (3, contract.0, &[]),
             Self::Storage(contract, key) => (4, contract.0, key),
+            Self::Approval(contract, ref account) => (5, contract.0, &account.0),
         };
         [&[space], &id[..], rest].concat()
     }

@@ -16,9 +16,10 @@ use parity_scale_codec::{Decode, DecodeWithMemTracking, Encode};
 
 use crate::hash::sha256_concat;
 use crate::text::shortened;
+use crate::upgrade::UpgradersError;
 use crate::{
     AccountId, ChainId, ChainLimits, CodecError, ContractId, Fuel, Millis, SecretKey, Signature,
-    TransactionId, decode_canonical, keys,
+    TransactionId, UpgradeApproval, Upgraders, decode_canonical, keys,
 };
 
 const DOMAIN: &[u8] = b"chancery/v1/transaction\0";
@@ -80,6 +81,8 @@ pub enum Call {
     Deploy {
         /// The module.
         code: Vec<u8>,
+        /// Who may upgrade it; all of them admitted accounts.
+        upgraders: Upgraders,
         /// SCALE of `init`'s arguments, in schema order.
         args: Vec<u8>,
     },
@@ -100,6 +103,27 @@ pub enum Call {
         account: AccountId,
         /// Its roles, sorted, none twice.
         roles: Vec<Role>,
+    },
+    /// Puts new code in the place of a contract's, and runs its `migrate`. For those who may
+    /// upgrade the contract ([`crate::upgrade`]).
+    #[codec(index = 3)]
+    Upgrade {
+        /// Which contract.
+        contract: ContractId,
+        /// The version that is replaced.
+        version: u32,
+        /// The new module.
+        code: Vec<u8>,
+        /// SCALE of `migrate`'s arguments, in schema order.
+        args: Vec<u8>,
+    },
+    /// Agrees to an upgrade that somebody else will ask for. For those who may upgrade the contract.
+    #[codec(index = 4)]
+    ApproveUpgrade {
+        /// Of which contract.
+        contract: ContractId,
+        /// Which upgrade, in the place of what the sender approved before; `None` withdraws that.
+        approval: Option<UpgradeApproval>,
     },
 }
 
@@ -204,6 +228,9 @@ pub enum TransactionError {
     /// The roles of an admission are not sorted, or one stands there twice.
     #[error("the roles of an admission must be sorted, each at most once")]
     RolesNotSorted,
+    /// Those who should upgrade the contract are no possible list.
+    #[error(transparent)]
+    Upgraders(#[from] UpgradersError),
 }
 
 /// Something whose stateless rules were all checked; made only by consuming what was checked.
@@ -303,10 +330,20 @@ impl SignedTransaction {
             Ok(())
         };
         match &transaction.call {
-            Call::Deploy { code, args } => {
+            Call::Deploy {
+                code,
+                upgraders,
+                args,
+            } => {
+                within("code", code.len(), limits.code_bytes_max)?;
+                upgraders.check(limits)?;
+                within("args", args.len(), limits.args_bytes_max)
+            }
+            Call::Upgrade { code, args, .. } => {
                 within("code", code.len(), limits.code_bytes_max)?;
                 within("args", args.len(), limits.args_bytes_max)
             }
+            Call::ApproveUpgrade { .. } => Ok(()),
             Call::Invoke { method, args, .. } => {
                 within("method", method.len(), limits.method_bytes_max)?;
                 within("args", args.len(), limits.args_bytes_max)

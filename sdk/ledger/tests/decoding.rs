@@ -17,6 +17,7 @@ use chancery_ledger::merkle::{ConsistencyProof, InclusionProof};
 use chancery_ledger::state_key::{AccountRecord, ContractRecord};
 use chancery_ledger::state_tree::StateProof;
 use chancery_ledger::transaction::{SignedTransaction, TransactionError};
+use chancery_ledger::upgrade::{UpgradeApproval, Upgraders, UpgradersError};
 use chancery_ledger::{
     AccountId, Batch, Call, ChainLimits, ContractEvent, Hash, Header, Height, Millis, PublicKey,
     Receipt, Role, Signature, Status, Transaction, TrapKind, Validator, decode_canonical,
@@ -56,7 +57,7 @@ fn all() -> Vec<Sample> {
     let (_, presence, absence) = samples::tree();
     let (deploy, invoke, admit) = {
         let mut signed = samples::signed_transactions().into_iter().map(|(_, t)| t);
-        let mut next = || signed.next().expect("there are four");
+        let mut next = || signed.next().expect("there are seven");
         (next(), next(), next())
     };
     let receipts: Vec<Receipt> = samples::receipts().into_iter().map(|(_, r)| r).collect();
@@ -88,6 +89,9 @@ fn all() -> Vec<Sample> {
         sample::<StateProof>("StateProof absence", &absence),
         sample::<AccountRecord>("AccountRecord", &samples::account_record()),
         sample::<ContractRecord>("ContractRecord", &samples::contract_record()),
+        sample::<UpgradeApproval>("UpgradeApproval", &samples::approval()),
+        sample::<Call>("Call upgrade", &samples::calls()[4].1),
+        sample::<Call>("Call approve", &samples::calls()[5].1),
         sample::<CheckpointStatement>("CheckpointStatement", &statement),
         sample::<Cosignature>("Cosignature", &certificate.cosignatures[0]),
         sample::<CheckpointCertificate>("CheckpointCertificate", &certificate),
@@ -177,11 +181,13 @@ fn a_set_out_of_order_is_not_canonical() {
 
 #[test]
 fn unknown_variants_and_bools_are_refused() {
-    for byte in 3..=255_u8 {
+    for byte in 5..=255_u8 {
         assert!(decode_canonical::<Call>(&[byte; 80], LEN_MAX).is_err());
+    }
+    for byte in 3..=255_u8 {
         assert!(decode_canonical::<Status>(&[byte, 0, 0, 0, 0, 0], LEN_MAX).is_err());
     }
-    for byte in 18..=255_u8 {
+    for byte in 22..=255_u8 {
         assert!(decode_canonical::<TrapKind>(&[byte], LEN_MAX).is_err());
     }
     let mut receipt = samples::receipts()[2].1.encode();
@@ -372,6 +378,7 @@ mod transaction_rules {
             method_bytes_max: 8,
             transaction_fuel_max: 100,
             transaction_bytes_max: 400,
+            upgraders_max: 3,
             ..ChainLimits::default()
         }
     }
@@ -421,6 +428,13 @@ mod transaction_rules {
         };
         let deploy = |code: usize, args: usize| Call::Deploy {
             code: vec![0; code],
+            upgraders: Upgraders::nobody(),
+            args: vec![0; args],
+        };
+        let upgrade = |code: usize, args: usize| Call::Upgrade {
+            contract: samples::CONTRACT,
+            version: 1,
+            code: vec![0; code],
             args: vec![0; args],
         };
         for (call, expected) in [
@@ -428,6 +442,8 @@ mod transaction_rules {
             (invoke("m", 65), "args"),
             (deploy(65, 0), "code"),
             (deploy(64, 65), "args"),
+            (upgrade(65, 0), "code"),
+            (upgrade(64, 65), "args"),
         ] {
             let error = refused(|transaction| transaction.call = call);
             assert!(
@@ -451,6 +467,52 @@ mod transaction_rules {
             let account = key(2).account();
             let error = refused(|transaction| transaction.call = Call::Admit { account, roles });
             assert_eq!(error, TransactionError::RolesNotSorted);
+        }
+    }
+
+    #[test]
+    fn lists_of_upgraders_that_cannot_be() {
+        let accounts = |count: u8| (0..count).map(|i| AccountId([i; 32])).collect::<Vec<_>>();
+        let deploy = |upgraders| Call::Deploy {
+            code: Vec::new(),
+            upgraders,
+            args: Vec::new(),
+        };
+        let too_many = UpgradersError::TooMany {
+            count: 4,
+            count_max: 3,
+        };
+        let quorum = |quorum, count| UpgradersError::Quorum { quorum, count };
+        let unsorted = |a, b| Upgraders {
+            quorum: 1,
+            accounts: vec![AccountId([a; 32]), AccountId([b; 32])],
+        };
+        for (upgraders, expected) in [
+            (Upgraders::of(1, accounts(4)), too_many),
+            (unsorted(2, 1), UpgradersError::NotSorted),
+            (unsorted(1, 1), UpgradersError::NotSorted),
+            (Upgraders::of(1, accounts(0)), quorum(1, 0)),
+            (Upgraders::of(0, accounts(1)), quorum(0, 1)),
+            (Upgraders::of(0, accounts(3)), quorum(0, 3)),
+            (Upgraders::of(4, accounts(3)), quorum(4, 3)),
+            (Upgraders::of(u32::MAX, accounts(3)), quorum(u32::MAX, 3)),
+        ] {
+            let error = refused(|transaction| transaction.call = deploy(upgraders));
+            assert_eq!(error, TransactionError::Upgraders(expected));
+        }
+        for (quorum, count) in [(0, 0), (1, 1), (1, 3), (3, 3)] {
+            let upgraders = Upgraders::of(quorum, accounts(count));
+            assert_eq!(upgraders.check(&limits()), Ok(()));
+            let mut reversed = accounts(count);
+            reversed.extend(accounts(count));
+            reversed.reverse();
+            assert_eq!(Upgraders::of(quorum, reversed), upgraders);
+            assert!(
+                accounts(count)
+                    .iter()
+                    .all(|account| upgraders.contains(account))
+            );
+            assert!(!upgraders.contains(&AccountId([9; 32])));
         }
     }
 
@@ -479,8 +541,8 @@ mod batch_rules {
 
     fn limits() -> ChainLimits {
         ChainLimits {
-            batch_transactions_max: 4,
-            batch_fuel_max: 4_000_000,
+            batch_transactions_max: 7,
+            batch_fuel_max: 7_000_000,
             ..ChainLimits::default()
         }
     }
@@ -506,15 +568,15 @@ mod batch_rules {
         assert_eq!(
             error,
             BatchError::TooManyTransactions {
-                count: 5,
-                count_max: 4
+                count: 8,
+                count_max: 7
             }
         );
         let error = refused(|batch| batch.transactions[0] = another(|t| t.fuel_max.0 += 1));
         assert_eq!(
             error,
             BatchError::TooMuchFuel {
-                fuel_max: 4_000_000
+                fuel_max: 7_000_000
             }
         );
         let error = refused(|batch| {
@@ -523,7 +585,7 @@ mod batch_rules {
         assert_eq!(
             error,
             BatchError::TooMuchFuel {
-                fuel_max: 4_000_000
+                fuel_max: 7_000_000
             }
         );
     }

@@ -12,7 +12,7 @@ use chancery_ledger::policy::Policy;
 use chancery_ledger::proof::{Bundle, ProvenBlock, ProvenEntry};
 use chancery_ledger::state_key::StateKey;
 use chancery_ledger::{
-    AccountId, Batch, CodeHash, ContractId, Hash, Header, Height, Millis, ValidatorIndex,
+    AccountId, Batch, CodeHash, ContractId, Hash, Header, Height, Millis, Upgraders, ValidatorIndex,
 };
 use common::samples::{self, CONTRACT};
 use common::{certify, chain, key, log_key, validators};
@@ -113,6 +113,12 @@ fn state_entries() {
         key_of("key_storage", StateKey::Storage(CONTRACT, b"owner")),
         bytes("account_record", &samples::account_record()),
         bytes("contract_record", &samples::contract_record()),
+        key_of(
+            "key_approval",
+            StateKey::Approval(CONTRACT, key(1).account()),
+        ),
+        bytes("upgrade_approval", &samples::approval()),
+        bytes("upgraders_nobody", &Upgraders::nobody()),
     ];
     check("state.txt", &entries);
 }
@@ -163,7 +169,7 @@ fn checkpoints() {
 fn bundles() {
     let transactions = samples::batch().transactions;
     let mut receipts: Vec<_> = samples::receipts().into_iter().map(|(_, r)| r).collect();
-    receipts.truncate(4);
+    receipts.truncate(7);
     for (receipt, transaction) in receipts.iter_mut().zip(&transactions) {
         receipt.transaction = transaction.id();
     }
@@ -210,6 +216,8 @@ fn bundles() {
     for (file, index, entry) in [
         ("bundle-invoke.json", 1, None),
         ("bundle-deploy-presence.json", 0, Some(present)),
+        ("bundle-upgrade.json", 4, None),
+        ("bundle-approve-upgrade.json", 5, None),
         ("bundle-admit-absence.json", 2, Some(absent)),
     ] {
         let bundle = Bundle::of_transaction(block, index, entry).expect("it is there");

@@ -14,6 +14,7 @@ use chancery_ledger::proof::{Bundle, ProofError, ProvenBlock, ProvenEntry};
 use chancery_ledger::state_tree::{StateTree, key_hash, value_hash};
 use chancery_ledger::tlog_proof::TlogProof;
 use chancery_ledger::transaction::{Role, SignedTransaction};
+use chancery_ledger::upgrade::{UpgradeApproval, Upgraders};
 use chancery_ledger::{
     BatchDigest, Call, ContractEvent, ContractId, Epoch, Fuel, Hash, Height, Millis, Receipt,
     Status, Transaction, TrapKind, ValidatorIndex,
@@ -82,6 +83,7 @@ impl Ledger {
                 2,
                 Call::Deploy {
                     code: b"\0asm".to_vec(),
+                    upgraders: Upgraders::of(1, vec![key(1).account(), key(2).account()]),
                     args: vec![9],
                 },
             ),
@@ -264,7 +266,8 @@ fn every_kind_and_outcome_is_provable_under_every_later_checkpoint() {
     }
     let words = |index| ledger.bundle_of(index, 5, None).claim.words;
     assert!(words(1).contains("Outcome: reverted with code 3, in block 5 at "));
-    assert!(words(2).contains(" to deploy code cd5d4935a48c0672cb06407bb443bc0087aff947c6b864bac886982c73b3027f. Outcome: trapped: module_refused, "));
+    assert!(words(2).contains(" to deploy code cd5d4935a48c0672cb06407bb443bc0087aff947c6b864bac886982c73b3027f, to be upgraded by 1 of 2 accounts: did:key:z6Mk"));
+    assert!(words(2).contains(". Outcome: trapped: module_refused, "));
     assert!(words(3).contains(" with roles registrar, deployer. Outcome: applied, "));
     assert!(words(4).contains(" without roles. Outcome: trapped: invalid_key, "));
     let words = |key| ledger.bundle_of(0, 5, Some(key)).claim.words;
@@ -790,6 +793,53 @@ mod forgeries {
             });
             let expected = format!("to call 0x{} of", hex::encode(name));
             assert!(proved(&bundle).words.contains(&expected), "{name:?}");
+        }
+    }
+
+    #[test]
+    fn upgrades_in_words() {
+        let approval = UpgradeApproval::of(7, b"\0asm", &[]);
+        let approve = |approval| Call::ApproveUpgrade {
+            contract: CONTRACT,
+            approval,
+        };
+        let code = approval.code;
+        let upgrade = Call::Upgrade {
+            contract: CONTRACT,
+            version: 7,
+            code: b"\0asm".to_vec(),
+            args: vec![1],
+        };
+        let deploy = Call::Deploy {
+            code: b"\0asm".to_vec(),
+            upgraders: Upgraders::nobody(),
+            args: Vec::new(),
+        };
+        for (call, expected) in [
+            (
+                upgrade,
+                format!("upgrade version 7 of contract {CONTRACT} to code {code}"),
+            ),
+            (
+                approve(Some(approval)),
+                format!("approve upgrading version 7 of contract {CONTRACT} to code {code}"),
+            ),
+            (
+                approve(None),
+                format!("withdraw what it approved for contract {CONTRACT}"),
+            ),
+            (
+                deploy,
+                format!("deploy code {code}, to be upgraded by nobody"),
+            ),
+        ] {
+            let bundle = certified(|ledger| {
+                ledger.transactions[0] = sign(0, call.clone());
+                ledger.receipts[0].transaction = ledger.transactions[0].id();
+            });
+            let words = proved(&bundle).words;
+            let expected = format!(" to {expected}. Outcome: applied, in block ");
+            assert!(words.contains(&expected), "{words}");
         }
     }
 

@@ -11,7 +11,7 @@ use chancery_genesis::{Genesis, GenesisAccount, MemberCard};
 use chancery_ledger::policy::Policy;
 use chancery_ledger::transaction::{Role, SignedTransaction};
 use chancery_ledger::{
-    AccountId, Call, ContractId, Fuel, Hash, Millis, SecretKey, Transaction, Verified,
+    AccountId, Call, ContractId, Fuel, Hash, Millis, SecretKey, Transaction, Upgraders, Verified,
 };
 use chancery_node::assemble::genesis_block;
 use chancery_node::store::GenesisBlock;
@@ -144,6 +144,7 @@ fn card(index: u16) -> MemberCard {
 fn load(genesis: &Genesis) -> Vec<Arc<Verified<SignedTransaction>>> {
     let deployment = Call::Deploy {
         code: contract().to_vec(),
+        upgraders: Upgraders::nobody(),
         args: Hash([5; 32]).0.encode(),
     };
     let deployment = transaction(genesis, HOSPITAL, 0, deployment);

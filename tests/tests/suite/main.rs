@@ -14,4 +14,5 @@ mod memory;
 mod partitions;
 mod refusals;
 mod story;
+mod upgrades;
 mod view_change;

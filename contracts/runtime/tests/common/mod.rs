@@ -14,7 +14,7 @@ use chancery_ledger::state_key::{AccountRecord, StateKey};
 use chancery_ledger::transaction::SignedTransaction;
 use chancery_ledger::{
     AccountId, Batch, Call, ChainId, ChainLimits, ContractId, Fuel, Height, Millis, Receipt, Role,
-    SecretKey, Status, Transaction, TransactionId, TrapKind,
+    SecretKey, Status, Transaction, TransactionId, TrapKind, Upgraders,
 };
 use chancery_runtime::{
     BlockContext, DropReason, ExecutedBatch, LedgerView, QueryOutcome, Runtime,
@@ -155,8 +155,7 @@ impl Ledger {
     }
 
     pub fn deploy_with(&mut self, wasm: &[u8], args: Vec<u8>) -> Receipt {
-        let code = wasm.to_vec();
-        self.one(ROOT, FUEL, Call::Deploy { code, args })
+        self.one(ROOT, FUEL, deployment(wasm.to_vec(), args))
     }
 
     /// Deploys text that must be accepted.
@@ -195,6 +194,15 @@ impl Ledger {
     pub fn run(&mut self, body: &str) -> Receipt {
         let contract = self.deploy(&module(body));
         self.invoke(contract, "run", Vec::new())
+    }
+}
+
+/// A deployment of what nobody may upgrade.
+pub fn deployment(code: Vec<u8>, args: Vec<u8>) -> Call {
+    Call::Deploy {
+        code,
+        upgraders: Upgraders::nobody(),
+        args,
     }
 }
 

@@ -9,7 +9,7 @@ use chancery_ledger::transaction::SignedTransaction;
 use chancery_ledger::{
     AccountId, Batch, BatchDigest, Call, ChainLimits, CodeHash, ContractEvent, ContractId, Epoch,
     Fuel, Hash, Header, Height, Millis, Receipt, Role, Status, Transaction, TransactionId,
-    TrapKind,
+    TrapKind, UpgradeApproval, Upgraders,
 };
 
 use super::{chain, key};
@@ -33,6 +33,7 @@ pub(crate) fn calls() -> Vec<(&'static str, Call)> {
             "deploy",
             Call::Deploy {
                 code: b"\0asm\x01\0\0\0".to_vec(),
+                upgraders: upgraders(),
                 args: vec![9, 8],
             },
         ),
@@ -58,7 +59,39 @@ pub(crate) fn calls() -> Vec<(&'static str, Call)> {
                 roles: Vec::new(),
             },
         ),
+        (
+            "upgrade",
+            Call::Upgrade {
+                contract: CONTRACT,
+                version: 3,
+                code: b"\0asm\x01\0\0\0".to_vec(),
+                args: vec![9, 8],
+            },
+        ),
+        (
+            "approve_upgrade",
+            Call::ApproveUpgrade {
+                contract: CONTRACT,
+                approval: Some(approval()),
+            },
+        ),
+        (
+            "approve_no_upgrade",
+            Call::ApproveUpgrade {
+                contract: CONTRACT,
+                approval: None,
+            },
+        ),
     ]
+}
+
+/// Two of three.
+pub(crate) fn upgraders() -> Upgraders {
+    Upgraders::of(2, [1, 2, 3].map(|seed| key(seed).account()).to_vec())
+}
+
+pub(crate) fn approval() -> UpgradeApproval {
+    UpgradeApproval::of(3, b"\0asm\x01\0\0\0", &[9, 8])
 }
 
 pub(crate) fn signed_transactions() -> Vec<(&'static str, SignedTransaction)> {
@@ -102,6 +135,10 @@ pub(crate) fn trap_kinds() -> Vec<TrapKind> {
         CallTooDeep,
         Reentrant,
         UnknownCallee,
+        UnknownUpgrader,
+        MayNotUpgrade,
+        WrongVersion,
+        NotApproved,
     ]
 }
 
@@ -135,7 +172,7 @@ pub(crate) fn receipts() -> Vec<(String, Receipt)> {
 
 pub(crate) fn header() -> Header {
     let transactions: Vec<_> = batch().transactions;
-    let receipts: Vec<_> = receipts().into_iter().map(|(_, r)| r).take(4).collect();
+    let receipts: Vec<_> = receipts().into_iter().map(|(_, r)| r).take(7).collect();
     Header {
         version: PROTOCOL_VERSION,
         chain: chain(),
@@ -145,7 +182,7 @@ pub(crate) fn header() -> Header {
         time: Millis(1_795_000_000_987),
         batch: batch().digest(),
         transactions_root: block::transactions_root(&transactions),
-        transactions_count: 4,
+        transactions_count: 7,
         receipts_root: block::receipts_root(&receipts),
         state_root: tree().0.root(),
         state_count: 100,
@@ -196,7 +233,9 @@ pub(crate) fn account_record() -> AccountRecord {
 pub(crate) fn contract_record() -> ContractRecord {
     ContractRecord {
         code: CodeHash::of(b"\0asm\x01\0\0\0"),
+        version: 3,
         deployer: key(1).account(),
+        upgraders: upgraders(),
     }
 }
 
