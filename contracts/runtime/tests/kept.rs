@@ -3,60 +3,12 @@
 
 mod common;
 
-use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use chancery_ledger::{ChainLimits, ContractId, Hash, Receipt};
 use chancery_runtime::{CompiledStore, Runtime};
+use common::shelf::Shelf;
 use common::{IMPORTS, Ledger, ROOT, invocation, module, value_of};
-
-/// Keeps in memory, and counts.
-#[derive(Debug, Default)]
-struct Shelf {
-    files: Mutex<BTreeMap<Hash, Vec<u8>>>,
-    found: AtomicUsize,
-    kept: AtomicUsize,
-}
-
-impl CompiledStore for Shelf {
-    fn load(&self, name: &Hash) -> Option<Vec<u8>> {
-        let bytes = self.files.lock().expect("no panic").get(name)?.clone();
-        self.found.fetch_add(1, Ordering::Relaxed);
-        Some(bytes)
-    }
-
-    fn keep(&self, name: &Hash, bytes: &[u8]) {
-        let mut files = self.files.lock().expect("no panic");
-        files.insert(*name, bytes.to_vec());
-        self.kept.fetch_add(1, Ordering::Relaxed);
-    }
-}
-
-impl Shelf {
-    fn runtime(self: &Arc<Self>) -> Arc<Runtime> {
-        self.runtime_under(ChainLimits::default())
-    }
-
-    fn runtime_under(self: &Arc<Self>, limits: ChainLimits) -> Arc<Runtime> {
-        let store = Arc::clone(self) as Arc<dyn CompiledStore>;
-        Arc::new(Runtime::with_compiled_store(limits, store).expect("starts"))
-    }
-
-    fn contents(&self) -> BTreeMap<Hash, Vec<u8>> {
-        self.files.lock().expect("no panic").clone()
-    }
-
-    fn put(&self, files: BTreeMap<Hash, Vec<u8>>) {
-        *self.files.lock().expect("no panic") = files;
-    }
-
-    /// How many were found and kept since the last time.
-    fn counts(&self) -> (usize, usize) {
-        let taken = |count: &AtomicUsize| count.swap(0, Ordering::Relaxed);
-        (taken(&self.found), taken(&self.kept))
-    }
-}
 
 fn bare() -> Arc<Runtime> {
     Arc::new(Runtime::new(ChainLimits::default()).expect("starts"))

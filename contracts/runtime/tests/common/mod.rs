@@ -5,6 +5,7 @@
     reason = "every test binary compiles this module and uses its own part of it"
 )]
 
+pub mod shelf;
 pub mod shipped;
 
 use std::collections::{BTreeMap, BTreeSet};
