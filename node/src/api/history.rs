@@ -91,14 +91,20 @@ fn page(
     })
 }
 
+/// About what an account takes in an answer.
+const DID_BYTES: usize = 60;
+
 /// What of a transaction and its receipt can be long, without what is not shown.
 fn bytes_of(block: &StoredBlock, index: u32) -> Option<usize> {
     let index = usize::try_from(index).ok()?;
     let SignedTransaction { transaction, .. } = block.transactions.get(index)?;
     let Receipt { status, events, .. } = block.receipts.get(index)?;
     let args = match &transaction.call {
-        Call::Invoke { args, .. } | Call::Deploy { args, .. } => args.len(),
-        Call::Admit { .. } => 0,
+        Call::Invoke { args, .. } | Call::Upgrade { args, .. } => args.len(),
+        Call::Deploy {
+            args, upgraders, ..
+        } => args.len() + upgraders.accounts.len() * DID_BYTES,
+        Call::Admit { .. } | Call::ApproveUpgrade { .. } => 0,
     };
     let result = match status {
         Status::Applied { value } => value.len(),

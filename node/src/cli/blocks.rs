@@ -97,6 +97,8 @@ fn transaction_line(info: &TransactionInfo) -> Vec<String> {
         Some(CallInfo::Invoke { method, .. }) => method.clone(),
         Some(CallInfo::Deploy { .. }) => "deploy".to_owned(),
         Some(CallInfo::Admit { .. }) => "admit".to_owned(),
+        Some(CallInfo::Upgrade { .. }) => "upgrade".to_owned(),
+        Some(CallInfo::ApproveUpgrade { .. }) => "approve upgrade".to_owned(),
         None => String::new(),
     };
     let status = info.receipt.as_ref().map(|receipt| {
