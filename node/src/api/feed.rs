@@ -144,10 +144,6 @@ impl Feed {
         let page = match read.await {
             Ok(Ok(page)) => page,
             Ok(Err(refusal)) | Err(refusal) => {
-                // Whoever comes back asks for what is refused, and is told at once.
-                if self.told != Some(self.reached) && !self.beat().await {
-                    return false;
-                }
                 let refused = Message::default().event("refused");
                 if let Ok(message) = refused.json_data(refusal.body()) {
                     self.send(message).await;
