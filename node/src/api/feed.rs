@@ -14,9 +14,9 @@
 //!   who takes nothing for two heartbeats is let go, and may come back.
 //! - **F6** The ledger is read a page at a time; nothing of it is held in between.
 //! - **F7** A feed that cannot go on says so by a message `refused`, whose data is an
-//!   [`ErrorBody`](chancery_client::api::ErrorBody), and ends: for instance where this validator
-//!   took over a snapshot and has not the blocks that come next. What is known at the start is
-//!   refused at the start.
+//!   [`ErrorBody`](chancery_client::api::ErrorBody) and whose id is what it has got to, and ends: for
+//!   instance where this validator took over a snapshot and has not the blocks that come next. What
+//!   is known at the start is refused at the start.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -145,6 +145,8 @@ impl Feed {
             Ok(Ok(page)) => page,
             Ok(Err(refusal)) | Err(refusal) => {
                 let refused = Message::default().event("refused");
+                // Whoever comes back is to be refused at the start.
+                let refused = refused.id(self.reached.to_string());
                 if let Ok(message) = refused.json_data(refusal.body()) {
                     self.send(message).await;
                 }

@@ -178,7 +178,12 @@ impl EventFeed<'_> {
                 self.from = Start::At(cursor);
                 Some(event)
             }
-            // It was refused, or is not of this API.
+            (Some(Ok(reached)), "refused", _) => {
+                self.from = Start::At(reached);
+                self.leave();
+                None
+            }
+            // It is not of this API.
             _ => {
                 self.leave();
                 None

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use chancery_client::api::{Cursor, EventEntry, EventFilter, Start};
 use chancery_client::{Client, ClientError};
-use chancery_ledger::{AccountId, ContractId, Height, Millis, TransactionId};
+use chancery_ledger::{ContractId, Height, Millis, SecretKey, TransactionId};
 
 /// A node: its address, and the first lines of what it was asked.
 struct Node {
@@ -61,7 +61,7 @@ fn entry(height: u64) -> EventEntry {
         block_time: "2026-01-31T12:00:00Z".to_owned(),
         block_time_ms: Millis(1_769_860_800_000),
         transaction: TransactionId([1; 32]),
-        sender: AccountId([2; 32]),
+        sender: SecretKey::from_seed(&[2; 32]).account(),
         contract: ContractId([3; 32]),
         topic: "Granted".to_owned(),
         data: chancery_client::api::Bytes(vec![1, 2]),
@@ -123,6 +123,24 @@ async fn who_talks_nonsense_or_cannot_go_on_is_left() {
             [1]
         );
     }
+}
+
+#[tokio::test]
+async fn who_has_not_what_comes_next_is_not_asked_for_it_for_ever() {
+    let body = format!("{}event: refused\nid: 5\ndata: {{}}\n\n", message(1));
+    let gone = refusal("410 Gone", "before_snapshot");
+    let node = node(vec![stream(&body), gone]);
+    let client = Client::new(vec![node.url]).expect("addresses");
+    let mut feed = client.follow_events(EventFilter::default(), Start::Beginning);
+    let first = feed.next().await.expect("an event");
+    assert_eq!(first, entry(1));
+    let refused = tokio::time::timeout(Duration::from_secs(20), feed.next()).await;
+    assert!(matches!(
+        refused,
+        Ok(Err(ClientError::Api { status: 410, .. }))
+    ));
+    let asked: Vec<String> = node.asked.try_iter().collect();
+    assert!(asked[1].contains("from=5 "), "{asked:?}");
 }
 
 #[tokio::test]
