@@ -19,7 +19,8 @@ const EVENTS_HELP: &str = "\
 Only final events are shown: every validator shows the same ones, in the same order, and none is
 taken back. The cursor at the head of each one says where to go on, at any validator:
   chancery events --follow --from 57.0.0
-With --json each event is one object on a line of its own. An event is part of the receipt of its
+With --json each event is one object on a line of its own; its fields are named by the schema that
+the contract has now. An event is part of the receipt of its
 transaction, so `chancery proof tx` proves it.";
 
 /// The office that enrols grants of rights, and proves them.

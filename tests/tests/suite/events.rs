@@ -98,6 +98,8 @@ fn scanned(cluster: &Cluster, index: usize, through: u64) -> Vec<(Value, Value, 
 fn events_are_followed_over_a_killed_validator_each_once_and_proven() {
     let cluster = Cluster::start(4);
     let contract = cluster.deploy_data_access("hospital");
+    // Following a contract begins with asking for it.
+    cluster.level(&cluster.all());
     let load = Load::start(&cluster, &contract, "hospital", 25);
     // The one who is killed is not the primary: that would be a test of view changes.
     let victim = (cluster.primary() + 1) % 4;
