@@ -9,6 +9,7 @@ mod args;
 mod bench;
 mod blocks;
 mod calls;
+mod checks;
 mod context;
 mod contracts;
 mod error;

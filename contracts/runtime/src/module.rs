@@ -7,12 +7,14 @@
 
 mod check;
 mod error;
+mod found;
 mod instrument;
 
 use chancery_contract::abi;
 use chancery_ledger::{ChainLimits, CodeHash};
 
 pub use error::ModuleError;
+pub use found::LimitUse;
 pub(crate) use instrument::{INSTRUMENTATION_VERSION, STACK_EXPORT, instrument};
 
 use crate::schema::{MethodKind, Schema};
@@ -50,6 +52,8 @@ pub struct ModuleReport {
     pub methods: Vec<(MethodKind, String)>,
     /// What it says about itself.
     pub schema: Option<Schema>,
+    /// What it takes of each limit on modules.
+    pub limits: Vec<LimitUse>,
 }
 
 /// A function as the stack counter needs it.

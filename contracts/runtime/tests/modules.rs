@@ -146,11 +146,59 @@ fn cases() -> Vec<(&'static str, String)> {
     ]
 }
 
+/// A module that uses a little of everything that is limited.
+fn of_everything() -> Vec<u8> {
+    wasm(&format!(
+        r#"(module {IMPORTS}
+            (memory (export "memory") 2)
+            (table 3 funcref)
+            (global (mut i32) (i32.const 0))
+            (elem (i32.const 0) 0)
+            (data (i32.const 0) "abc")
+            (func (export "call.run") (local i32 i64) (block (block (br 0))))
+            (func (export "view.see"))
+            (@custom "chancery.schema" "{}"))"#,
+        format!(r#"{{"name":"T","methods":[{RUN},{SEE}],"events":[],"errors":[]}}"#)
+            .replace('"', "\\22")
+    ))
+}
+
+/// What a report counts is what the refusal counts: each limit of genesis may be as low as that,
+/// and no lower.
+#[test]
+fn a_report_says_what_is_taken_of_each_limit() {
+    let wasm = of_everything();
+    let report = Runtime::check_module(&ChainLimits::default(), &wasm).expect("is fine");
+    let mut of_genesis = 0;
+    for limit in &report.limits {
+        assert!(limit.used > 0 && limit.used <= limit.used_max, "{limit:?}");
+        let with = |most: u64| {
+            let mut limits = serde_json::to_value(ChainLimits::default()).expect("is JSON");
+            let known = limits.get(limit.name).is_some();
+            limits[limit.name] = most.into();
+            let limits = serde_json::from_value::<ChainLimits>(limits);
+            known.then(|| Runtime::check_module(&limits.expect("is known"), &wasm))
+        };
+        if let (Some(enough), Some(too_low)) = (with(limit.used), with(limit.used - 1)) {
+            of_genesis += 1;
+            assert!(enough.is_ok(), "{limit:?}: {enough:?}");
+            assert!(too_low.is_err(), "{limit:?}");
+        }
+    }
+    assert_eq!((of_genesis, report.limits.len()), (6, 16));
+    let used = |name| report.limits.iter().find(|limit| limit.name == name);
+    assert_eq!(used("locals_max").map(|limit| limit.used), Some(2));
+    assert_eq!(used("nesting_max").map(|limit| limit.used), Some(3));
+    assert_eq!(used("complexity_max").map(|limit| limit.used), Some(6));
+}
+
 #[test]
 fn each_rule_refuses_by_its_own_name() {
     for (expected, wat) in cases() {
         let shown: String = wat.chars().take(200).collect();
-        assert_eq!(name(&refusal(&wat)), expected, "{shown}");
+        let refusal = refusal(&wat);
+        let names = (name(&refusal), refusal.name());
+        assert_eq!(names, (expected.to_owned(), expected), "{shown}");
     }
 }
 

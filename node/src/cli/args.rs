@@ -23,6 +23,11 @@ With --json each event is one object on a line of its own; its fields are named 
 the contract has now. An event is part of the receipt of its
 transaction, so `chancery proof tx` proves it.";
 
+const CHECK_HELP: &str = "\
+Whose limits count: those of --genesis; those of the network, if one is named (--api, --devnet,
+CHANCERY_API, CHANCERY_DEVNET); those of a genesis document that names no others, for which
+neither a node nor a network is needed.";
+
 /// The office that enrols grants of rights, and proves them.
 #[derive(Debug, Parser)]
 #[command(name = "chancery", version, propagate_version = true)]
@@ -238,8 +243,9 @@ pub(super) struct AdmitArgs {
 
 #[derive(Debug, Subcommand)]
 pub(super) enum ContractCommand {
-    /// Check offline whether a module may be deployed, and show its methods
-    Check(ContractFile),
+    /// Check whether a module may be deployed: the judgement of a deployment, without one
+    #[command(after_help = CHECK_HELP)]
+    Check(CheckArgs),
     /// Deploy a module and run its init
     #[command(after_help = CALL_HELP)]
     Deploy(DeployArgs),
@@ -255,10 +261,13 @@ pub(super) enum ContractCommand {
 }
 
 #[derive(Debug, Args)]
-pub(super) struct ContractFile {
+pub(super) struct CheckArgs {
     /// The module
     #[arg(value_name = "FILE.wasm")]
     pub(super) file: PathBuf,
+    /// The genesis document whose limits count
+    #[arg(long, value_name = "FILE")]
+    pub(super) genesis: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

@@ -68,6 +68,14 @@ impl Context {
         self.devnet.as_deref()
     }
 
+    /// The network that was named, in words.
+    pub(super) fn network(&self) -> Option<String> {
+        if !self.api.is_empty() {
+            return Some(self.api.join(", "));
+        }
+        Some(self.devnet.as_ref()?.display().to_string())
+    }
+
     /// A client of the network that was named.
     pub(super) fn client(&self) -> Result<Arc<Client>, CliError> {
         let urls = if !self.api.is_empty() {

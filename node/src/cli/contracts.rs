@@ -1,25 +1,23 @@
-//! `contract check`, `deploy`, `info`.
+//! `contract deploy`, `info`.
 
-use chancery_ledger::{Call, ChainLimits, CodeHash};
+use chancery_ledger::{Call, CodeHash};
 use chancery_runtime::schema::{Method, MethodKind, Schema};
-use chancery_runtime::{ModuleReport, Runtime};
+use chancery_runtime::Runtime;
 use serde_json::json;
 
-use super::args::{ContractCommand, ContractFile, ContractName, DeployArgs};
+use super::args::{ContractCommand, ContractName, DeployArgs};
 use super::calls::{Seen, contract_id, transaction_report};
+use super::checks::{MODULE_BYTES_MAX, check, refused};
 use super::context::{Context, block_on};
-use super::output::{grouped, printable};
+use super::output::printable;
 use super::render::{Names, schema_of};
 use super::submit::Session;
 use super::values::{Values, encode_arguments, signature};
 use super::{CliError, Report, Rows, files, upgrades};
 
-/// The longest module that is read from a file, whatever a chain allows.
-pub(super) const MODULE_BYTES_MAX: usize = 4_194_304;
-
 pub(super) fn contract(context: &Context, command: ContractCommand) -> Result<Report, CliError> {
     match command {
-        ContractCommand::Check(args) => check(&args),
+        ContractCommand::Check(args) => check(context, &args),
         ContractCommand::Deploy(args) => deploy(context, &args),
         ContractCommand::Info(args) => info(context, &args),
         ContractCommand::Upgrade(args) => upgrades::upgrade(context, &args),
@@ -27,69 +25,7 @@ pub(super) fn contract(context: &Context, command: ContractCommand) -> Result<Re
     }
 }
 
-pub(super) fn refused(reason: &impl ToString) -> CliError {
-    CliError::usage(format!(
-        "the module may not be deployed: {}",
-        reason.to_string()
-    ))
-    .code("module_refused")
-}
-
-fn check(args: &ContractFile) -> Result<Report, CliError> {
-    let wasm = files::read(&args.file, MODULE_BYTES_MAX)?;
-    let report = Runtime::check_module(&ChainLimits::default(), &wasm).map_err(|e| refused(&e))?;
-    let mut rows = Rows::default();
-    rows.add(
-        "module",
-        "may be deployed (checked with the default limits)",
-    );
-    rows.add("code", report.code);
-    rows.add(
-        "size",
-        format!(
-            "{} bytes",
-            grouped(report.code_bytes.try_into().unwrap_or(0))
-        ),
-    );
-    rows.add("functions", report.functions);
-    let pages = u64::from(report.memory_pages);
-    rows.add(
-        "memory",
-        format!("{} KiB to begin with", grouped(pages * 64)),
-    );
-    match &report.schema {
-        Some(schema) => schema_rows(&mut rows, schema),
-        None => {
-            rows.add(
-                "schema",
-                "none: its methods can be called only by programs that know them",
-            );
-            for (kind, name) in &report.methods {
-                rows.add(kind_name(*kind), name);
-            }
-        }
-    }
-    Ok(Report::new(rows.to_text(), report_json(&report)))
-}
-
-fn report_json(report: &ModuleReport) -> serde_json::Value {
-    let methods: Vec<_> = report
-        .methods
-        .iter()
-        .map(|(kind, name)| json!({"kind": kind, "name": name}))
-        .collect();
-    json!({
-        "ok": true,
-        "code": report.code,
-        "code_bytes": report.code_bytes,
-        "functions": report.functions,
-        "memory_pages": report.memory_pages,
-        "methods": methods,
-        "schema": report.schema,
-    })
-}
-
-fn kind_name(kind: MethodKind) -> &'static str {
+pub(super) fn kind_name(kind: MethodKind) -> &'static str {
     match kind {
         MethodKind::Init => "init",
         MethodKind::Migrate => "migrate",
@@ -98,7 +34,7 @@ fn kind_name(kind: MethodKind) -> &'static str {
     }
 }
 
-fn schema_rows(rows: &mut Rows, schema: &Schema) {
+pub(super) fn schema_rows(rows: &mut Rows, schema: &Schema) {
     rows.add("contract", &schema.name);
     if !schema.docs.is_empty() {
         rows.add("", &schema.docs);

@@ -157,8 +157,9 @@ impl Table {
             .map(|(column, heading)| {
                 let cells = || self.lines.iter().map(move |line| cell(line, column));
                 let width = cells().map(|cell| cell.chars().count()).max().unwrap_or(0);
+                let of_number = |c: char| c.is_ascii_digit() || "-,%".contains(c);
                 let numbers = cells().any(|cell| cell.starts_with(|c: char| c.is_ascii_digit()))
-                    && cells().all(|cell| cell.chars().all(|c| c.is_ascii_digit() || c == '-'));
+                    && cells().all(|cell| cell.chars().all(of_number));
                 (width.max(heading.chars().count()), numbers)
             })
             .collect();

@@ -10,6 +10,7 @@ use wasmparser::{
     Payload, TypeRef, ValType, ValidPayload, Validator, WasmFeatures,
 };
 
+use super::found::Found;
 use super::{
     COMPLEXITY_MAX, Checked, EXPORTS_MAX, FUNCTION_BYTES_MAX, FunctionShape, GLOBALS_MAX,
     IMPORTS_MAX, ModuleError, ModuleReport, NESTING_MAX, SEGMENTS_MAX, TYPES_MAX, method_of_export,
@@ -57,6 +58,7 @@ pub(crate) fn check(limits: &ChainLimits, wasm: &[u8]) -> Result<Checked, Module
         complexity: 0,
         methods: BTreeMap::new(),
         schema: None,
+        found: Found::default(),
         allocations: Some(FuncValidatorAllocations::default()),
     };
     let mut validator = Validator::new_with_features(FEATURES);
@@ -89,15 +91,17 @@ struct Walk<'a> {
     /// Kind by name.
     methods: BTreeMap<String, MethodKind>,
     schema: Option<Schema>,
+    found: Found,
     allocations: Option<FuncValidatorAllocations>,
 }
 
 macro_rules! at_most {
-    ($count:expr, $count_max:expr, $error:ident) => {{
+    ($found:expr, $count:expr, $count_max:expr, $error:ident) => {{
         let (count, count_max): (u32, u32) = ($count, $count_max);
         if count > count_max {
             return Err(ModuleError::$error { count, count_max });
         }
+        $found = count;
     }};
 }
 
@@ -108,30 +112,37 @@ fn saturated(number: u64) -> u32 {
 impl Walk<'_> {
     /// What must be judged before the validator spends time on a section, or would refuse it by a
     /// less telling name.
-    fn before_validation(&self, payload: &Payload<'_>) -> Result<(), ModuleError> {
+    fn before_validation(&mut self, payload: &Payload<'_>) -> Result<(), ModuleError> {
+        let (limits, found) = (self.limits, &mut self.found);
         match payload {
-            Payload::TypeSection(types) => at_most!(types.count(), TYPES_MAX, TooManyTypes),
+            Payload::TypeSection(types) => {
+                at_most!(found.types, types.count(), TYPES_MAX, TooManyTypes);
+            }
             Payload::ImportSection(imports) => {
-                at_most!(imports.count(), IMPORTS_MAX, TooManyImports);
+                at_most!(found.imports, imports.count(), IMPORTS_MAX, TooManyImports);
             }
             Payload::FunctionSection(functions) => {
-                at_most!(
-                    functions.count(),
-                    self.limits.functions_max,
-                    TooManyFunctions
-                );
+                let (count, count_max) = (functions.count(), limits.functions_max);
+                at_most!(found.functions, count, count_max, TooManyFunctions);
             }
             Payload::GlobalSection(globals) => {
-                at_most!(globals.count(), GLOBALS_MAX, TooManyGlobals);
+                at_most!(found.globals, globals.count(), GLOBALS_MAX, TooManyGlobals);
             }
             Payload::ExportSection(exports) => {
-                at_most!(exports.count(), EXPORTS_MAX, TooManyExports);
+                at_most!(found.exports, exports.count(), EXPORTS_MAX, TooManyExports);
             }
             Payload::DataSection(segments) => {
-                at_most!(segments.count(), SEGMENTS_MAX, TooManyDataSegments);
+                let count = segments.count();
+                at_most!(
+                    found.data_segments,
+                    count,
+                    SEGMENTS_MAX,
+                    TooManyDataSegments
+                );
             }
             Payload::ElementSection(segments) => {
-                at_most!(segments.count(), SEGMENTS_MAX, TooManyElementSegments);
+                let (count, place) = (segments.count(), &mut found.element_segments);
+                at_most!(*place, count, SEGMENTS_MAX, TooManyElementSegments);
             }
             Payload::StartSection { func, .. } => {
                 return Err(ModuleError::StartFunction { function: *func });
@@ -146,6 +157,7 @@ impl Walk<'_> {
                         len_max,
                     });
                 }
+                found.function_bytes = found.function_bytes.max(len);
             }
             _ => {}
         }
@@ -172,21 +184,15 @@ impl Walk<'_> {
             Payload::TableSection(tables) => {
                 for table in tables.clone() {
                     self.table_entries = saturated(table?.ty.initial);
-                    at_most!(
-                        self.table_entries,
-                        self.limits.table_entries_max,
-                        TableTooLarge
-                    );
+                    let (count, count_max) = (self.table_entries, self.limits.table_entries_max);
+                    at_most!(self.found.table_entries, count, count_max, TableTooLarge);
                 }
             }
             Payload::MemorySection(memories) => {
                 for memory in memories.clone() {
                     self.memory_pages = saturated(memory?.initial);
-                    at_most!(
-                        self.memory_pages,
-                        self.limits.memory_pages_max,
-                        MemoryTooLarge
-                    );
+                    let (count, count_max) = (self.memory_pages, self.limits.memory_pages_max);
+                    at_most!(self.found.memory_pages, count, count_max, MemoryTooLarge);
                 }
             }
             Payload::GlobalSection(globals) => {
@@ -226,6 +232,7 @@ impl Walk<'_> {
                 if self.schema.is_some() {
                     return Err(ModuleError::SchemaTwice);
                 }
+                self.found.schema_bytes = section.data().len();
                 self.schema = Some(Schema::parse(section.data())?);
             }
             _ => {}
@@ -318,6 +325,7 @@ impl Walk<'_> {
                 .copied(),
             _ => None,
         };
+        self.found.method_bytes = self.found.method_bytes.max(name.len());
         let plain = type_index
             .map(|type_index| self.function_type(type_index))
             .is_some_and(|kind| kind.params().is_empty() && kind.results().is_empty());
@@ -350,6 +358,7 @@ impl Walk<'_> {
                 count_max,
             });
         }
+        self.found.locals = self.found.locals.max(count);
         let mut operands = 0;
         let mut operators = OperatorsReader::new(reader);
         while !operators.eof() {
@@ -366,6 +375,7 @@ impl Walk<'_> {
                     depth_max: NESTING_MAX,
                 });
             }
+            self.found.nesting = self.found.nesting.max(depth);
         }
         operators.finish()?;
         if self.complexity > COMPLEXITY_MAX {
@@ -409,6 +419,7 @@ impl Walk<'_> {
             memory_pages: self.memory_pages,
             methods,
             schema: self.schema,
+            limits: self.found.of(self.limits, wasm.len(), self.complexity),
         };
         Ok(Checked {
             report,

@@ -20,6 +20,17 @@ macro_rules! module_errors {
             )*
             $($(#[$doc])* $variant $({$($fields)*})?,)*
         }
+
+        impl ModuleError {
+            /// The rule's name, stable, for programs.
+            #[must_use]
+            pub fn name(&self) -> &'static str {
+                match self {
+                    $(Self::$count { .. } => stringify!($count),)*
+                    $(Self::$variant { .. } => stringify!($variant),)*
+                }
+            }
+        }
     };
 }
 

@@ -1,0 +1,138 @@
+//! What a module takes of each limit: counted where the limit is judged.
+
+use chancery_ledger::ChainLimits;
+
+use super::{
+    COMPLEXITY_MAX, EXPORTS_MAX, FUNCTION_BYTES_MAX, GLOBALS_MAX, IMPORTS_MAX, NESTING_MAX,
+    SEGMENTS_MAX, TYPES_MAX,
+};
+use crate::schema::SCHEMA_BYTES_MAX;
+
+/// What a module takes of one limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LimitUse {
+    /// The limit, as genesis or this crate names it.
+    pub name: &'static str,
+    /// What is counted.
+    pub what: &'static str,
+    /// How much of it the module has.
+    pub used: u64,
+    /// How much it may have.
+    pub used_max: u64,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    pub(super) types: u32,
+    pub(super) imports: u32,
+    pub(super) functions: u32,
+    pub(super) globals: u32,
+    pub(super) exports: u32,
+    pub(super) data_segments: u32,
+    pub(super) element_segments: u32,
+    pub(super) table_entries: u32,
+    pub(super) memory_pages: u32,
+    pub(super) locals: u32,
+    pub(super) nesting: u32,
+    pub(super) function_bytes: usize,
+    pub(super) method_bytes: usize,
+    pub(super) schema_bytes: usize,
+}
+
+fn number(size: usize) -> u64 {
+    u64::try_from(size).unwrap_or(u64::MAX)
+}
+
+impl Found {
+    pub(super) fn of(&self, limits: &ChainLimits, bytes: usize, complexity: u64) -> Vec<LimitUse> {
+        let limit = |name, what, used, used_max| LimitUse {
+            name,
+            what,
+            used,
+            used_max,
+        };
+        let count =
+            |name, what, used: u32, used_max: u32| limit(name, what, used.into(), used_max.into());
+        let size = |name, what, used, used_max| limit(name, what, number(used), used_max);
+        let (body, schema) = (number(FUNCTION_BYTES_MAX), number(SCHEMA_BYTES_MAX));
+        let method = limits.method_bytes_max.into();
+        vec![
+            size(
+                "code_bytes_max",
+                "bytes",
+                bytes,
+                limits.code_bytes_max.into(),
+            ),
+            count(
+                "functions_max",
+                "functions",
+                self.functions,
+                limits.functions_max,
+            ),
+            size(
+                "function_bytes_max",
+                "bytes of the longest function",
+                self.function_bytes,
+                body,
+            ),
+            count(
+                "locals_max",
+                "parameters and locals of a function",
+                self.locals,
+                limits.locals_max,
+            ),
+            count(
+                "nesting_max",
+                "blocks within each other",
+                self.nesting,
+                NESTING_MAX,
+            ),
+            limit(
+                "complexity_max",
+                "locals times blocks",
+                complexity,
+                COMPLEXITY_MAX,
+            ),
+            count(
+                "memory_pages_max",
+                "pages of memory to begin with",
+                self.memory_pages,
+                limits.memory_pages_max,
+            ),
+            count(
+                "table_entries_max",
+                "table entries",
+                self.table_entries,
+                limits.table_entries_max,
+            ),
+            count("types_max", "types of functions", self.types, TYPES_MAX),
+            count("imports_max", "imports", self.imports, IMPORTS_MAX),
+            count("exports_max", "exports", self.exports, EXPORTS_MAX),
+            count("globals_max", "globals", self.globals, GLOBALS_MAX),
+            count(
+                "segments_max",
+                "data segments",
+                self.data_segments,
+                SEGMENTS_MAX,
+            ),
+            count(
+                "segments_max",
+                "element segments",
+                self.element_segments,
+                SEGMENTS_MAX,
+            ),
+            size(
+                "method_bytes_max",
+                "bytes of the longest method's name",
+                self.method_bytes,
+                method,
+            ),
+            size(
+                "schema_bytes_max",
+                "bytes of schema",
+                self.schema_bytes,
+                schema,
+            ),
+        ]
+    }
+}

@@ -1,0 +1,219 @@
+//! `contract check`: the judgement of a deployment, without a deployment.
+
+use std::path::Path;
+
+use chancery_genesis::Genesis;
+use chancery_genesis::document::GENESIS_BYTES_MAX;
+use chancery_ledger::ChainLimits;
+use chancery_runtime::module::LimitUse;
+use chancery_runtime::{ModuleError, ModuleReport, Runtime};
+use serde_json::{Value, json};
+
+use super::args::CheckArgs;
+use super::context::{Context, block_on};
+use super::contracts::{kind_name, schema_rows};
+use super::output::grouped;
+use super::{CliError, Report, Rows, Table, files};
+
+/// The longest module that is read from a file, whatever a chain allows.
+pub(super) const MODULE_BYTES_MAX: usize = 4_194_304;
+
+/// Limits, and whose they are.
+pub(super) struct Limits {
+    chain: ChainLimits,
+    whose: String,
+}
+
+impl Limits {
+    /// Those of the document, of the network that was named, or of a document that names none.
+    pub(super) fn of(context: &Context, genesis: Option<&Path>) -> Result<Self, CliError> {
+        if let Some(file) = genesis {
+            return Self::of_genesis(file);
+        }
+        if let Some(network) = context.network() {
+            let chain = block_on(async { Ok(context.client()?.chain().await?) })?;
+            return Ok(Self {
+                chain: chain.limits,
+                whose: format!("those of {} ({network})", chain.name),
+            });
+        }
+        Ok(Self {
+            chain: ChainLimits::default(),
+            whose: "those of a genesis document that names no others".to_owned(),
+        })
+    }
+
+    fn of_genesis(file: &Path) -> Result<Self, CliError> {
+        let text = files::read_text(file, GENESIS_BYTES_MAX)?;
+        let genesis = Genesis::parse(&text).map_err(|error| {
+            CliError::usage(format!("{}: {error}", file.display())).code("genesis")
+        })?;
+        Ok(Self {
+            chain: genesis.limits().clone(),
+            whose: format!("those of {}", file.display()),
+        })
+    }
+
+    /// Judges a module.
+    pub(super) fn judge(&self, wasm: &[u8]) -> Result<ModuleReport, CliError> {
+        Runtime::check_module(&self.chain, wasm)
+            .map_err(|error| refused(&error).detail("limits", self.whose.as_str()))
+    }
+}
+
+/// A module that breaks a rule.
+pub(super) fn refused(error: &ModuleError) -> CliError {
+    let refused = CliError::usage(format!("the module may not be deployed: {error}"))
+        .code("module_refused")
+        .detail("rule", error.name());
+    match what_to_do(error) {
+        Some(hint) => refused.hint(hint),
+        None => refused,
+    }
+}
+
+fn what_to_do(error: &ModuleError) -> Option<&'static str> {
+    Some(match error {
+        ModuleError::Float { .. } => {
+            "machines differ in floating-point bits: count in the smallest unit, as integers"
+        }
+        ModuleError::Malformed { .. } => {
+            "only WebAssembly 1.0 with mutable globals is taken: `chancery contract build` makes that"
+        }
+        ModuleError::TooLong { .. } => {
+            "build it with `chancery contract build`, which optimises for size; formatting of text (`format!`, `{:?}`) is what takes most"
+        }
+        ModuleError::UnknownImport { .. } => {
+            "a contract reaches nothing but its ledger: which dependency wants a clock, a file or random numbers?"
+        }
+        _ => return None,
+    })
+}
+
+/// `chancery contract check`.
+pub(super) fn check(context: &Context, args: &CheckArgs) -> Result<Report, CliError> {
+    let wasm = files::read(&args.file, MODULE_BYTES_MAX)?;
+    let limits = Limits::of(context, args.genesis.as_deref())?;
+    let report = limits.judge(&wasm)?;
+    let mut rows = Rows::default();
+    rows.add("module", "may be deployed");
+    rows.add("code", report.code);
+    rows.add("limits", &limits.whose);
+    rows.add("", "");
+    method_rows(&mut rows, &report);
+    Ok(Report::new(
+        format!("{}\n{}", rows.to_text(), limits_table(&report.limits)),
+        report_json(&report, &limits),
+    ))
+}
+
+fn method_rows(rows: &mut Rows, report: &ModuleReport) {
+    if let Some(schema) = &report.schema {
+        return schema_rows(rows, schema);
+    }
+    rows.add(
+        "schema",
+        "none: its methods can be called only by programs that know them",
+    );
+    for (kind, name) in &report.methods {
+        rows.add(kind_name(*kind), name);
+    }
+}
+
+/// How much of `most` that is, rounded up, so that nothing used is never 0.
+fn percent(limit: &LimitUse) -> u64 {
+    let used = u128::from(limit.used) * 100;
+    let part = used.div_ceil(u128::from(limit.used_max.max(1)));
+    u64::try_from(part).unwrap_or(u64::MAX)
+}
+
+pub(super) fn limits_table(limits: &[LimitUse]) -> String {
+    let mut table = Table::new(&["LIMIT", "HAS", "AT MOST", "PART", "OF WHAT"]);
+    for limit in limits {
+        table.add(vec![
+            limit.name.to_owned(),
+            grouped(limit.used),
+            grouped(limit.used_max),
+            format!("{}%", percent(limit)),
+            limit.what.to_owned(),
+        ]);
+    }
+    table.to_text()
+}
+
+pub(super) fn report_json(report: &ModuleReport, limits: &Limits) -> Value {
+    let methods: Vec<_> = report
+        .methods
+        .iter()
+        .map(|(kind, name)| json!({"kind": kind, "name": name}))
+        .collect();
+    let used: Vec<_> = report
+        .limits
+        .iter()
+        .map(|limit| {
+            json!({
+                "name": limit.name,
+                "of": limit.what,
+                "used": limit.used,
+                "used_max": limit.used_max,
+                "percent": percent(limit),
+            })
+        })
+        .collect();
+    json!({
+        "ok": true,
+        "code": report.code,
+        "code_bytes": report.code_bytes,
+        "functions": report.functions,
+        "memory_pages": report.memory_pages,
+        "methods": methods,
+        "limits": used,
+        "limits_of": limits.whose,
+        "schema": report.schema,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn limit(used: u64, used_max: u64) -> LimitUse {
+        LimitUse {
+            name: "types_max",
+            what: "types of functions",
+            used,
+            used_max,
+        }
+    }
+
+    #[test]
+    fn parts_are_rounded_up_and_never_overflow() {
+        for (used, used_max, expected) in [
+            (0, 64, 0),
+            (1, 1_000, 1),
+            (32, 64, 50),
+            (64, 64, 100),
+            (u64::MAX, u64::MAX, 100),
+        ] {
+            assert_eq!(percent(&limit(used, used_max)), expected, "{used}");
+        }
+    }
+
+    #[test]
+    fn what_is_used_stands_next_to_what_may_be() {
+        let table = limits_table(&[limit(1_500, 2_000), limit(0, 64)]);
+        let expected = "LIMIT        HAS  AT MOST  PART  OF WHAT\n\
+                        types_max  1,500    2,000   75%  types of functions\n\
+                        types_max      0       64    0%  types of functions\n";
+        assert_eq!(table, expected);
+    }
+
+    #[test]
+    fn a_refusal_names_its_rule() {
+        let error = refused(&ModuleError::StartFunction { function: 3 });
+        assert_eq!(
+            (error.code.as_str(), &error.details["rule"]),
+            ("module_refused", &json!("StartFunction"))
+        );
+    }
+}
