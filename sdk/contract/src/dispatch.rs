@@ -1,7 +1,11 @@
 //! From an export to a method and back.
 
+#[cfg(not(target_arch = "wasm32"))]
+use parity_scale_codec::DecodeAll as _;
 use parity_scale_codec::Encode;
 
+#[cfg(not(target_arch = "wasm32"))]
+use crate::test_host::Ending;
 use crate::{SchemaType, Text};
 
 /// Why a contract refuses; [`contract_error`](crate::contract_error) makes one.
@@ -12,6 +16,15 @@ use crate::{SchemaType, Text};
 pub trait ContractError {
     /// The code in the receipt.
     fn code(&self) -> u32;
+
+    /// The error of that code, if there is one; `None` where nobody can say.
+    #[must_use]
+    fn of_code(_code: u32) -> Option<Self>
+    where
+        Self: Sized,
+    {
+        None
+    }
 
     /// JSON: `{"code":…,"name":…,"docs":…}` for each, with commas between.
     const SCHEMA: Text = Text::Is("");
@@ -45,6 +58,31 @@ pub trait Outcome {
     /// # Errors
     /// The refusal.
     fn settle(&self) -> Result<&Self::Value, &Self::Error>;
+
+    /// What the method of a compiled module returned.
+    ///
+    /// # Panics
+    /// If it was something else.
+    #[cfg(not(target_arch = "wasm32"))]
+    #[doc(hidden)]
+    #[must_use]
+    fn of_module(ending: Ending) -> Self
+    where
+        Self: Sized;
+}
+
+/// The value that a module returned, of a method that has no other end.
+#[cfg(not(target_arch = "wasm32"))]
+fn returned(ending: Ending) -> alloc::vec::Vec<u8> {
+    match ending {
+        Ending::Returned(value) => value,
+        Ending::Reverted(code) => {
+            panic!(
+                "the module refused with code {code}, but this method never refuses: was it built from these sources?"
+            )
+        }
+        Ending::Trapped(kind) => panic!("the ledger ended the call: {kind}"),
+    }
 }
 
 impl Outcome for () {
@@ -54,6 +92,15 @@ impl Outcome for () {
 
     fn settle(&self) -> Result<&(), &Never> {
         Ok(self)
+    }
+
+    #[cfg(not(target_arch = "wasm32"))]
+    fn of_module(ending: Ending) {
+        let value = returned(ending);
+        assert!(
+            value.is_empty(),
+            "the module returned a value: was it built from these sources?"
+        );
     }
 }
 
@@ -65,6 +112,15 @@ impl<T: SchemaType> Outcome for T {
     fn settle(&self) -> Result<&T, &Never> {
         Ok(self)
     }
+
+    #[cfg(not(target_arch = "wasm32"))]
+    fn of_module(ending: Ending) -> T {
+        let value = returned(ending);
+        let Ok(value) = T::decode_all(&mut &value[..]) else {
+            panic!("the module returned a value of another type: was it built from these sources?")
+        };
+        value
+    }
 }
 
 impl<T: Encode + Outcome<Error = Never>, E: ContractError> Outcome for Result<T, E> {
@@ -74,6 +130,19 @@ impl<T: Encode + Outcome<Error = Never>, E: ContractError> Outcome for Result<T,
 
     fn settle(&self) -> Result<&T, &E> {
         self.as_ref()
+    }
+
+    #[cfg(not(target_arch = "wasm32"))]
+    fn of_module(ending: Ending) -> Self {
+        match ending {
+            Ending::Reverted(code) => match E::of_code(code) {
+                Some(error) => Err(error),
+                None => panic!(
+                    "the module refused with code {code}, which is no error of these sources"
+                ),
+            },
+            other => Ok(T::of_module(other)),
+        }
     }
 }
 

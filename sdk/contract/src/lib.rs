@@ -6,7 +6,8 @@
 //! - [`Item`] and [`Map`] are typed places in the contract's own storage.
 //! - [`event`], [`contract_error`] and [`contract_type`] make types that the schema describes.
 //! - [`access`] is the standard way to be asked who may do what, with an index of all grants.
-//! - [`TestEnv`] (not on Wasm) runs methods in a test, with caller and time set by hand.
+//! - [`TestEnv`] (not on Wasm) runs methods in a test, with caller and time set by hand; the same
+//!   test can run the compiled module, in the validators' executor or (by [`Devnet`]) on validators.
 //! - [`abi`] is the boundary to the host, shared with the runtime. Exports may be written by hand.
 //!
 //! ```
@@ -85,6 +86,9 @@ mod types;
 #[cfg(not(target_arch = "wasm32"))]
 mod test_env;
 #[cfg(not(target_arch = "wasm32"))]
+#[doc(hidden)]
+pub mod test_host;
+#[cfg(not(target_arch = "wasm32"))]
 use test_env as host;
 #[cfg(target_arch = "wasm32")]
 mod wasm;
@@ -98,6 +102,6 @@ pub use dispatch::{ContractError, Never, Outcome};
 pub use env::{CallError, Caller, Env, Event, Role};
 pub use storage::{Item, Map};
 #[cfg(not(target_arch = "wasm32"))]
-pub use test_env::{Emitted, TestEnv, TestLimits};
+pub use test_env::{Devnet, Emitted, TestEnv, TestLimits};
 pub use text::Text;
 pub use types::{AccountId, ContractId, Hash, Millis, SchemaType};

@@ -61,3 +61,80 @@ pub trait NoError {}
 impl NoError for Never {}
 
 pub const fn no_error<E: NoError>() {}
+
+#[cfg(not(target_arch = "wasm32"))]
+pub use module::{AnyArg, AnyReturn, Arg, EncodedArg, OutcomeReturn, Return, in_module};
+
+/// How a method is run by the compiled module, if a test has that in the place of native code.
+///
+/// Methods of a type that lacks a trait must compile here, because the missing trait is told
+/// elsewhere, once. So each step has two forms; the second is found only where the first is not,
+/// as it takes one more reference.
+#[cfg(not(target_arch = "wasm32"))]
+mod module {
+    use core::any::Any;
+    use core::marker::PhantomData;
+
+    use parity_scale_codec::Encode;
+
+    use crate::test_host::Ending;
+    use crate::{Env, Outcome};
+
+    /// How the method ends in the module; `None` where native code is tested.
+    pub fn in_module<E: Any>(
+        env: &E,
+        method: &str,
+        args: impl FnOnce(&mut Vec<u8>),
+    ) -> Option<Ending> {
+        let env = (env as &dyn Any).downcast_ref::<Env>()?;
+        env.host.in_module(method, args)
+    }
+
+    /// An argument.
+    #[derive(Debug)]
+    pub struct Arg<'a, T>(pub &'a T);
+
+    pub trait EncodedArg {
+        fn add_to(&self, args: &mut Vec<u8>);
+    }
+
+    impl<T: Encode> EncodedArg for Arg<'_, T> {
+        fn add_to(&self, args: &mut Vec<u8>) {
+            self.0.encode_to(args);
+        }
+    }
+
+    pub trait AnyArg {
+        fn add_to(&self, _args: &mut Vec<u8>) {
+            unreachable!("the checks refuse such a contract");
+        }
+    }
+
+    impl<T> AnyArg for &Arg<'_, T> {}
+
+    /// The type that the method returns.
+    #[derive(Debug)]
+    pub struct Return<R>(PhantomData<fn() -> R>);
+
+    impl<R> Return<R> {
+        pub const TYPE: Self = Self(PhantomData);
+    }
+
+    pub trait OutcomeReturn<R> {
+        fn of(&self, ending: Ending) -> R;
+    }
+
+    impl<R: Outcome> OutcomeReturn<R> for Return<R> {
+        fn of(&self, ending: Ending) -> R {
+            R::of_module(ending)
+        }
+    }
+
+    pub trait AnyReturn<R> {
+        fn of(&self, _ending: Ending) -> R {
+            unreachable!("the checks refuse such a contract");
+        }
+    }
+
+    impl<R> AnyReturn<R> for &Return<R> {}
+}

@@ -1,14 +1,19 @@
 //! A ledger for tests of contracts: in the same process, caller and time set by hand. It holds one
-//! contract: a call to another one is a panic that says so.
+//! contract: a call to another one is a panic that says so. A compiled module can stand in the place
+//! of native code: see `module`.
 
 mod host;
+mod module;
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fmt::Display;
+use std::path::Path;
 
 use parity_scale_codec::{DecodeAll as _, Encode as _};
 
 pub(crate) use host::Host;
+use module::{Level, Module};
 
 use crate::{AccountId, Env, Event, Millis, Outcome, Role};
 
@@ -56,6 +61,18 @@ pub struct Emitted {
 /// What the ledger answers with a trap is a panic here: an `expect` of the contract, and a key, a
 /// value, an event or a result beyond the [`TestLimits`]. Fuel, memory and stack are not counted:
 /// they are those of the compiled module, not of this machine's code.
+///
+/// The same test can run the compiled module, where all of that counts; only the line that makes the
+/// `TestEnv` differs:
+///
+/// | made by | runs | time | storage, logs | fuel |
+/// |---|---|---|---|---|
+/// | [`TestEnv::new`] | native code, in this process | set by hand | seen | not counted |
+/// | [`TestEnv::wasm`] | the module, in the validators' executor | set by hand | seen | seen |
+/// | [`Devnet::test`] | the module, on four validators | goes by | not seen | seen |
+///
+/// There, `init` deploys the module (whoever calls it may deploy for that moment), and what runs
+/// inside of [`call`](Self::call) and [`view`](Self::view) is one method of the contract.
 #[derive(Debug)]
 pub struct TestEnv {
     env: Env,
@@ -81,22 +98,68 @@ impl TestEnv {
         Self { env: Env { host } }
     }
 
+    /// The same, with the module in that file in the place of native code: run as validators run it,
+    /// with the limits of a genesis document that names no others. The program `chancery` does that;
+    /// it must be on the PATH, or named by `CHANCERY_BIN`.
+    ///
+    /// # Panics
+    /// If there is no such program, or no such module.
+    #[must_use]
+    pub fn wasm(module: impl AsRef<Path>) -> Self {
+        Self::of_module(Level::Executor, module.as_ref())
+    }
+
+    fn of_module(level: Level, module: &Path) -> Self {
+        let mut test = Self::new();
+        let (mut module, moment) = Module::start(level, module);
+        let host = &mut test.env.host;
+        if let Some(moment) = moment {
+            (host.time, host.height) = (moment.time, moment.height);
+        }
+        module.admit(host.account, 0);
+        host.module = Some(RefCell::new(module));
+        test
+    }
+
+    /// The module's process, if there is one.
+    fn module(&mut self) -> Option<&mut Module> {
+        Some(self.env.host.module.as_mut()?.get_mut())
+    }
+
+    fn must_not_be_on_a_devnet(&mut self, what: &str) {
+        let on_devnet = self
+            .module()
+            .is_some_and(|module| module.level == Level::Devnet);
+        assert!(
+            !on_devnet,
+            "{what} is made by the validators of a devnet, and cannot be set: test this with TestEnv::new or TestEnv::wasm"
+        );
+    }
+
     /// The account of a name or number, always the same.
     #[must_use]
     pub fn account(name: impl Display) -> AccountId {
-        AccountId(host::sha256(format!("account {name}").as_bytes()))
+        let account = AccountId(host::sha256(format!("account {name}").as_bytes()));
+        module::remember(account);
+        account
     }
 
     /// Who calls from now on; is admitted thereby.
     pub fn as_account(&mut self, caller: AccountId) -> &mut Self {
         self.env.host.account = caller;
-        self.env.host.roles.entry(caller).or_default();
+        if !self.env.host.roles.contains_key(&caller) {
+            self.set_roles(caller, &[]);
+        }
         self
     }
 
     /// Admits an account with these roles, in the place of those that it had.
     pub fn set_roles(&mut self, account: AccountId, roles: &[Role]) -> &mut Self {
         self.env.host.roles.insert(account, roles.to_vec());
+        let bits = roles.iter().fold(0, |all, role| all | role.bit());
+        if let Some(module) = self.module() {
+            module.admit(account, bits);
+        }
         self
     }
 
@@ -111,6 +174,7 @@ impl TestEnv {
     /// # Panics
     /// If the time has passed: blocks never go back.
     pub fn set_time(&mut self, time: Millis) -> &mut Self {
+        self.must_not_be_on_a_devnet("time");
         let now = self.time();
         assert!(
             time >= now,
@@ -156,6 +220,10 @@ impl TestEnv {
     pub fn call<R: Outcome>(&mut self, run: impl FnOnce(&mut Env) -> R) -> R {
         let before = self.env.host.begin();
         let outcome = run(&mut self.env);
+        if self.env.host.module.is_some() {
+            self.env.host.take_over();
+            return outcome;
+        }
         match outcome.settle() {
             Ok(value) => self.env.host.check_result(value.encoded_size()),
             Err(_) => self.env.host.roll_back(before),
@@ -182,7 +250,13 @@ impl TestEnv {
         run(&self.env)
     }
 
-    /// What is stored, by storage key.
+    /// What the last [`call`](Self::call) burnt, which native code cannot tell.
+    #[must_use]
+    pub fn fuel_used(&self) -> Option<u64> {
+        self.env.host.fuel_used
+    }
+
+    /// What is stored, by storage key; on a devnet, nothing of it is seen.
     #[must_use]
     pub fn storage(&self) -> &BTreeMap<Vec<u8>, Vec<u8>> {
         &self.env.host.storage
@@ -210,5 +284,25 @@ impl TestEnv {
     #[must_use]
     pub fn logs(&self) -> Vec<String> {
         self.env.host.logs.borrow().clone()
+    }
+}
+
+/// Real validators.
+#[derive(Debug)]
+pub enum Devnet {}
+
+impl Devnet {
+    /// Four validators, each a process of its own, with the module in that file: every call is a
+    /// signed transaction that they order, execute and certify. They end with the test. Each
+    /// account of [`TestEnv::account`] gets a key; where its bytes stand in arguments, the bytes of
+    /// that key are sent, and the other way around in what comes back.
+    ///
+    /// The program `chancery` does that; it must be on the PATH, or named by `CHANCERY_BIN`.
+    ///
+    /// # Panics
+    /// If there is no such program, or no such module.
+    #[must_use]
+    pub fn test(module: impl AsRef<Path>) -> TestEnv {
+        TestEnv::of_module(Level::Devnet, module.as_ref())
     }
 }

@@ -133,6 +133,10 @@ fn contract_error(item: &ItemEnum, codes: &[u32], code: &TokenStream) -> TokenSt
         json.string(&docs_of(&variant.attrs));
         json.plain("}");
     }
+    let names = item.variants.iter().map(|variant| &variant.ident);
+    let of_code = names
+        .zip(codes)
+        .map(|(name, code)| quote!(#code => Some(Self::#name),));
     let (derives, schema) = (derives(&item.attrs, DERIVES, false), json.finish());
     let repr = (!item.variants.is_empty()).then(|| quote!(#[repr(u32)]));
     quote! {
@@ -143,6 +147,13 @@ fn contract_error(item: &ItemEnum, codes: &[u32], code: &TokenStream) -> TokenSt
         impl ::chancery_contract::ContractError for #ident {
             fn code(&self) -> u32 {
                 #code
+            }
+
+            fn of_code(code: u32) -> Option<Self> {
+                match code {
+                    #(#of_code)*
+                    _ => None,
+                }
             }
 
             const SCHEMA: ::chancery_contract::Text = #schema;

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 
 use sha2::{Digest as _, Sha256};
 
+use super::module::Module;
 use super::{Emitted, TestLimits};
+use crate::test_host::{Ending, Moment, Request};
 use crate::{AccountId, CallError, Caller, ContractId, Millis, Role, abi};
 
 #[derive(Debug)]
@@ -19,12 +21,16 @@ pub(crate) struct Host {
     pub(super) time: Millis,
     pub(super) height: u64,
     pub(super) logs: RefCell<Vec<String>>,
+    /// Of the last call, where it is known.
+    pub(super) fuel_used: Option<u64>,
     own_address: ContractId,
     /// How many transactions there were, this one included.
     transactions: u64,
     /// Where this transaction's events begin.
     events_before: usize,
     in_query: Cell<bool>,
+    /// What runs in the place of native code.
+    pub(super) module: Option<RefCell<Module>>,
 }
 
 /// What a refusal goes back to.
@@ -56,11 +62,75 @@ impl Host {
             time: Millis(1_000_000),
             height: 1,
             logs: RefCell::default(),
+            fuel_used: None,
             own_address: ContractId([0xc0; 32]),
             transactions: 0,
             events_before: 0,
             in_query: Cell::new(false),
+            module: None,
         }
+    }
+
+    /// Runs a method in the module, if there is one. A call is over when its method is.
+    pub(crate) fn in_module(
+        &self,
+        method: &str,
+        add_args: impl FnOnce(&mut Vec<u8>),
+    ) -> Option<Ending> {
+        let mut module = self.module.as_ref()?.borrow_mut();
+        let (method, mut args) = (method.to_owned(), Vec::new());
+        add_args(&mut args);
+        let moment = Moment {
+            time: self.time,
+            height: self.height,
+        };
+        if self.in_query.get() {
+            let request = Request::Query {
+                method,
+                args,
+                moment,
+            };
+            return Some(module.run(&request).ending);
+        }
+        assert!(
+            module.seen.is_none(),
+            "one `call` is one transaction, so one method of the contract: use another `call`"
+        );
+        let request = Request::Transact {
+            sender: self.account,
+            method,
+            args,
+            moment,
+        };
+        let seen = module.run(&request);
+        let ending = seen.ending.clone();
+        module.seen = Some(seen);
+        Some(ending)
+    }
+
+    /// Nothing but the module's own methods can touch its storage, or ask for its block.
+    fn must_be_native(&self) {
+        assert!(
+            self.module.is_none(),
+            "this test runs the compiled module: inside of `call` and `view` it can only call methods of the contract"
+        );
+    }
+
+    /// What the module did becomes what the test sees.
+    pub(super) fn take_over(&mut self) {
+        let Some(module) = &self.module else { return };
+        let Some(seen) = module.borrow_mut().seen.take() else {
+            return;
+        };
+        let events = seen.events.into_iter();
+        self.events
+            .extend(events.map(|(topic, data)| Emitted { topic, data }));
+        self.logs.borrow_mut().extend(seen.logs);
+        if let Some(storage) = seen.storage {
+            self.storage = storage.into_iter().collect();
+        }
+        (self.time, self.height) = (seen.moment.time, seen.moment.height);
+        self.fuel_used = Some(seen.fuel_used);
     }
 
     pub(super) fn begin(&mut self) -> Before {
@@ -87,6 +157,7 @@ impl Host {
     }
 
     fn check_key(&self, key: &[u8]) {
+        self.must_be_native();
         assert!(!key.is_empty(), "the ledger refuses empty keys");
         at_most(
             "bytes of a storage key",
@@ -114,6 +185,7 @@ impl Host {
     }
 
     pub(crate) fn caller(&self) -> Caller {
+        self.must_be_native();
         if self.in_query.get() {
             Caller::Nobody
         } else {
@@ -122,6 +194,7 @@ impl Host {
     }
 
     pub(crate) fn roles(&self, account: AccountId) -> i32 {
+        self.must_be_native();
         let bits = |roles: &Vec<Role>| roles.iter().fold(0, |all, role| all | role.bit());
         self.roles.get(&account).map_or(abi::ABSENT, bits)
     }
@@ -148,10 +221,12 @@ impl Host {
     }
 
     pub(crate) fn own_address(&self) -> [u8; 32] {
+        self.must_be_native();
         self.own_address.0
     }
 
     pub(crate) fn transaction_id(&self) -> [u8; 32] {
+        self.must_be_native();
         if self.in_query.get() {
             [0; 32]
         } else {
@@ -173,6 +248,7 @@ impl Host {
     }
 
     pub(crate) fn emit(&mut self, topic: &str, data: &[u8]) {
+        self.must_be_native();
         let event_bytes_max = self.limits.event_bytes_max;
         assert!(
             !topic.is_empty(),
