@@ -1,9 +1,11 @@
 //! The command line: what `chancery` does for people and for scripts.
 //!
 //! A command returns a [`Report`] (text for people, one JSON object with `--json`) or a
-//! [`CliError`]; `events` writes as it goes, one object a line. Exit codes: 0 done, 1 the network or the machine failed, 2 wrong usage or refused by a
-//! node, 3 the contract refused, 4 ended by a trap, 5 not final in time, 6 proof invalid.
+//! [`CliError`]; `events` writes as it goes, one object a line. Exit codes: 0 done, 1 the network or
+//! the machine failed, 2 wrong usage or refused by a node, 3 the contract refused, 4 ended by a trap,
+//! 5 not final in time, 6 proof invalid, 8 access denied.
 
+mod access;
 mod accounts;
 mod args;
 mod bench;
@@ -22,10 +24,12 @@ mod keys;
 mod named_args;
 mod nodes;
 mod output;
+mod projects;
 mod proofs;
 mod render;
 mod status;
 mod submit;
+mod test_host;
 mod upgrades;
 mod values;
 
@@ -90,6 +94,7 @@ fn dispatch(context: &Context, command: Command) -> Result<Report, CliError> {
         Command::Keys(command) => keys::keys(context, command),
         Command::Account(command) => accounts::account(context, command),
         Command::Contract(command) => contracts::contract(context, command),
+        Command::Access(command) => access::access(context, command),
         Command::Call(command) => calls::call(context, &command),
         Command::Query(command) => calls::query(context, &command),
         Command::Tx(command) => blocks::transaction(context, &command),
@@ -135,7 +140,13 @@ mod tests {
             "chancery devnet start --dir /tmp --validators 0",
             "chancery devnet start --dir /tmp --validators 32",
             "chancery contract check /",
+            "chancery contract new ../escape",
+            "chancery contract new syn",
+            "chancery contract new x --dir /dev/null/x",
+            "chancery contract build --dir /nowhere",
             "chancery query abc can_read --who x --api http://127.0.0.1:1",
+            "chancery access check abc --subject x --action read --resource y",
+            "chancery access list abc --api http://127.0.0.1:1",
             "chancery status",
         ] {
             assert_eq!(exit_of(line), Exit::Usage, "{line}");

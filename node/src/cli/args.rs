@@ -24,9 +24,14 @@ the contract has now. An event is part of the receipt of its
 transaction, so `chancery proof tx` proves it.";
 
 const CHECK_HELP: &str = "\
-Whose limits count: those of --genesis; those of the network, if one is named (--api, --devnet,
-CHANCERY_API, CHANCERY_DEVNET); those of a genesis document that names no others, for which
-neither a node nor a network is needed.";
+Whose limits count: those of --genesis; those of the node at --api or CHANCERY_API, which is asked;
+those of the devnet at --devnet or CHANCERY_DEVNET, which need not run; else those of a genesis
+document that names no others.";
+
+const ACCESS_HELP: &str = "\
+The contract's view `decide` is asked, on the newest state of one node. Everything but a permission
+for that time is a denial: a contract without `decide`, one that refuses or traps, an answer that is
+no decision. Asked about a moment gone by, it says what the state of now means for it.";
 
 /// The office that enrols grants of rights, and proves them.
 #[derive(Debug, Parser)]
@@ -91,6 +96,9 @@ pub(super) enum Command {
     /// Check and deploy contracts
     #[command(subcommand)]
     Contract(ContractCommand),
+    /// Whom a contract lets do what
+    #[command(subcommand)]
+    Access(AccessCommand),
     /// Call a contract's method by a transaction, and wait until it is final
     #[command(after_help = CALL_HELP)]
     Call(CallArgs),
@@ -243,6 +251,11 @@ pub(super) struct AdmitArgs {
 
 #[derive(Debug, Subcommand)]
 pub(super) enum ContractCommand {
+    /// Make a project that compiles and passes its tests as it is, without a network
+    New(NewArgs),
+    /// Compile the project in this directory to a module, and check it
+    #[command(after_help = CHECK_HELP)]
+    Build(BuildArgs),
     /// Check whether a module may be deployed: the judgement of a deployment, without one
     #[command(after_help = CHECK_HELP)]
     Check(CheckArgs),
@@ -258,6 +271,9 @@ pub(super) enum ContractCommand {
     /// Agree to an upgrade that somebody else will ask for
     #[command(after_help = CALL_HELP)]
     ApproveUpgrade(ApproveUpgradeArgs),
+    /// Run a module for the SDK's TestEnv, which speaks through stdin and stdout
+    #[command(hide = true)]
+    TestHost(TestHostArgs),
 }
 
 #[derive(Debug, Args)]
@@ -265,6 +281,36 @@ pub(super) struct CheckArgs {
     /// The module
     #[arg(value_name = "FILE.wasm")]
     pub(super) file: PathBuf,
+    /// The genesis document whose limits count
+    #[arg(long, value_name = "FILE")]
+    pub(super) genesis: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct TestHostArgs {
+    /// The module
+    #[arg(value_name = "FILE.wasm")]
+    pub(super) file: PathBuf,
+    /// Run it on four validators instead of their executor alone
+    #[arg(long)]
+    pub(super) on_devnet: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct NewArgs {
+    /// The project's name: a-z, 0-9, '-', '_'
+    #[arg(value_name = "NAME")]
+    pub(super) name: String,
+    /// The directory to make [default: NAME]
+    #[arg(long, value_name = "DIR")]
+    pub(super) dir: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct BuildArgs {
+    /// The project's directory
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    pub(super) dir: PathBuf,
     /// The genesis document whose limits count
     #[arg(long, value_name = "FILE")]
     pub(super) genesis: Option<PathBuf>,
@@ -296,6 +342,47 @@ pub(super) struct DeployArgs {
     /// Hand the module in even if the check here refuses it
     #[arg(long)]
     pub(super) unchecked: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum AccessCommand {
+    /// Whether the contract permits it: exit code 0 if so, 8 if not
+    #[command(after_help = ACCESS_HELP)]
+    Check(AccessCheckArgs),
+    /// All that the contract ever granted, in order
+    List(AccessListArgs),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct AccessCheckArgs {
+    /// The contract
+    #[arg(value_name = "CONTRACT")]
+    pub(super) contract: String,
+    /// Who wants to: a key's name or a DID
+    #[arg(long, value_name = "ACCOUNT")]
+    pub(super) subject: String,
+    /// What the subject wants to do, such as read
+    #[arg(long, value_name = "ACTION")]
+    pub(super) action: String,
+    /// With what
+    #[arg(long, value_name = "RESOURCE")]
+    pub(super) resource: String,
+    /// When: RFC 3339, relative (+48h) or milliseconds since 1970 [default: now]
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    pub(super) at: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct AccessListArgs {
+    /// The contract
+    #[arg(value_name = "CONTRACT")]
+    pub(super) contract: String,
+    /// The entry to begin with
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(super) first: u64,
+    /// How many entries to show
+    #[arg(long, value_name = "N", default_value_t = 1_000)]
+    pub(super) limit: u32,
 }
 
 #[derive(Debug, Args)]

@@ -14,6 +14,7 @@ use super::context::{Context, block_on};
 use super::contracts::{kind_name, schema_rows};
 use super::output::grouped;
 use super::{CliError, Report, Rows, Table, files};
+use crate::devnet::Description;
 
 /// The longest module that is read from a file, whatever a chain allows.
 pub(super) const MODULE_BYTES_MAX: usize = 4_194_304;
@@ -21,21 +22,25 @@ pub(super) const MODULE_BYTES_MAX: usize = 4_194_304;
 /// Limits, and whose they are.
 pub(super) struct Limits {
     chain: ChainLimits,
-    whose: String,
+    pub(super) whose: String,
 }
 
 impl Limits {
     /// Those of the document, of the network that was named, or of a document that names none.
+    /// Only a node named by its address is asked: a devnet has its document at hand.
     pub(super) fn of(context: &Context, genesis: Option<&Path>) -> Result<Self, CliError> {
         if let Some(file) = genesis {
             return Self::of_genesis(file);
         }
-        if let Some(network) = context.network() {
+        if !context.api().is_empty() {
             let chain = block_on(async { Ok(context.client()?.chain().await?) })?;
             return Ok(Self {
                 chain: chain.limits,
-                whose: format!("those of {} ({network})", chain.name),
+                whose: format!("those of {} ({})", chain.name, context.api().join(", ")),
             });
+        }
+        if let Some(directory) = context.devnet() {
+            return Self::of_genesis(&Description::read(directory)?.genesis);
         }
         Ok(Self {
             chain: ChainLimits::default(),
@@ -121,13 +126,13 @@ fn method_rows(rows: &mut Rows, report: &ModuleReport) {
 }
 
 /// How much of `most` that is, rounded up, so that nothing used is never 0.
-fn percent(limit: &LimitUse) -> u64 {
+pub(super) fn percent(limit: &LimitUse) -> u64 {
     let used = u128::from(limit.used) * 100;
     let part = used.div_ceil(u128::from(limit.used_max.max(1)));
     u64::try_from(part).unwrap_or(u64::MAX)
 }
 
-pub(super) fn limits_table(limits: &[LimitUse]) -> String {
+fn limits_table(limits: &[LimitUse]) -> String {
     let mut table = Table::new(&["LIMIT", "HAS", "AT MOST", "PART", "OF WHAT"]);
     for limit in limits {
         table.add(vec![

@@ -68,12 +68,9 @@ impl Context {
         self.devnet.as_deref()
     }
 
-    /// The network that was named, in words.
-    pub(super) fn network(&self) -> Option<String> {
-        if !self.api.is_empty() {
-            return Some(self.api.join(", "));
-        }
-        Some(self.devnet.as_ref()?.display().to_string())
+    /// The nodes that were named by their addresses, which come before a devnet.
+    pub(super) fn api(&self) -> &[String] {
+        &self.api
     }
 
     /// A client of the network that was named.

@@ -1,8 +1,8 @@
 //! `contract deploy`, `info`.
 
 use chancery_ledger::{Call, CodeHash};
-use chancery_runtime::schema::{Method, MethodKind, Schema};
 use chancery_runtime::Runtime;
+use chancery_runtime::schema::{Method, MethodKind, Schema};
 use serde_json::json;
 
 use super::args::{ContractCommand, ContractName, DeployArgs};
@@ -12,16 +12,20 @@ use super::context::{Context, block_on};
 use super::output::printable;
 use super::render::{Names, schema_of};
 use super::submit::Session;
+use super::test_host::test_host;
 use super::values::{Values, encode_arguments, signature};
-use super::{CliError, Report, Rows, files, upgrades};
+use super::{CliError, Report, Rows, files, projects, upgrades};
 
 pub(super) fn contract(context: &Context, command: ContractCommand) -> Result<Report, CliError> {
     match command {
+        ContractCommand::New(args) => projects::new(&args),
+        ContractCommand::Build(args) => projects::build(context, &args),
         ContractCommand::Check(args) => check(context, &args),
         ContractCommand::Deploy(args) => deploy(context, &args),
         ContractCommand::Info(args) => info(context, &args),
         ContractCommand::Upgrade(args) => upgrades::upgrade(context, &args),
         ContractCommand::ApproveUpgrade(args) => upgrades::approve(context, &args),
+        ContractCommand::TestHost(args) => test_host(&args),
     }
 }
 

@@ -26,6 +26,8 @@ pub enum Exit {
     /// 7: a validator ended because its key must not be used there: another process votes with it,
     /// or its vote log is older than its votes. Do not start it again before that is settled.
     UnsafeKey = 7,
+    /// 8: the contract does not permit it.
+    Denied = 8,
 }
 
 impl From<Exit> for ExitCode {

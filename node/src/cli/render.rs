@@ -217,7 +217,7 @@ pub(super) fn trap_name(kind: TrapKind) -> String {
     }
 }
 
-fn trap_words(kind: TrapKind) -> &'static str {
+pub(super) fn trap_words(kind: TrapKind) -> &'static str {
     match kind {
         TrapKind::UnknownContract => "no contract has that address",
         TrapKind::UnknownMethod => "the contract has no such method",

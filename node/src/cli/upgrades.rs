@@ -12,8 +12,8 @@ use serde_json::json;
 
 use super::args::{ApproveUpgradeArgs, UpgradeArgs, UpgraderArgs};
 use super::calls::{Seen, contract_id, transaction_report};
-use super::context::{Context, block_on};
 use super::checks::{MODULE_BYTES_MAX, refused};
+use super::context::{Context, block_on};
 use super::output::printable;
 use super::render::Names;
 use super::submit::Session;

@@ -1,0 +1,145 @@
+//! `contract test-host`: runs a module for the SDK's `TestEnv`, which starts this program and speaks
+//! through its stdin and stdout (`chancery_contract::test_host`).
+
+mod devnet;
+mod executor;
+
+use std::io;
+
+use chancery_contract::abi;
+use chancery_contract::test_host::{Answer, Ending, Moment, Request, read_frame, write_frame};
+use chancery_ledger::{AccountId, ChainLimits, Role, TrapKind};
+use serde_json::json;
+
+use super::args::TestHostArgs;
+use super::checks::{MODULE_BYTES_MAX, refused};
+use super::{CliError, Report, files};
+use devnet::OnDevnet;
+use executor::InMemory;
+
+/// What runs the module.
+enum Host {
+    Executor(Box<InMemory>),
+    Devnet(Box<OnDevnet>),
+}
+
+/// Why a request cannot be done, for whoever wrote the test.
+type Failure = String;
+
+pub(super) fn test_host(args: &TestHostArgs) -> Result<Report, CliError> {
+    let (mut stdin, mut stdout) = (io::stdin().lock(), io::stdout().lock());
+    let mut send = |answer: &Answer| write_frame(&mut stdout, answer).map_err(|e| broken(&e));
+    let mut host = match start(args) {
+        Ok(host) => host,
+        Err(error) => {
+            send(&Answer::Failed(error.message.clone()))?;
+            return Err(error);
+        }
+    };
+    send(&Answer::Ready {
+        moment: host.moment(),
+    })?;
+    while let Some(request) = read_frame(&mut stdin).map_err(|error| broken(&error))? {
+        let answer = host.answer(request).unwrap_or_else(Answer::Failed);
+        send(&answer)?;
+    }
+    Ok(Report::silent())
+}
+
+fn broken(error: &io::Error) -> CliError {
+    CliError::failed("io", format!("the test cannot be talked to: {error}"))
+}
+
+fn start(args: &TestHostArgs) -> Result<Host, CliError> {
+    let wasm = files::read(&args.file, MODULE_BYTES_MAX)?;
+    let limits = ChainLimits::default();
+    chancery_runtime::Runtime::check_module(&limits, &wasm).map_err(|error| refused(&error))?;
+    Ok(if args.on_devnet {
+        Host::Devnet(Box::new(OnDevnet::start(wasm)?))
+    } else {
+        let host = InMemory::new(limits, wasm);
+        Host::Executor(Box::new(
+            host.map_err(|error| CliError::failed("engine", error.to_string()))?,
+        ))
+    })
+}
+
+impl Host {
+    fn moment(&self) -> Option<Moment> {
+        match self {
+            Self::Executor(_) => None,
+            Self::Devnet(host) => Some(host.moment()),
+        }
+    }
+
+    fn answer(&mut self, request: Request) -> Result<Answer, Failure> {
+        Ok(match (self, request) {
+            (Self::Executor(host), Request::Admit { account, roles }) => {
+                host.admit(AccountId(account.0), roles_of(roles));
+                Answer::Done
+            }
+            (Self::Devnet(host), Request::Admit { account, roles }) => {
+                host.admit(AccountId(account.0), roles_of(roles))?;
+                Answer::Done
+            }
+            (Self::Executor(_), Request::Accounts { .. }) => Answer::Done,
+            (Self::Devnet(host), Request::Accounts { accounts }) => {
+                host.name(accounts.iter().map(|account| AccountId(account.0)));
+                Answer::Done
+            }
+            (
+                host,
+                Request::Transact {
+                    sender,
+                    method,
+                    args,
+                    moment,
+                },
+            ) => {
+                let sender = AccountId(sender.0);
+                Answer::Seen(match host {
+                    Self::Executor(host) => host.transact(sender, &method, args, moment)?,
+                    Self::Devnet(host) => host.transact(sender, &method, &args)?,
+                })
+            }
+            (
+                host,
+                Request::Query {
+                    method,
+                    args,
+                    moment,
+                },
+            ) => Answer::Seen(match host {
+                Self::Executor(host) => host.query(&method, &args, moment)?,
+                Self::Devnet(host) => host.query(&method, &args)?,
+            }),
+        })
+    }
+}
+
+fn roles_of(bits: i32) -> Vec<Role> {
+    let roles = [
+        (abi::ROLE_REGISTRAR, Role::Registrar),
+        (abi::ROLE_DEPLOYER, Role::Deployer),
+    ];
+    let given = roles.into_iter().filter(|(bit, _)| bits & bit != 0);
+    given.map(|(_, role)| role).collect()
+}
+
+fn trapped(kind: TrapKind) -> Ending {
+    Ending::Trapped(match json!(kind) {
+        serde_json::Value::String(name) => name,
+        other => other.to_string(),
+    })
+}
+
+/// The ledger has no such call for a test: what a new module makes of an old one's state is for
+/// native code.
+fn not_here(method: &str) -> Result<(), Failure> {
+    match method {
+        abi::MIGRATE => {
+            Err("an upgrade is tested with TestEnv::new: a module is deployed here once".to_owned())
+        }
+        _ => Ok(()),
+    }
+}
