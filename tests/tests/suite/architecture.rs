@@ -19,6 +19,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ),
     ("chancery-genesis", &["chancery-ledger"]),
     ("chancery-client", &["chancery-ledger"]),
+    ("chancery-project", &[]),
     ("data-access", &["chancery-contract"]),
     ("health-consent", &["chancery-contract"]),
     ("provenance", &["chancery-contract"]),
@@ -46,6 +47,10 @@ const NEVER_REACHES: &[(&str, &[&str])] = &[
         &["tokio", "redb", "wasmtime", "quinn", "axum"],
     ),
     ("chancery-client", &["redb", "wasmtime", "quinn", "axum"]),
+    (
+        "chancery-project",
+        &["tokio", "redb", "wasmtime", "quinn", "axum"],
+    ),
 ];
 
 /// Words that stand only in these places of the sources.

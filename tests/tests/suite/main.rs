@@ -9,6 +9,7 @@ mod disks;
 mod durability;
 mod events;
 mod joining;
+mod levels;
 mod measures;
 mod memory;
 mod partitions;
