@@ -327,7 +327,8 @@ proptest! {
         let position = position.index(bytes.len());
         bytes[position] = other;
         let Ok(changed) = String::from_utf8(bytes) else { return Ok(()) };
-        let harmless = changed == text || without_spaces(&changed) == without_spaces(&text);
+        let is_json = serde_json::from_str::<serde_json::Value>(&changed).is_ok();
+        let harmless = is_json && without_spaces(&changed) == without_spaces(&text);
         let accepted = Bundle::from_json(&changed).and_then(|bundle| bundle.verify(&policy()));
         prop_assert_eq!(accepted.is_ok(), harmless);
     }
@@ -349,7 +350,7 @@ fn ledger_text(index: u32) -> String {
     texts[usize::try_from(index).expect("small")].clone()
 }
 
-/// JSON allows some spaces to be others.
+/// JSON allows some spaces to be others, outside of its strings.
 fn without_spaces(text: &str) -> String {
     text.chars().filter(|c| !" \t\r\n".contains(*c)).collect()
 }
