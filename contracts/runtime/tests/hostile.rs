@@ -212,9 +212,8 @@ fn crooked() -> Vec<Attack> {
         r#"(module {IMPORTS} (memory 1) (func (export "call.run")
             (call $debug_log (i32.const 0) (i32.const 0))))"#
     );
-    let many_names: String = (0..200)
+    let many_names: String = (0..100)
         .map(|i| format!(r#"(export "call.f{i}" (func $f)) (export "view.v{i}" (func $f))"#))
-        .take(100)
         .collect();
     let writing =
         module("(call $storage_set (i32.const 0) (i32.const 3) (i32.const 0) (i32.const 3))");
@@ -383,8 +382,8 @@ fn forbidden() -> Vec<Attack> {
             Refused("Malformed"),
         ),
         (
-            "fifty thousand locals",
-            with_code(&[ending(&[(50_000, ValType::I64)])], &[]),
+            "forty thousand locals",
+            with_code(&[ending(&[(40_000, ValType::I64)])], &[]),
             Refused("TooManyLocals"),
         ),
         (
@@ -488,7 +487,7 @@ fn truncated() -> Vec<Attack> {
         "Malformed",
         "TooManyGlobals",
         "TooManyExports",
-        "Malformed",
+        "StartFunction",
         "TooManyElementSegments",
         "Malformed",
         "TooManyDataSegments",
@@ -667,6 +666,8 @@ fn a_key_never_leads_out_of_a_contract() {
             .iter()
             .flat_map(|key| [key[1..].to_vec(), key.clone()]),
     );
+    keys.sort();
+    keys.dedup();
     assert!(keys.len() > 12);
     for key in keys {
         let absent = ledger.invoke(reader, "run", key.clone());
