@@ -66,5 +66,5 @@ fn generated_modules_are_refused_or_run_alike_everywhere() {
     }
     let all = modules().count();
     println!("{all} modules: {refused} refused; {returned} runs returned, {trapped} trapped");
-    assert!(all >= 100 && refused < all / 2 && returned > 0 && trapped > 0);
+    assert!(refused < all * 3 / 4 && returned > all && trapped > all / 10);
 }
