@@ -2,6 +2,10 @@
 //! on stdin and stdout, each 4 bytes of length (little endian) and SCALE. The host begins with
 //! [`Answer::Ready`] or [`Answer::Failed`], and then answers each request with one frame. It ends
 //! when stdin does.
+#![allow(
+    clippy::cast_possible_truncation,
+    reason = "the derived codec casts the indices of variants, which are written out below"
+)]
 
 use std::io::{self, Read, Write};
 
