@@ -65,7 +65,7 @@ fn a_document_is_read_back_as_it_was_written() {
 fn the_chain_id_is_frozen() {
     assert_eq!(
         genesis().chain_id().to_string(),
-        "7db13e2164d7605f08fe77a65780e373347f846c2c1bc1c0d55974b256bf60d7"
+        "dc46f938c999fe1e46dfd5d2c3c9d4372e49aeef1ccfda18bc8bb65d8383d05c"
     );
 }
 
