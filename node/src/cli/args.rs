@@ -93,7 +93,7 @@ pub(super) enum Command {
     /// Accounts of the ledger
     #[command(subcommand)]
     Account(AccountCommand),
-    /// Check and deploy contracts
+    /// Make, check, deploy and upgrade contracts
     #[command(subcommand)]
     Contract(ContractCommand),
     /// Whom a contract lets do what
