@@ -73,7 +73,9 @@ impl AccessIndex {
 
     /// Grants what `grant.granted_by` was itself granted, for that or something that
     /// [contains](containing) it: never longer, wider or to be passed on as often. What it is passed
-    /// on from is found here, whatever `grant.under` says. Gives the new entry's number.
+    /// on from is found here, whatever `grant.under` says: the oldest that goes as far, one that was
+    /// not itself passed on before all others. It replaces nothing but what the same account passed
+    /// on before. Gives the new entry's number.
     ///
     /// # Errors
     /// Why it cannot be passed on; nothing has changed then.
@@ -82,24 +84,30 @@ impl AccessIndex {
         if grant.subject == by {
             return Err(NotPassedOn::ToOneself);
         }
-        let own = containing(&grant.resource).find_map(|wider| {
+        let far_enough = containing(&grant.resource).filter_map(|wider| {
             let (number, own) = Self::standing(env, by, &grant.action, wider)?;
-            let as_long = Self::holds_until(env, &own) >= Some(until);
-            (as_long && grant.passes_max < own.passes_max).then_some(number)
+            let as_long = Self::holds_until(env, &own, env.block_time()) >= Some(until);
+            let is_enough = as_long && grant.passes_max < own.passes_max;
+            is_enough.then_some((own.under.is_some(), number))
         });
-        let under = Some(own.ok_or(NotPassedOn::BeyondOwnGrant)?);
+        // Whoever gave the chosen one cannot have it from here: that would be a later one.
+        let (_, under) = far_enough.min().ok_or(NotPassedOn::BeyondOwnGrant)?;
         let there = Self::standing(env, grant.subject, &grant.action, &grant.resource);
         if there.is_some_and(|(_, there)| {
-            there.granted_by != by && Self::holds_until(env, &there).is_some()
+            let is_own = there.granted_by == by && there.under.is_some();
+            // One that has not begun is as good as one that has.
+            let begun = env.block_time().max(there.from);
+            !is_own && Self::holds_until(env, &there, begun).is_some()
         }) {
             return Err(NotPassedOn::GrantedByAnother);
         }
+        let under = Some(under);
         Ok(Self::grant(env, Grant { under, ..grant }))
     }
 
-    /// Until when an entry holds (exclusive), if it does now.
-    fn holds_until(env: &Env, entry: &AccessEntry) -> Option<Millis> {
-        match Self::decide_entry(env, entry, env.block_time()) {
+    /// Until when an entry holds (exclusive), if it does at that time.
+    fn holds_until(env: &Env, entry: &AccessEntry, at: Millis) -> Option<Millis> {
+        match Self::decide_entry(env, entry, at) {
             Decision::Permit { until } => Some(until),
             Decision::Deny { .. } => None,
         }
