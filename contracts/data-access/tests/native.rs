@@ -414,3 +414,30 @@ fn an_answer_about_later_is_about_that_time() {
     assert_eq!(at(EXPIRY.0), Decision::deny("expired"));
     assert_eq!(at(START - 1), Decision::deny("not begun"));
 }
+
+#[test]
+fn what_comes_back_is_not_what_is_passed_on_from() {
+    let (mut test, nurse) = (deployed(), TestEnv::account("nurse"));
+    let friend = TestEnv::account("friend");
+    let what = "read labs/2026";
+    let all = grant(&mut test, specialist(), "read labs", EXPIRY, 5);
+    assert_eq!(all, Ok(0));
+    for (number, by, to, passes) in [
+        (1, specialist(), nurse, 3),
+        (2, nurse, specialist(), 2),
+        (3, specialist(), friend, 0),
+    ] {
+        assert_eq!(pass_on(&mut test, by, to, what, EXPIRY, passes), Ok(number));
+    }
+    let of_friend = test.view(|env| DataAccess::entry(env, 3));
+    assert_eq!(of_friend.and_then(|entry| entry.under), Some(0));
+    assert_eq!(revoke(&mut test, nurse, specialist(), what), Ok(()));
+    assert!(decide(&test, friend, "read", "labs/2026").permits());
+    // The giver shortens what it gave, which is not under anything of the one it gave it to.
+    let soon = Millis(EXPIRY.0 - 1);
+    assert_eq!(
+        pass_on(&mut test, specialist(), nurse, what, soon, 0),
+        Ok(4)
+    );
+    assert!(decide(&test, nurse, "read", "labs/2026").permits());
+}

@@ -9,7 +9,9 @@ mod names;
 
 use alloc::string::String;
 
-use chancery_contract::access::{AccessEntry, AccessIndex, Decision, Grant, NotPassedOn};
+use chancery_contract::access::{
+    AccessEntry, AccessIndex, Decision, Grant, NotPassedOn, containing,
+};
 use chancery_contract::{AccountId, Env, Hash, Item, Map, Millis};
 use chancery_contract::{contract, contract_error, event};
 use names::{action, is_purpose, resource};
@@ -26,8 +28,9 @@ pub const EMERGENCY: &str = "BTG";
 const CUSTODIAN: Item<AccountId> = Item::new("custodian");
 /// Patient to grantor.
 const GRANTORS: Map<Hash, AccountId> = Map::new("grantor/");
-/// Those who may break the glass; what is stored is always true.
-const CLINICIANS: Map<AccountId, bool> = Map::new("clinician/");
+/// Those who may break the glass, with the first permission's number since they are on the list: an
+/// emergency of before they were taken off it does not come back.
+const CLINICIANS: Map<AccountId, u64> = Map::new("clinician/");
 
 /// That account speaks for the patient from now on.
 #[event]
@@ -144,7 +147,9 @@ impl HealthConsent {
     #[call]
     pub fn add_clinician(env: &mut Env, clinician: AccountId) -> Result<(), Error> {
         Self::only_the_custodian(env)?;
-        CLINICIANS.set(env, &clinician, &true);
+        if CLINICIANS.get(env, &clinician).is_none() {
+            CLINICIANS.set(env, &clinician, &AccessIndex::count(env));
+        }
         let listed = true;
         env.emit(&ClinicianListed { clinician, listed });
         Ok(())
@@ -294,10 +299,20 @@ impl HealthConsent {
         resource: String,
         at: Millis,
     ) -> Decision {
-        if action == names::action(EMERGENCY) && !Self::is_clinician(env, subject) {
+        let is_emergency = action == names::action(EMERGENCY);
+        if is_emergency && !Self::is_clinician(env, subject) {
             return Decision::deny("not a clinician");
         }
-        AccessIndex::decide_within(env, subject, &action, &resource, at)
+        let decision = AccessIndex::decide_within(env, subject, &action, &resource, at);
+        if is_emergency && decision.permits() {
+            let first = CLINICIANS.get(env, &subject);
+            let mut taken = containing(&resource)
+                .filter_map(|wider| AccessIndex::standing(env, subject, &action, wider));
+            if taken.any(|(number, _)| first.is_none_or(|first| number < first)) {
+                return Decision::deny("taken before the account was put on the list again");
+            }
+        }
+        decision
     }
 
     /// How many permissions there ever were, emergencies included.

@@ -397,3 +397,67 @@ fn a_patient_cannot_end_an_emergency() {
     assert_eq!(passed_on, Err(Error::NotAPurpose));
     assert!(permits(&test, "clinician", "BTG /Observation"));
 }
+
+#[test]
+fn an_assignment_does_not_replace_a_permission_that_has_not_begun() {
+    let mut test = hospital();
+    let later = Some(Millis(START + 10 * 3_600_000));
+    let all = permit_from(&mut test, "patient", "hospital", "TREAT *", None, END, true);
+    assert_eq!(all, Ok(0));
+    let what = "TREAT Observation";
+    let own = permit_from(&mut test, "patient", "clinician", what, later, END, false);
+    assert_eq!(own, Ok(1));
+    let soon = Millis(START + 8 * 3_600_000);
+    let assigned = assign(&mut test, "hospital", "clinician", what, soon);
+    assert_eq!(assigned, Err(Error::PermittedByAnother));
+    test.advance(Millis(20 * 3_600_000));
+    assert!(permits(&test, "clinician", "TREAT /Observation"));
+}
+
+#[test]
+fn who_spoke_for_the_patient_once_cuts_nothing_short() {
+    let mut test = hospital();
+    let enrol = |test: &mut TestEnv, grantor: &str| {
+        test.as_account(who("hospital"));
+        let enrolled = test.call(|env| HealthConsent::enrol(env, PATIENT, who(grantor)));
+        assert_eq!(enrolled, Ok(()));
+    };
+    enrol(&mut test, "guardian");
+    let what = "TREAT Observation";
+    assert_eq!(
+        permit(&mut test, "guardian", "specialist", what, END),
+        Ok(0)
+    );
+    let all = permit_from(
+        &mut test, "guardian", "guardian", "TREAT *", None, END, true,
+    );
+    assert_eq!(all, Ok(1));
+    enrol(&mut test, "patient");
+    let cut = assign(&mut test, "guardian", "specialist", what, Millis(START + 1));
+    assert_eq!(cut, Err(Error::PermittedByAnother));
+    test.advance(Millis(1));
+    assert!(permits(&test, "specialist", "TREAT /Observation"));
+}
+
+#[test]
+fn an_emergency_does_not_come_back_with_its_clinician() {
+    let mut test = hospital();
+    assert_eq!(break_glass(&mut test, "clinician", PATIENT), Ok(0));
+    let list = |test: &mut TestEnv, listed| {
+        test.as_account(who("hospital"));
+        let done = test.call(|env| match listed {
+            true => HealthConsent::add_clinician(env, who("clinician")),
+            false => HealthConsent::remove_clinician(env, who("clinician")),
+        });
+        assert_eq!(done, Ok(()));
+    };
+    // Being listed again while one is changes nothing.
+    list(&mut test, true);
+    assert!(permits(&test, "clinician", "BTG /Observation"));
+    list(&mut test, false);
+    assert!(!permits(&test, "clinician", "BTG /Observation"));
+    list(&mut test, true);
+    assert!(!permits(&test, "clinician", "BTG /Observation"));
+    assert_eq!(break_glass(&mut test, "clinician", PATIENT), Ok(1));
+    assert!(permits(&test, "clinician", "BTG /Observation"));
+}
