@@ -23,6 +23,8 @@ use super::{CliError, Exit, Report, Rows, Table};
 const DECIDE: &str = "decide";
 const COUNT: &str = "count";
 const ENTRY: &str = "entry";
+/// What a node says of a view that the contract has not.
+const NO_SUCH_VIEW: &str = "unknown_method";
 /// How often a question is asked again because the code changed meanwhile.
 const ATTEMPTS_MAX: u32 = 3;
 
@@ -53,12 +55,6 @@ fn judge(outcome: &Outcome, at: Millis, refusal: impl FnOnce() -> String) -> Ver
     let value = match outcome {
         Outcome::Applied { value } => value,
         Outcome::Reverted { .. } => return Verdict::deny("refused", refusal()),
-        Outcome::Trapped { kind } if trap_name(*kind) == "unknown_method" => {
-            return Verdict::deny(
-                "not_decidable",
-                "the contract decides nothing: it has no view `decide`",
-            );
-        }
         Outcome::Trapped { kind } => {
             let reason = format!(
                 "deciding was ended: {} ({})",
@@ -89,23 +85,19 @@ struct Answered {
     contract: ContractInfo,
 }
 
-/// Asks a view. The contract is looked at before and after, so that the code named is the one that
-/// answered.
+/// Asks a view, and looks the contract up for the code of the version that answered.
 async fn ask(
     session: &Session,
     contract: ContractId,
     view: &str,
     args: &[u8],
 ) -> Result<Answered, CliError> {
-    let mut before = session.client.contract(contract).await?;
     for _ in 0..ATTEMPTS_MAX {
         let query = session.client.query(contract, view, args.to_vec()).await?;
-        let after = session.client.contract(contract).await?;
-        if after.version == before.version {
-            let contract = after;
+        let contract = session.client.contract(contract).await?;
+        if contract.version == query.contract_version {
             return Ok(Answered { query, contract });
         }
-        before = after;
     }
     let message = format!("contract {contract} is being replaced again and again");
     Err(CliError::failed("code_changes", message))
@@ -122,7 +114,16 @@ fn check(context: &Context, args: &AccessCheckArgs) -> Result<Report, CliError> 
         let at = parse_time(text, session.now)
             .map_err(|reason| CliError::usage(format!("--at {text:?}: {reason}")))?;
         let question = (subject, &args.action, &args.resource, at).encode();
-        let answered = ask(&session, contract, DECIDE, &question).await?;
+        let answered = ask(&session, contract, DECIDE, &question).await;
+        let answered = answered.map_err(|error| {
+            if error.code != NO_SUCH_VIEW {
+                return error;
+            }
+            let message = "access is denied: the contract decides nothing, it has no view `decide`";
+            CliError::new(Exit::Denied, "access_denied", message)
+                .detail("decision", "deny")
+                .detail("because", "not_decidable")
+        })?;
         let refusal = || {
             let schema = schema_of(&answered.contract).ok();
             let shown = Shown {
@@ -218,15 +219,23 @@ fn list(context: &Context, args: &AccessListArgs) -> Result<Report, CliError> {
     let names = names.unwrap_or_default();
     block_on(async {
         let session = Session::open(context).await?;
-        let counted = ask(&session, contract, COUNT, &[]).await?;
+        let counted = enumerable(contract, COUNT, ask(&session, contract, COUNT, &[]).await)?;
         let count = enumerated::<u64>(contract, COUNT, &counted.query.outcome)?;
+        let entry_of = async |number: u64| {
+            let answered = ask(&session, contract, ENTRY, &number.encode()).await;
+            let answered = enumerable(contract, ENTRY, answered)?;
+            if answered.contract.version != counted.contract.version {
+                let message = format!("contract {contract} was replaced meanwhile: ask again");
+                return Err(CliError::failed("code_changes", message));
+            }
+            enumerated::<Option<AccessEntry>>(contract, ENTRY, &answered.query.outcome)
+        };
+        // A `count` of something else is told from one of an index also where it is 0.
+        let _ = entry_of(count).await?;
         let end = count.min(args.first.saturating_add(args.limit.into()));
         let mut entries = Vec::new();
         for number in args.first..end {
-            let answered = ask(&session, contract, ENTRY, &number.encode()).await?;
-            let outcome = &answered.query.outcome;
-            let entry = enumerated::<Option<AccessEntry>>(contract, ENTRY, outcome)?;
-            let entry = entry.ok_or_else(|| {
+            let entry = entry_of(number).await?.ok_or_else(|| {
                 let message =
                     format!("entry {number} of {count} is missing: the index is not whole");
                 CliError::failed("index_not_whole", message)
@@ -238,6 +247,7 @@ fn list(context: &Context, args: &AccessListArgs) -> Result<Report, CliError> {
             end,
             height: counted.query.height,
             block_time: counted.query.block_time_ms,
+            time: counted.query.time_used_ms,
             code: counted.contract.code,
             version: counted.contract.version,
             contract,
@@ -256,12 +266,31 @@ fn enumerated<T: parity_scale_codec::Decode>(
         Outcome::Applied { value } => T::decode_all(&mut value.0.as_slice()).ok(),
         Outcome::Reverted { .. } | Outcome::Trapped { .. } => None,
     };
-    value.ok_or_else(|| {
-        let message = format!("what contract {contract} granted is not enumerable: its view `{view}` is not that of an access index");
-        CliError::usage(message)
-            .code("not_enumerable")
-            .hint("single questions may be answered all the same: `chancery access check`")
+    value.ok_or_else(|| not_enumerable(contract, view))
+}
+
+/// The answer, where the contract has that view.
+fn enumerable(
+    contract: ContractId,
+    view: &str,
+    answered: Result<Answered, CliError>,
+) -> Result<Answered, CliError> {
+    answered.map_err(|error| {
+        if error.code == NO_SUCH_VIEW {
+            not_enumerable(contract, view)
+        } else {
+            error
+        }
     })
+}
+
+fn not_enumerable(contract: ContractId, view: &str) -> CliError {
+    let message = format!(
+        "what contract {contract} granted is not enumerable: its view `{view}` is not that of an access index"
+    );
+    CliError::usage(message)
+        .code("not_enumerable")
+        .hint("single questions may be answered all the same: `chancery access check`")
 }
 
 struct Listed {
@@ -270,6 +299,8 @@ struct Listed {
     end: u64,
     height: Height,
     block_time: Millis,
+    /// As of when the states are told.
+    time: Millis,
     code: CodeHash,
     version: u32,
     contract: ContractId,
@@ -281,7 +312,7 @@ fn state_of(entry: &AccessEntry, now: Millis) -> String {
         Some(at) => format!("revoked {}", time::format(Millis(at.0))),
         None if now.0 >= entry.until.0 => "expired".to_owned(),
         None if now.0 < entry.from.0 => "not begun".to_owned(),
-        None => "stands".to_owned(),
+        None => "not revoked".to_owned(),
     }
 }
 
@@ -292,7 +323,7 @@ fn list_report(listed: &Listed, entries: &[(u64, AccessEntry)], names: &Names) -
     for (number, entry) in entries {
         let subject = AccountId(entry.subject.0).to_string();
         let until = time::format(Millis(entry.until.0));
-        let mut state = state_of(entry, listed.block_time);
+        let mut state = state_of(entry, listed.time);
         if let Some(under) = entry.under {
             state.push_str(&format!(", under {under}"));
         }
@@ -387,7 +418,6 @@ mod tests {
         };
         assert_eq!(because(&reverted), "refused");
         let trapped = |kind| because(&Outcome::Trapped { kind });
-        assert_eq!(trapped(TrapKind::UnknownMethod), "not_decidable");
         assert_eq!(trapped(TrapKind::OutOfFuel), "trapped");
         assert_eq!(trapped(TrapKind::Unreachable), "trapped");
     }
@@ -422,7 +452,7 @@ mod tests {
             passes_max: 0,
             revoked_at: None,
         };
-        for (now, expected) in [(499, "not begun"), (500, "stands"), (1_000, "expired")] {
+        for (now, expected) in [(499, "not begun"), (500, "not revoked"), (1_000, "expired")] {
             assert_eq!(state_of(&entry, Millis(now)), expected);
         }
         entry.revoked_at = Some(at(700));
