@@ -4,6 +4,9 @@ use chancery_tests::cluster::Cluster;
 use chancery_tests::command::{Ran, chancery, contract, eventually};
 use serde_json::json;
 
+/// How `access check` ends where access is denied.
+const DENIED: i32 = 8;
+
 /// A contract that `owner` deployed.
 struct Deployed<'a> {
     cluster: &'a Cluster,
@@ -74,6 +77,13 @@ fn file(cluster: &Cluster, name: &str) -> String {
 fn two_banks_exchange_two_currencies_or_keep_what_they_had() {
     let cluster = with_keys(&["operator", "ecb", "fed", "alpha", "beta"]);
     let pvp = Deployed::new(&cluster, "settlement", "operator");
+    // It grants nothing to anybody, and its `count` is of something else.
+    let check = checked(&pvp, "alpha", "read", "balance");
+    assert_eq!(check.code, DENIED, "{check:?}");
+    assert!(check.err.contains("not_decidable"), "{check:?}");
+    let list = cluster.run(&["access", "list", &pvp.contract]);
+    assert_eq!(list.code, 2, "{list:?}");
+    assert!(list.err.contains("not_enumerable"), "{list:?}");
     for (currency, issuer, holder) in [("EUR", "ecb", "alpha"), ("USD", "fed", "beta")] {
         let line =
             format!("register_currency --currency {currency} --minor-unit 2 --issuer {issuer}");
@@ -199,14 +209,21 @@ fn did(cluster: &Cluster, name: &str) -> String {
     cluster.ok(&["keys", "show", name]).text("account")
 }
 
-/// The answer of `decide` about now: `permit` or `deny`.
-fn decided(contract: &Deployed<'_>, subject: &str, action: &str, resource: &str) -> String {
-    let line = format!("--subject={subject} --action={action} --resource={resource} --at=now");
+/// How `chancery access check` ends, about now.
+fn checked(contract: &Deployed<'_>, subject: &str, action: &str, resource: &str) -> Ran {
+    let line = format!("--subject {subject} --action {action} --resource {resource}");
     let words: Vec<&str> = line.split(' ').collect();
-    let query = ["query", contract.contract.as_str(), "decide"];
-    let ran = contract.cluster.ok(&[&query[..], &words[..]].concat());
-    let answer = ran.out["value"].as_object().expect("a variant with fields");
-    answer.keys().cloned().collect()
+    let check = ["access", "check", contract.contract.as_str()];
+    contract.cluster.run(&[&check[..], &words[..]].concat())
+}
+
+/// What is decided about now: `permit` or `deny`.
+fn decided(contract: &Deployed<'_>, subject: &str, action: &str, resource: &str) -> String {
+    let ran = checked(contract, subject, action, resource);
+    let decision = ran.text("decision");
+    let code = if decision == "permit" { 0 } else { DENIED };
+    assert_eq!(ran.code, code, "{ran:?}");
+    decision
 }
 
 #[test]
@@ -254,6 +271,8 @@ fn what_a_specialist_passed_on_ends_with_the_specialist() {
     assert_eq!(may("colleague", "labs/2026/11"), "deny");
     // Both are still there to be counted.
     access.everywhere("count", &json!(2));
+    let listed = cluster.ok(&["access", "list", &access.contract]);
+    assert_eq!(listed.out["entries"].as_array().map(Vec::len), Some(2));
     let entry = cluster.ok(&["query", &access.contract, "entry", "--number", "1"]);
     assert_eq!(entry.out["value"]["under"], json!(0));
     assert_eq!(
