@@ -290,6 +290,7 @@ impl Executor {
     fn load(&self, wasm: &[u8], meter: &mut Meter) -> Result<Compiled, TrapKind> {
         meter.charge(fuel::sized(0, fuel::DEPLOY_PER_BYTE, wasm.len()))?;
         let checked = module::check(self.limits(), wasm).map_err(|_| TrapKind::ModuleRefused)?;
+        meter.charge(checked.compile_fuel)?;
         self.engine
             .compile_checked(wasm, &checked)
             .map_err(|_| TrapKind::ModuleRefused)

@@ -4,7 +4,7 @@
 //! | what | cost |
 //! |---|---|
 //! | a transaction | [`TRANSACTION`] + [`TRANSACTION_PER_BYTE`] a byte of its signed encoding |
-//! | deploying code | [`DEPLOY_PER_BYTE`] a byte, before it is looked at; [`STORAGE_READ`] for each account that may upgrade it; the contract's entry |
+//! | deploying code | [`DEPLOY_PER_BYTE`] a byte, before it is looked at; [`compiling`] for each function; [`STORAGE_READ`] for each account that may upgrade it; the contract's entry |
 //! | upgrading a contract | the same, and [`STORAGE_READ`] for the contract and for each account that may upgrade it |
 //! | approving an upgrade | [`STORAGE_READ`], [`STORAGE_WRITE`] and the bytes written |
 //! | starting an instance | [`PAGE`] a page of initial memory |
@@ -56,6 +56,13 @@ pub const SHA256: u64 = 200;
 pub const SHA256_PER_BYTE: u64 = 2;
 /// The most that a query may burn; nobody pays for one.
 pub const QUERY_MAX: u64 = 100_000_000;
+
+/// What it costs to compile a function with that many locals times blocks and branch targets, besides
+/// its bytes: half a nanosecond for each pair of them, as measured on the worst functions known.
+#[must_use]
+pub fn compiling(complexity: u64) -> u64 {
+    complexity.saturating_mul(complexity) / 2
+}
 
 /// `base + per_byte * len`, at most the largest number.
 #[must_use]

@@ -23,9 +23,12 @@ use crate::schema::{MethodKind, Schema};
 pub const FUNCTION_BYTES_MAX: usize = 65_536;
 /// How deep blocks may nest in a function.
 pub const NESTING_MAX: u32 = 1_024;
-/// Locals times blocks and branch targets, summed up over all functions: what the time and memory
-/// of compiling grow with.
-pub const COMPLEXITY_MAX: u64 = 250_000;
+/// Locals times blocks and branch targets, summed up over all functions: what the memory of
+/// compiling grows with.
+pub const COMPLEXITY_MAX: u64 = 100_000;
+/// The same of one function: with its square grows the time that giving registers to it takes, which
+/// is charged ([`crate::fuel::compiling`]).
+pub const FUNCTION_COMPLEXITY_MAX: u64 = 12_500;
 /// Types of functions in a module.
 pub const TYPES_MAX: u32 = 1_024;
 /// Imports of a module.
@@ -73,6 +76,8 @@ pub(crate) struct Checked {
     pub(crate) report: ModuleReport,
     pub(crate) functions: Vec<FunctionShape>,
     pub(crate) globals: u32,
+    /// What compiling its functions costs besides their bytes.
+    pub(crate) compile_fuel: u64,
 }
 
 /// The method that an export is, by its name.

@@ -12,7 +12,7 @@ use proptest::prelude::*;
 
 fn limits() -> ChainLimits {
     ChainLimits {
-        functions_max: 4,
+        functions_max: 9,
         locals_max: 16,
         memory_pages_max: 4,
         table_entries_max: 8,
@@ -57,8 +57,13 @@ const SEE: &str = r#"{"name":"see","kind":"view","returns":"list<option<u8>>"}"#
 fn cases() -> Vec<(&'static str, String)> {
     let both = format!("{RUN},{SEE}");
     let body = "(drop (i32.const 1234567))".repeat(20_000);
-    let blocks = "(block) ".repeat(16_000);
-    let complex = format!("(func (local {}) {blocks})", "i64 ".repeat(16));
+    let complex = |blocks: usize| {
+        format!(
+            "(func (local {}) {})",
+            "i64 ".repeat(16),
+            "(block) ".repeat(blocks)
+        )
+    };
     let nested = format!("{}{}", "(block ".repeat(1_100), ")".repeat(1_100));
     vec![
         ("TooLong", format!("(module (@custom \"x\" \"{}\"))", "a".repeat(262_144))),
@@ -82,7 +87,7 @@ fn cases() -> Vec<(&'static str, String)> {
         ("StartFunction", "(module (func $f) (start $f))".to_owned()),
         ("TooManyTypes", many(1_025, |_| "(type (func))".to_owned())),
         ("TooManyImports", many(65, |_| r#"(import "chancery" "caller" (func (param i32)))"#.to_owned())),
-        ("TooManyFunctions", many(5, |_| "(func)".to_owned())),
+        ("TooManyFunctions", many(10, |_| "(func)".to_owned())),
         ("TooManyGlobals", many(1_025, |_| "(global i32 (i32.const 1))".to_owned())),
         ("TooManyExports", many(258, |i| match i {
             0 => "(func)".to_owned(),
@@ -94,9 +99,10 @@ fn cases() -> Vec<(&'static str, String)> {
         ("MemoryTooLarge", "(module (memory 5))".to_owned()),
         ("TooManyLocals", format!("(module (func (param i32) (local {})))", "i64 ".repeat(16))),
         ("FunctionTooLong", format!("(module (func {body}))")),
-        ("TooComplex", format!("(module {})", complex.repeat(4))),
+        ("TooComplex", format!("(module {})", complex(781).repeat(9))),
+        ("FunctionTooComplex", format!("(module {})", complex(782))),
         (
-            "TooComplex",
+            "FunctionTooComplex",
             format!(
                 "(module (func (local {}) (loop (br_table {} (i32.const 0)))))",
                 "i64 ".repeat(16),
@@ -239,12 +245,13 @@ fn every_rule_is_provoked() {
         ModuleError::SchemaMethodMissing { .. } => 29,
         ModuleError::SchemaMethodSilent { .. } => 30,
         ModuleError::TooComplex { .. } => 31,
+        ModuleError::FunctionTooComplex { .. } => 32,
     };
     let provoked: BTreeSet<u32> = cases()
         .iter()
         .map(|(_, wat)| number(&refusal(wat)))
         .collect();
-    let expected: BTreeSet<u32> = (0..=31).filter(|number| *number != 24).collect();
+    let expected: BTreeSet<u32> = (0..=32).filter(|number| *number != 24).collect();
     assert_eq!(provoked, expected);
 }
 

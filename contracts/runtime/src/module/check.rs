@@ -12,9 +12,11 @@ use wasmparser::{
 
 use super::found::Found;
 use super::{
-    COMPLEXITY_MAX, Checked, EXPORTS_MAX, FUNCTION_BYTES_MAX, FunctionShape, GLOBALS_MAX,
-    IMPORTS_MAX, ModuleError, ModuleReport, NESTING_MAX, SEGMENTS_MAX, TYPES_MAX, method_of_export,
+    COMPLEXITY_MAX, Checked, EXPORTS_MAX, FUNCTION_BYTES_MAX, FUNCTION_COMPLEXITY_MAX,
+    FunctionShape, GLOBALS_MAX, IMPORTS_MAX, ModuleError, ModuleReport, NESTING_MAX, SEGMENTS_MAX,
+    TYPES_MAX, method_of_export,
 };
+use crate::fuel;
 use crate::schema::{MethodKind, SCHEMA_BYTES_MAX, Schema};
 
 /// WebAssembly 1.0 without floats. The second flag stands for tables of functions.
@@ -56,6 +58,7 @@ pub(crate) fn check(limits: &ChainLimits, wasm: &[u8]) -> Result<Checked, Module
         table_entries: 0,
         memory_pages: 0,
         complexity: 0,
+        compile_fuel: 0,
         methods: BTreeMap::new(),
         schema: None,
         found: Found::default(),
@@ -88,6 +91,7 @@ struct Walk<'a> {
     table_entries: u32,
     memory_pages: u32,
     complexity: u64,
+    compile_fuel: u64,
     /// Kind by name.
     methods: BTreeMap<String, MethodKind>,
     schema: Option<Schema>,
@@ -359,13 +363,13 @@ impl Walk<'_> {
             });
         }
         self.found.locals = self.found.locals.max(count);
-        let mut operands = 0;
+        let (mut operands, mut complexity) = (0, 0_u64);
         let mut operators = OperatorsReader::new(reader);
         while !operators.eof() {
             let offset = operators.original_position();
             let operator = operators.read()?;
             validator.op(offset, &operator)?;
-            self.complexity += edges(&operator) * u64::from(count.max(1));
+            complexity += edges(&operator) * u64::from(count.max(1));
             operands = operands.max(validator.operand_stack_height());
             let depth = validator.control_stack_height();
             if depth > NESTING_MAX {
@@ -378,6 +382,15 @@ impl Walk<'_> {
             self.found.nesting = self.found.nesting.max(depth);
         }
         operators.finish()?;
+        if complexity > FUNCTION_COMPLEXITY_MAX {
+            return Err(ModuleError::FunctionTooComplex {
+                function: index,
+                complexity,
+                complexity_max: FUNCTION_COMPLEXITY_MAX,
+            });
+        }
+        self.complexity += complexity;
+        self.compile_fuel += fuel::compiling(complexity);
         if self.complexity > COMPLEXITY_MAX {
             return Err(ModuleError::TooComplex {
                 complexity: self.complexity,
@@ -425,6 +438,7 @@ impl Walk<'_> {
             report,
             functions: self.functions,
             globals: saturated(self.globals.len() as u64),
+            compile_fuel: self.compile_fuel,
         })
     }
 }

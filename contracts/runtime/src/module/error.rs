@@ -114,7 +114,19 @@ module_errors! {
             /// The limit.
             depth_max: u32,
         },
-        /// Too slow to compile.
+        /// A function that is too slow to compile.
+        #[error(
+            "locals times blocks of function {function} are {complexity}, at most {complexity_max} is allowed"
+        )]
+        FunctionTooComplex {
+            /// Its index among the functions defined.
+            function: u32,
+            /// Its locals times its blocks and branch targets.
+            complexity: u64,
+            /// The limit.
+            complexity_max: u64,
+        },
+        /// Too much to compile.
         #[error("locals times blocks add up to {complexity}, at most {complexity_max} is allowed")]
         TooComplex {
             /// The sum up to the function that went over.
