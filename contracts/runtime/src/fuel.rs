@@ -15,10 +15,10 @@
 //!
 //! Compiling is paid for when code is deployed. Where it has to be done again, because a node was
 //! started anew or has forgotten the result, nobody pays, and no receipt shows it; the limits on
-//! modules bound what it can take.
+//! modules bound what each time can take, nothing how often deployers can bring it about.
 //!
-//! A transaction has one budget, over all contracts that call each other in it. One that is applied or reverted costs what it used; one that traps costs all that it
-//! declared.
+//! A transaction has one budget, over all contracts that call each other in it. One that is applied
+//! or reverted costs what it used; one that traps costs all that it declared.
 
 use wasmtime::{OperatorCost, VariableOperatorCost};
 
