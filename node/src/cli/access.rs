@@ -215,8 +215,7 @@ fn verdict_report(
 /// `chancery access list`.
 fn list(context: &Context, args: &AccessListArgs) -> Result<Report, CliError> {
     let contract = contract_id(&args.contract)?;
-    let names = context.keys().map(|keys| Names::of(&keys));
-    let names = names.unwrap_or_default();
+    let names = context.names();
     block_on(async {
         let session = Session::open(context).await?;
         let counted = enumerable(contract, COUNT, ask(&session, contract, COUNT, &[]).await)?;

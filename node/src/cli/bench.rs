@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
 use super::args::BenchArgs;
+use super::checks::MODULE_BYTES_MAX;
 use super::context::{Context, block_on};
 use super::keys::REGISTRAR;
 use super::output::grouped;
@@ -23,7 +24,6 @@ use super::submit::Session;
 use super::{CliError, Exit, Report, Rows, files};
 use crate::devnet::Description;
 
-const MODULE_BYTES_MAX: usize = 4_194_304;
 /// How long a benchmark's grants hold.
 const GRANT_MS: u64 = 86_400_000;
 /// Latencies are kept in microseconds, up to ten minutes, to three digits.

@@ -37,10 +37,7 @@ pub(super) fn transaction(context: &Context, command: &TxCommand) -> Result<Repo
         TxCommand::List(args) => return transactions(context, args),
     };
     let id = transaction_id(id)?;
-    let names = context
-        .keys()
-        .map(|keys| Names::of(&keys))
-        .unwrap_or_default();
+    let names = context.names();
     block_on(async {
         let client = context.client()?;
         let info = client.transaction(id).await?;

@@ -9,6 +9,7 @@ use chancery_client::{Client, KeyStore};
 
 use super::args::Global;
 use super::named_args::NamedArg;
+use super::render::Names;
 use super::{CliError, Output};
 use crate::devnet::Description;
 
@@ -100,6 +101,12 @@ impl Context {
                 CliError::usage("where are the keys? neither CHANCERY_HOME nor HOME is set")
             })?;
         Ok(KeyStore::new(home.join("keys")))
+    }
+
+    /// What accounts are called here; nothing, where it is not known where the keys are.
+    pub(super) fn names(&self) -> Names {
+        let keys = self.keys().ok();
+        keys.map(|keys| Names::of(&keys)).unwrap_or_default()
     }
 }
 

@@ -133,10 +133,7 @@ fn deploy(context: &Context, args: &DeployArgs) -> Result<Report, CliError> {
 
 fn info(context: &Context, args: &ContractName) -> Result<Report, CliError> {
     let contract = contract_id(&args.contract)?;
-    let names = context
-        .keys()
-        .map(|keys| Names::of(&keys))
-        .unwrap_or_default();
+    let names = context.names();
     block_on(async {
         let info = context.client()?.contract(contract).await?;
         let mut rows = Rows::default();

@@ -17,12 +17,8 @@ use super::{CliError, Output, Report, Rows, values};
 
 /// `chancery events`: what there is, or with `--follow` what comes as well.
 pub(super) fn events(context: &Context, args: &EventsArgs) -> Result<Report, CliError> {
-    let keys = context.keys();
     let account = match &args.account {
-        Some(account) => Some(values::account(
-            keys.as_ref().map_err(Clone::clone)?,
-            account,
-        )?),
+        Some(account) => Some(values::account(&context.keys()?, account)?),
         None => None,
     };
     let filter = EventFilter {
@@ -31,7 +27,7 @@ pub(super) fn events(context: &Context, args: &EventsArgs) -> Result<Report, Cli
         account,
     };
     let from = start(args.from.as_deref())?;
-    let names = keys.map(|keys| Names::of(&keys)).unwrap_or_default();
+    let names = context.names();
     block_on(async {
         let client = context.client()?;
         if let Some(contract) = filter.contract {
