@@ -155,10 +155,7 @@ pub(crate) fn redeem(
     amount: u128,
 ) -> Result<(), Error> {
     change(env, holder, code, |balance| {
-        balance.available = balance
-            .available
-            .checked_sub(amount)
-            .ok_or(Error::InsufficientFunds)?;
+        balance.available = rest(balance.available, amount)?;
         Ok(())
     })?;
     let mut supply = supply(env, code);
@@ -175,10 +172,7 @@ pub(crate) fn set_aside(
     amount: u128,
 ) -> Result<(), Error> {
     change(env, holder, code, |balance| {
-        balance.available = balance
-            .available
-            .checked_sub(amount)
-            .ok_or(Error::InsufficientFunds)?;
+        balance.available = rest(balance.available, amount)?;
         balance.reserved = sum(balance.reserved, amount)?;
         Ok(())
     })
@@ -218,6 +212,12 @@ pub(crate) fn pay(
 
 fn sum(one: u128, other: u128) -> Result<u128, Error> {
     one.checked_add(other).ok_or(Error::SumTooLarge)
+}
+
+fn rest(available: u128, amount: u128) -> Result<u128, Error> {
+    available
+        .checked_sub(amount)
+        .ok_or(Error::InsufficientFunds)
 }
 
 fn set_aside_before(reserved: u128, amount: u128) -> u128 {
