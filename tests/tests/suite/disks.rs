@@ -1,7 +1,7 @@
 //! Disks that lie, fill up or fail: noticed, said, and never answered from.
 
 use std::fs::{self, File, OpenOptions};
-use std::os::unix::fs::FileExt as _;
+use std::os::unix::fs::{FileExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -304,6 +304,9 @@ fn a_full_disk_ends_the_process_and_room_brings_it_back() {
         return;
     };
     copy_home(&large, &home);
+    // Where the disk is full the last words are lost with everything else.
+    let log = cluster.path().join("elsewhere.log");
+    symlink(log, home.join("node.log")).expect("a link");
     disk_fails_under_load(&cluster, &contract, &Launch::plain(), move |home| {
         // Its operator moves the files to a larger disk.
         fs::remove_dir_all(&large).expect("the old home is removed");
