@@ -1,26 +1,31 @@
 //! Compiled contracts in the home, so that a start compiles nothing anew: `compiled/NAME`, a file
-//! for each, up to [`COMPILED_BYTES_MAX`] in all, the least recently used leaving first.
+//! for each.
+//!
+//! Files stay as long as they are used: whoever may deploy could otherwise have contracts compiled
+//! again and again by calling more of them than are kept. What they take of the disk was paid for with
+//! the deployments. What a newer program does not know any more is removed at a start, once nobody
+//! has read it for [`UNUSED_MAX`].
 //!
 //! What is in the files is the runtime's affair, which checks all of it. Here it is only seen to
-//! that nobody else can write there; a directory that others can write to is not used. The disk
-//! failing is no failure of the ledger: the module is compiled again.
+//! that nobody else can write there: a directory or a file that others can write to is not used. The
+//! disk failing is no failure of the ledger: the module is compiled again.
 
-use std::collections::BTreeMap;
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, DirBuilder, File, Metadata, OpenOptions};
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::SystemTime;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
 
 use chancery_ledger::Hash;
 use chancery_runtime::CompiledStore;
+use rustix::fs::OFlags;
 use tracing::warn;
 
-/// Bytes that all files together may have.
-pub const COMPILED_BYTES_MAX: u64 = 256 << 20;
-/// Files at once.
-pub const COMPILED_FILES_MAX: usize = 1_024;
+/// A file that nobody has read for so long is removed at the next start.
+pub const UNUSED_MAX: Duration = Duration::from_secs(30 * 86_400);
+/// Bytes of a file; the largest module that a chain may allow makes less.
+pub const FILE_BYTES_MAX: u64 = 1 << 30;
 
 /// What a file is called until it is whole.
 const UNFINISHED: &str = "unfinished";
@@ -42,97 +47,69 @@ pub enum CompiledFilesError {
 #[derive(Debug)]
 pub struct CompiledFiles {
     directory: PathBuf,
-    bytes_max: u64,
-    files_max: usize,
-    files: Mutex<Files>,
+    /// Held while [`UNFINISHED`] is written.
+    writing: Mutex<()>,
 }
 
-#[derive(Debug, Default)]
-struct Files {
-    by_name: BTreeMap<Hash, Kept>,
-    bytes: u64,
-    uses: u64,
-}
-
-#[derive(Debug)]
-struct Kept {
-    bytes: u64,
-    /// Grows with every use.
-    used: u64,
+/// Whether nobody but this process's user can write to it.
+fn is_own(metadata: &Metadata) -> bool {
+    metadata.uid() == rustix::process::geteuid().as_raw()
+        && metadata.mode() & WRITABLE_BY_OTHERS == 0
 }
 
 impl CompiledFiles {
-    /// Opens the directory, or makes it.
+    /// Opens the directory, or makes it, and removes what has long been of no use.
     ///
     /// # Errors
     /// If others could write there, or the system fails.
     pub fn open(directory: &Path) -> Result<Self, CompiledFilesError> {
-        Self::open_bounded(directory, COMPILED_BYTES_MAX, COMPILED_FILES_MAX)
-    }
-
-    fn open_bounded(
-        directory: &Path,
-        bytes_max: u64,
-        files_max: usize,
-    ) -> Result<Self, CompiledFilesError> {
         DirBuilder::new()
             .recursive(true)
             .mode(0o700)
             .create(directory)?;
         let metadata = fs::symlink_metadata(directory)?;
-        let own = metadata.uid() == rustix::process::geteuid().as_raw();
-        if !metadata.is_dir() || !own || metadata.mode() & WRITABLE_BY_OTHERS != 0 {
+        if !metadata.is_dir() || !is_own(&metadata) {
             return Err(CompiledFilesError::Exposed(directory.to_owned()));
         }
-        let mut found = Vec::new();
+        let oldest = SystemTime::now().checked_sub(UNUSED_MAX);
         for entry in fs::read_dir(directory)? {
             let entry = entry?;
             let name = entry.file_name();
-            let Some(name) = name.to_str().and_then(|name| name.parse::<Hash>().ok()) else {
-                continue;
-            };
-            let metadata = entry.metadata()?;
-            if metadata.is_file() {
-                found.push((metadata.modified()?, name, metadata.len()));
+            let is_ours = name
+                .to_str()
+                .is_some_and(|name| name.parse::<Hash>().is_ok());
+            if is_ours && Some(entry.metadata()?.modified()?) < oldest {
+                fs::remove_file(entry.path())?;
             }
         }
-        found.sort();
-        let this = Self {
+        Ok(Self {
             directory: directory.to_owned(),
-            bytes_max,
-            files_max,
-            files: Mutex::default(),
-        };
-        let mut files = this.files();
-        for (_, name, bytes) in found {
-            files.add(name, bytes);
-        }
-        this.shrink(&mut files);
-        drop(files);
-        Ok(this)
-    }
-
-    fn files(&self) -> MutexGuard<'_, Files> {
-        // What is remembered of the files is checked against them at each use.
-        self.files.lock().unwrap_or_else(PoisonError::into_inner)
+            writing: Mutex::default(),
+        })
     }
 
     fn path(&self, name: &Hash) -> PathBuf {
         self.directory.join(name.to_string())
     }
 
-    fn read(&self, name: &Hash, len: u64) -> io::Result<Vec<u8>> {
-        let file = File::open(self.path(name))?;
-        let mut bytes = Vec::new();
-        (&file)
-            .take(len.saturating_add(1))
-            .read_to_end(&mut bytes)?;
-        // The next start goes by this time; that it cannot be set is no reason not to read.
+    fn read(&self, name: &Hash) -> io::Result<Vec<u8>> {
+        let file = File::options()
+            .read(true)
+            .custom_flags(OFlags::NOFOLLOW.bits().cast_signed())
+            .open(self.path(name))?;
+        let metadata = file.metadata()?;
+        if !metadata.is_file() || !is_own(&metadata) || metadata.len() > FILE_BYTES_MAX {
+            return Err(io::Error::other("it is no file that this program wrote"));
+        }
+        let mut bytes = Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or(0));
+        (&file).take(FILE_BYTES_MAX).read_to_end(&mut bytes)?;
+        // A start goes by this time; that it cannot be set is no reason not to read.
         let _ = file.set_modified(SystemTime::now());
         Ok(bytes)
     }
 
     fn write(&self, name: &Hash, bytes: &[u8]) -> io::Result<()> {
+        let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         let unfinished = self.directory.join(UNFINISHED);
         let mut file = OpenOptions::new()
             .write(true)
@@ -144,75 +121,30 @@ impl CompiledFiles {
         // Not synced: what a crash of the machine leaves of it is noticed by its reader.
         fs::rename(&unfinished, self.path(name))
     }
-
-    fn shrink(&self, files: &mut Files) {
-        while files.bytes > self.bytes_max || files.by_name.len() > self.files_max {
-            let Some(oldest) = files.oldest() else { return };
-            files.forget(&oldest);
-            if let Err(error) = fs::remove_file(self.path(&oldest)) {
-                warn!("a compiled contract cannot be removed: {error}");
-            }
-        }
-    }
-}
-
-impl Files {
-    fn add(&mut self, name: Hash, bytes: u64) {
-        self.forget(&name);
-        self.uses += 1;
-        self.bytes += bytes;
-        let used = self.uses;
-        self.by_name.insert(name, Kept { bytes, used });
-    }
-
-    fn forget(&mut self, name: &Hash) {
-        if let Some(kept) = self.by_name.remove(name) {
-            self.bytes -= kept.bytes;
-        }
-    }
-
-    fn oldest(&self) -> Option<Hash> {
-        let oldest = self.by_name.iter().min_by_key(|(_, kept)| kept.used);
-        oldest.map(|(name, _)| *name)
-    }
 }
 
 impl CompiledStore for CompiledFiles {
     fn load(&self, name: &Hash) -> Option<Vec<u8>> {
-        let mut files = self.files();
-        let len = files.by_name.get(name)?.bytes;
-        match self.read(name, len) {
-            Ok(bytes) => {
-                files.add(*name, len);
-                Some(bytes)
-            }
+        match self.read(name) {
+            Ok(bytes) => Some(bytes),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             Err(error) => {
                 warn!("a compiled contract cannot be read, it is compiled again: {error}");
-                files.forget(name);
                 None
             }
         }
     }
 
     fn keep(&self, name: &Hash, bytes: &[u8]) {
-        let len = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
-        if len > self.bytes_max {
-            return;
-        }
-        let mut files = self.files();
         if let Err(error) = self.write(name, bytes) {
             warn!("a compiled contract cannot be kept, the next start compiles it again: {error}");
-            return;
         }
-        files.add(*name, len);
-        self.shrink(&mut files);
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt as _;
-    use std::time::Duration;
+    use std::os::unix::fs::{PermissionsExt as _, symlink};
 
     use super::*;
 
@@ -230,10 +162,6 @@ mod tests {
         names
     }
 
-    fn text(numbers: &[u8]) -> Vec<String> {
-        numbers.iter().map(|n| name(*n).to_string()).collect()
-    }
-
     #[test]
     fn what_was_kept_is_there_after_a_restart() {
         let home = tempfile::tempdir().expect("a directory");
@@ -248,51 +176,55 @@ mod tests {
         drop(files);
         let files = CompiledFiles::open(&directory).expect("it is there");
         assert_eq!(files.load(&name(1)), Some(b"one more".to_vec()));
-        assert_eq!(files_in(&directory), text(&[1]));
+        assert_eq!(files_in(&directory), [name(1).to_string()]);
     }
 
     #[test]
-    fn the_least_recently_used_leaves_first() {
-        let home = tempfile::tempdir().expect("a directory");
-        let files = CompiledFiles::open_bounded(home.path(), 10, 3).expect("opens");
-        for number in 1..=3 {
-            files.keep(&name(number), &[number; 3]);
-        }
-        assert!(files.load(&name(1)).is_some());
-        files.keep(&name(4), &[4; 3]);
-        assert_eq!(files_in(home.path()), text(&[1, 3, 4]));
-        files.keep(&name(5), &[5; 6]);
-        assert_eq!(files_in(home.path()), text(&[4, 5]));
-        // What is larger than all that may be kept is not.
-        files.keep(&name(6), &[6; 11]);
-        assert_eq!(files_in(home.path()), text(&[4, 5]));
-        // A restart goes by the times of the files.
-        let earlier = SystemTime::now() - Duration::from_secs(60);
-        let file = File::options().append(true).open(files.path(&name(5)));
-        file.expect("there")
-            .set_modified(earlier)
-            .expect("it is set");
-        let files = CompiledFiles::open_bounded(home.path(), 10, 1).expect("opens");
-        assert_eq!(files_in(home.path()), text(&[4]));
-        assert_eq!(files.load(&name(5)), None);
-    }
-
-    #[test]
-    fn what_vanishes_or_grows_does_no_harm() {
+    fn what_nobody_reads_any_more_is_removed_at_a_start() {
         let home = tempfile::tempdir().expect("a directory");
         let files = CompiledFiles::open(home.path()).expect("opens");
-        files.keep(&name(1), b"one");
-        files.keep(&name(2), b"two");
-        fs::remove_file(files.path(&name(1))).expect("it was there");
-        assert_eq!(files.load(&name(1)), None);
-        fs::write(files.path(&name(2)), vec![0; 1_000_000]).expect("writable");
-        // Not what was kept, which its reader notices, and not more than one byte beyond.
-        assert_eq!(files.load(&name(2)), Some(vec![0; 4]));
+        let long_ago = SystemTime::now() - UNUSED_MAX - Duration::from_secs(60);
+        for number in 1..=3 {
+            files.keep(&name(number), &[number]);
+        }
         fs::write(home.path().join("README"), "not one of ours").expect("writable");
-        let files = CompiledFiles::open_bounded(home.path(), 0, 0).expect("opens");
-        assert_eq!(files_in(home.path()), ["README"]);
-        files.keep(&name(3), b"three");
-        assert_eq!(files_in(home.path()), ["README"]);
+        for path in [
+            files.path(&name(1)),
+            files.path(&name(2)),
+            home.path().join("README"),
+        ] {
+            let file = File::options().append(true).open(path).expect("there");
+            file.set_modified(long_ago).expect("it is set");
+        }
+        // Reading is using.
+        assert!(files.load(&name(1)).is_some());
+        let files = CompiledFiles::open(home.path()).expect("opens");
+        let left = [
+            name(1).to_string(),
+            name(3).to_string(),
+            "README".to_owned(),
+        ];
+        assert_eq!(files_in(home.path()), left);
+        assert_eq!(files.load(&name(2)), None);
+    }
+
+    #[test]
+    fn what_vanishes_or_can_be_written_by_others_is_not_read() {
+        let home = tempfile::tempdir().expect("a directory");
+        let files = CompiledFiles::open(home.path()).expect("opens");
+        for number in 1..=4 {
+            files.keep(&name(number), &[number]);
+        }
+        fs::remove_file(files.path(&name(1))).expect("it was there");
+        let everybody = fs::Permissions::from_mode(0o666);
+        fs::set_permissions(files.path(&name(2)), everybody).expect("ours");
+        fs::rename(files.path(&name(3)), home.path().join("elsewhere")).expect("it was there");
+        symlink("elsewhere", files.path(&name(3))).expect("a link");
+        let loaded = [1, 2, 3, 4].map(|number| files.load(&name(number)));
+        assert_eq!(loaded, [None, None, None, Some(vec![4])]);
+        // What is compiled again takes the place of what was not to be trusted.
+        files.keep(&name(2), b"two");
+        assert_eq!(files.load(&name(2)), Some(b"two".to_vec()));
     }
 
     #[test]

@@ -21,7 +21,7 @@ use crate::host::{self, HostEnd, HostState};
 use crate::module::{self, Checked, STACK_EXPORT};
 use crate::runtime::{CompiledStore, EngineError};
 use cache::Cache;
-use precompiled::Settings;
+use precompiled::{Program, Settings};
 
 /// Native stack that one counted value may take. A value is 8 bytes; the rest is room for what the
 /// compiler adds, which the tests try to exhaust.
@@ -35,7 +35,6 @@ const STACK_BYTES_PER_CALL: usize = 256 << 10;
 #[derive(Clone)]
 pub(crate) struct Compiled {
     instance: InstancePre<HostState>,
-    memory_pages: u32,
 }
 
 impl Compiled {
@@ -76,6 +75,8 @@ impl fmt::Debug for WasmEngine {
         f.debug_struct("WasmEngine").finish_non_exhaustive()
     }
 }
+
+const NO_ROOM: &str = "this machine cannot hold a compiled contract";
 
 /// Why a module that was judged good could not be compiled.
 #[derive(Debug)]
@@ -162,28 +163,29 @@ impl WasmEngine {
     fn compile(&self, wasm: &[u8], checked: &Checked) -> Result<Compiled, Uncompilable> {
         let code = checked.report.code;
         let counted = module::instrument(wasm, checked, self.limits.stack_values_max);
-        let module = match Module::new(&self.engine, &counted) {
-            Ok(module) => module,
-            // A failure of this machine must not become a result that others do not share.
-            Err(error) if error.is::<std::io::Error>() || error.is::<wasmtime::OutOfMemory>() => {
-                panic!("this machine cannot hold a compiled contract: {error:?}")
-            }
+        // A failure of this machine must not become a result that others do not share. Compiling
+        // asks the machine for memory only; mapping what was compiled fails for no other reason.
+        let program = match Program::compile(&self.engine, &counted) {
+            Ok(program) => program,
+            Err(error) if error.is::<wasmtime::OutOfMemory>() => panic!("{NO_ROOM}: {error:?}"),
             Err(_) => return Err(Uncompilable),
         };
-        self.keep(&code, checked.report.memory_pages, &module);
-        Ok(self.ready(code, &module, checked.report.memory_pages))
+        let module = program.load(&self.engine);
+        let module = module.unwrap_or_else(|error| panic!("{NO_ROOM}: {error:?}"));
+        if let Some(kept) = &self.kept {
+            let name = self.settings.name(&code);
+            kept.keep(&name, &program.sealed(&name));
+        }
+        Ok(self.ready(code, &module))
     }
 
     /// Makes a module ready to be instantiated and caches it.
-    fn ready(&self, code: CodeHash, module: &Module, memory_pages: u32) -> Compiled {
+    fn ready(&self, code: CodeHash, module: &Module) -> Compiled {
         let instance = self
             .linker
             .instantiate_pre(module)
             .expect("all imports of a good module are host functions of the right type");
-        let compiled = Compiled {
-            instance,
-            memory_pages,
-        };
+        let compiled = Compiled { instance };
         let mut cache = self.cache.lock().expect("no holder of this lock panics");
         let image = module.image_range();
         cache.insert(
@@ -218,16 +220,8 @@ impl WasmEngine {
         drop(cache);
         let name = self.settings.name(code);
         let bytes = self.kept.as_ref()?.load(&name)?;
-        let (module, memory_pages) = precompiled::read(&self.engine, &name, &bytes)?;
-        Some(self.ready(*code, &module, memory_pages))
-    }
-
-    fn keep(&self, code: &CodeHash, memory_pages: u32, module: &Module) {
-        let Some(kept) = &self.kept else { return };
-        let name = self.settings.name(code);
-        if let Some(bytes) = precompiled::write(&name, memory_pages, module) {
-            kept.keep(&name, &bytes);
-        }
+        let module = Program::unsealed(&name, bytes)?.load(&self.engine).ok()?;
+        Some(self.ready(*code, &module))
     }
 
     /// Runs one export in a fresh instance, on a thread with [`Self::stack_bytes`], of which
@@ -242,20 +236,13 @@ impl WasmEngine {
     ) -> Run {
         let mut store = Store::new(&self.engine, state);
         store.limiter(|state| state);
-        let memory = fuel::PAGE.saturating_mul(compiled.memory_pages.into());
-        let Some(fuel) = fuel.checked_sub(memory) else {
-            return Run {
-                state: store.into_data(),
-                end: End::Trapped(TrapKind::OutOfFuel),
-                fuel_left: 0,
-            };
-        };
         // The engine looks at its fuel at entries and loops only, and goes on while any is left. With
         // one unit more than there is, having none left at the end means having used too much.
         let with_one_more = fuel.saturating_add(1);
         store.set_fuel(with_one_more).expect("fuel is switched on");
         let mut end = self.run_in(&mut store, compiled, export, stack_values);
         let fuel_left = store.get_fuel().expect("fuel is switched on");
+        let fuel_left = fuel_left.saturating_sub(store.data().memory_fuel());
         if fuel_left == 0 && !matches!(end, End::Trapped(_)) {
             end = End::Trapped(TrapKind::OutOfFuel);
         }

@@ -274,26 +274,28 @@ impl Executor {
     ) -> Result<Status, TrapKind> {
         self.require(sender, Role::Deployer)?;
         self.check_upgraders(upgraders, meter)?;
-        let compiled = self.load(wasm, meter)?;
+        let (compiled, load_fuel) = self.judge(wasm, meter)?;
         let contract = ContractId::of_deployment(id);
         let record = ContractRecord {
             code: CodeHash::of(wasm),
             version: FIRST_VERSION,
             deployer: sender,
             upgraders: upgraders.clone(),
+            load_fuel,
         };
         self.write_contract(contract, &record, wasm, meter)?;
         self.run_once(&compiled, abi::INIT, contract, sender, args, meter)
     }
 
-    /// Judges code by the rules of deployment and makes it ready to run.
-    fn load(&self, wasm: &[u8], meter: &mut Meter) -> Result<Compiled, TrapKind> {
+    /// Judges code by the rules of deployment and makes it ready to run. With it comes what calls of
+    /// it will cost beforehand.
+    fn judge(&self, wasm: &[u8], meter: &mut Meter) -> Result<(Compiled, Fuel), TrapKind> {
         meter.charge(fuel::sized(0, fuel::DEPLOY_PER_BYTE, wasm.len()))?;
         let checked = module::check(self.limits(), wasm).map_err(|_| TrapKind::ModuleRefused)?;
         meter.charge(checked.compile_fuel)?;
-        self.engine
-            .compile_checked(wasm, &checked)
-            .map_err(|_| TrapKind::ModuleRefused)
+        let compiled = self.engine.compile_checked(wasm, &checked);
+        let compiled = compiled.map_err(|_| TrapKind::ModuleRefused)?;
+        Ok((compiled, Fuel(checked.report.load_fuel)))
     }
 
     /// Writes what a contract is from now on, and its code if that is new to the ledger.
@@ -349,7 +351,7 @@ impl Executor {
         meter: &mut Meter,
     ) -> Result<Status, TrapKind> {
         meter.charge(fuel::STORAGE_READ)?;
-        let compiled = self.compiled(contract)?;
+        let compiled = self.load(contract, meter)?;
         let export = export_of(&compiled, method, Access::ReadWrite)?;
         let (access, export) = export.ok_or(TrapKind::UnknownMethod)?;
         let invocation = Invocation {
@@ -363,10 +365,11 @@ impl Executor {
         self.run(&compiled, invocation, meter)
     }
 
-    fn compiled(&self, contract: ContractId) -> Result<Compiled, TrapKind> {
-        self.world()
-            .compiled(contract)
-            .ok_or(TrapKind::UnknownContract)
+    fn load(&self, contract: ContractId, meter: &mut Meter) -> Result<Compiled, TrapKind> {
+        let contract = self.world().contract(contract);
+        let contract = contract.ok_or(TrapKind::UnknownContract)?;
+        meter.charge(contract.load_fuel.0)?;
+        Ok(self.world().load(&contract))
     }
 
     /// Runs one view outside of any transaction.
@@ -391,7 +394,7 @@ impl Executor {
         args: &[u8],
         meter: &mut Meter,
     ) -> Result<Status, TrapKind> {
-        let compiled = self.compiled(contract)?;
+        let compiled = self.load(contract, meter)?;
         let export = [abi::VIEW_PREFIX, method].concat();
         if !compiled.exports(&export) {
             return Err(TrapKind::UnknownMethod);

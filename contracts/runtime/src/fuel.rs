@@ -4,18 +4,20 @@
 //! | what | cost |
 //! |---|---|
 //! | a transaction | [`TRANSACTION`] + [`TRANSACTION_PER_BYTE`] a byte of its signed encoding |
-//! | deploying code | [`DEPLOY_PER_BYTE`] a byte, before it is looked at; [`compiling`] for each function; [`STORAGE_READ`] for each account that may upgrade it; the contract's entry |
+//! | deploying code | [`DEPLOY_PER_BYTE`] a byte, before it is looked at; [`compiling`] each function; [`STORAGE_READ`] for each account that may upgrade it; the contract's entry |
 //! | upgrading a contract | the same, and [`STORAGE_READ`] for the contract and for each account that may upgrade it |
 //! | approving an upgrade | [`STORAGE_READ`], [`STORAGE_WRITE`] and the bytes written |
-//! | starting an instance | [`PAGE`] a page of initial memory |
+//! | calling a contract | [`loading`] its code, whoever calls: a transaction, a query, another contract |
+//! | memory | [`PAGE`] a page, to begin with and when it grows; taken when the call ends |
 //! | an instruction | 1; see [`operator_cost`] for those that cost more |
 //! | a call to a function | about 16 beside: its share of the stack is counted |
 //! | a host function | [`HOST_CALL`], and by its work, before it is done |
-//! | a call to another contract | a host function, [`CONTRACT_CALL`], [`STORAGE_READ`] and the bytes handed over; then its instance and what it does |
+//! | a call to another contract | a host function, [`CONTRACT_CALL`], [`STORAGE_READ`] and the bytes handed over; then its code, and what it does |
 //!
-//! Compiling is paid for when code is deployed. Where it has to be done again, because a node was
-//! started anew or has forgotten the result, nobody pays, and no receipt shows it; the limits on
-//! modules bound what each time can take, nothing how often deployers can bring it about.
+//! Compiling is paid for when code is deployed; a node keeps the result for as long as it has the
+//! disk, and compiles again only after a change of its program or a loss of what it kept. Taking the
+//! result from the disk is what each call pays for, whether it is still in memory or not, so that no
+//! receipt depends on what a node remembers.
 //!
 //! A transaction has one budget, over all contracts that call each other in it. One that is applied
 //! or reverted costs what it used; one that traps costs all that it declared.
@@ -28,7 +30,13 @@ pub const TRANSACTION: u64 = 50_000;
 pub const TRANSACTION_PER_BYTE: u64 = 10;
 /// Each byte of a deployed module: it is validated, compiled and kept for ever.
 pub const DEPLOY_PER_BYTE: u64 = 1_000;
-/// Each page of memory an instance starts with.
+/// Each function of it.
+pub const DEPLOY_PER_FUNCTION: u64 = 50_000;
+/// Each byte of the code of a contract that is called.
+pub const LOAD_PER_BYTE: u64 = 10;
+/// Each function of it.
+pub const LOAD_PER_FUNCTION: u64 = 1_000;
+/// Each page of an instance's memory.
 pub const PAGE: u64 = 1_000;
 /// Every call to another contract: its instance.
 pub const CONTRACT_CALL: u64 = 15_000;
@@ -61,7 +69,17 @@ pub const QUERY_MAX: u64 = 100_000_000;
 /// its bytes: half a nanosecond for each pair of them, as measured on the worst functions known.
 #[must_use]
 pub fn compiling(complexity: u64) -> u64 {
-    complexity.saturating_mul(complexity) / 2
+    DEPLOY_PER_FUNCTION.saturating_add(complexity.saturating_mul(complexity) / 2)
+}
+
+/// What it costs to make compiled code ready to run: to read it, check it and map it.
+#[must_use]
+pub fn loading(code_bytes: usize, functions: u32) -> u64 {
+    sized(
+        LOAD_PER_FUNCTION.saturating_mul(functions.into()),
+        LOAD_PER_BYTE,
+        code_bytes,
+    )
 }
 
 /// `base + per_byte * len`, at most the largest number.
@@ -102,7 +120,8 @@ pub fn operator_cost() -> OperatorCost {
             memory_copy_per_byte: 1,
             memory_fill_per_byte: 1,
             memory_init_per_byte: 1,
-            memory_grow_per_page: 255,
+            // See `PAGE`, which is more than fits here.
+            memory_grow_per_page: 0,
             table_copy_per_element: 8,
             table_fill_per_element: 8,
             table_init_per_element: 8,

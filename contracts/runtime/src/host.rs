@@ -28,6 +28,8 @@ pub(crate) struct HostState {
     value: Vec<u8>,
     /// What the last call to another contract came to.
     call_output: Vec<u8>,
+    /// Bytes of memory that it has.
+    memory_bytes: usize,
 }
 
 impl HostState {
@@ -40,7 +42,13 @@ impl HostState {
             args: invocation.args,
             value: Vec::new(),
             call_output: Vec::new(),
+            memory_bytes: 0,
         }
+    }
+
+    /// What its memory costs.
+    pub(crate) fn memory_fuel(&self) -> u64 {
+        fuel::sized(0, fuel::PAGE, self.memory_bytes / PAGE_BYTES)
     }
 
     /// The world, and what the call returned.
@@ -84,6 +92,8 @@ pub(crate) enum HostEnd {
     #[error("the machine is out of memory")]
     MachineFailed,
 }
+
+const PAGE_BYTES: usize = 65_536;
 
 type Guest<'a> = wasmtime::Caller<'a, HostState>;
 type HostResult<T> = Result<T, wasmtime::Error>;
@@ -334,8 +344,6 @@ pub(crate) fn link(linker: &mut Linker<HostState>) -> Result<(), wasmtime::Error
     Ok(())
 }
 
-const PAGE_BYTES: usize = 65_536;
-
 /// Growing over a limit traps, so that no result depends on what a machine could still give.
 impl ResourceLimiter for HostState {
     fn memory_growing(
@@ -348,6 +356,7 @@ impl ResourceLimiter for HostState {
         if desired > chain_max.min(maximum.unwrap_or(usize::MAX)) {
             return trap(TrapKind::MemoryLimit);
         }
+        self.memory_bytes = desired;
         Ok(true)
     }
 

@@ -57,6 +57,10 @@ pub struct ModuleReport {
     pub schema: Option<Schema>,
     /// What it takes of each limit on modules.
     pub limits: Vec<LimitUse>,
+    /// Fuel that deploying it burns for its code alone.
+    pub deploy_fuel: u64,
+    /// Fuel that each call of it burns before its first instruction.
+    pub load_fuel: u64,
 }
 
 /// A function as the stack counter needs it.
@@ -99,4 +103,4 @@ pub(crate) fn check_module(limits: &ChainLimits, wasm: &[u8]) -> Result<ModuleRe
     check(limits, wasm).map(|checked| checked.report)
 }
 
-pub(crate) use check::check;
+pub(crate) use check::{BODY_BYTES_PER_VALUE, FRAME_VALUES, check};

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use chancery_contract::abi;
 use chancery_ledger::state_key::{ContractRecord, StateKey};
-use chancery_ledger::{AccountId, CodeHash, ContractEvent, ContractId, TransactionId, TrapKind};
+use chancery_ledger::{AccountId, ContractEvent, ContractId, TransactionId, TrapKind};
 use parity_scale_codec::Decode;
 
 use crate::engine::{Compiled, End, WasmEngine};
@@ -127,18 +127,18 @@ impl World {
         }
     }
 
-    /// The code of a contract, ready to run, if there is such a contract.
-    pub(crate) fn compiled(&self, contract: ContractId) -> Option<Compiled> {
-        let record = self.overlay.get(&StateKey::Contract(contract).to_bytes())?;
-        let record: ContractRecord = stored(record);
-        let code = || self.code(record.code);
-        Some(self.engine.compile_deployed(&record.code, code))
+    pub(crate) fn contract(&self, contract: ContractId) -> Option<ContractRecord> {
+        let record = self.overlay.get(&StateKey::Contract(contract).to_bytes());
+        record.map(stored)
     }
 
-    fn code(&self, code: CodeHash) -> Vec<u8> {
-        self.overlay
-            .get(&StateKey::Code(code).to_bytes())
-            .expect("a contract's code stands in the state as long as the contract")
+    /// The code of a contract, ready to run. Its `load_fuel` is paid for.
+    pub(crate) fn load(&self, contract: &ContractRecord) -> Compiled {
+        self.engine.compile_deployed(&contract.code, || {
+            self.overlay
+                .get(&StateKey::Code(contract.code).to_bytes())
+                .expect("a contract's code stands in the state as long as the contract")
+        })
     }
 
     /// Runs an export; if it does not return, what it changed and announced is taken back.
@@ -174,8 +174,8 @@ impl World {
 
     /// Runs a method of another contract for a contract that is running. The looking up is paid for.
     pub(crate) fn nested(self, call: NestedCall, fuel: u64) -> (Self, Result<Ended, TrapKind>) {
-        match self.find(&call) {
-            Ok((compiled, access, export)) => {
+        match self.find(&call, fuel) {
+            Ok((compiled, access, export, fuel)) => {
                 let invocation = Invocation {
                     contract: call.to,
                     caller: Caller::Contract(call.from),
@@ -190,17 +190,25 @@ impl World {
         }
     }
 
-    fn find(&self, call: &NestedCall) -> Result<(Compiled, Access, String), TrapKind> {
+    /// What is to be run, and the fuel left for it.
+    fn find(
+        &self,
+        call: &NestedCall,
+        fuel: u64,
+    ) -> Result<(Compiled, Access, String, u64), TrapKind> {
         if self.live.len() >= self.engine.limits().call_depth_max as usize {
             return Err(TrapKind::CallTooDeep);
         }
         if self.live.contains(&call.to) {
             return Err(TrapKind::Reentrant);
         }
-        let compiled = self.compiled(call.to).ok_or(TrapKind::UnknownCallee)?;
+        let contract = self.contract(call.to).ok_or(TrapKind::UnknownCallee)?;
+        let fuel = fuel.checked_sub(contract.load_fuel.0);
+        let fuel = fuel.ok_or(TrapKind::OutOfFuel)?;
+        let compiled = self.load(&contract);
         let method = str::from_utf8(&call.method).map_err(|_| TrapKind::UnknownCallee)?;
         let (access, export) =
             export_of(&compiled, method, call.access)?.ok_or(TrapKind::UnknownCallee)?;
-        Ok((compiled, access, export))
+        Ok((compiled, access, export, fuel))
     }
 }

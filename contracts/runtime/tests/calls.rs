@@ -530,6 +530,37 @@ fn handing_over_is_paid_by_the_byte() {
     assert_eq!(cost(11_000) - cost(1_000), 10_000 * per_byte);
 }
 
+/// By its size, whether a runtime has it at hand or not; [`run`] compares both.
+#[test]
+fn each_call_pays_for_the_code_it_calls() {
+    let mut ledger = Ledger::new();
+    let padded = |bytes: usize| {
+        let section = format!(r#"(module (@custom "pad" "{}") "#, "x".repeat(bytes));
+        common::module("").replacen("(module ", &section, 1)
+    };
+    let outer = ledger.deploy(&LINK.wat());
+    // The lengths of both take two bytes.
+    let [small, large] = [200, 1_200].map(|bytes| ledger.deploy(&padded(bytes)));
+    let more = 1_000 * fuel::LOAD_PER_BYTE;
+    let mut cost = |chain: &[ContractId]| run(&mut ledger, chain).fuel_used.0;
+    assert_eq!(cost(&[large]) - cost(&[small]), more);
+    assert_eq!(cost(&[outer, large]) - cost(&[outer, small]), more);
+    // Not having that much is the end of it.
+    let used = cost(&[large]);
+    let short = ledger.one(ROOT, used - 1, invocation(large, "run", Vec::new()));
+    assert_eq!(trap_of(&short), TrapKind::OutOfFuel);
+    // Nor does it help to ask for what is not there.
+    let call = |contract| invocation(contract, "nothing", Vec::new());
+    let needed = fuel::TRANSACTION + more;
+    let unknown = ledger.one(ROOT, needed, call(large));
+    assert_eq!(trap_of(&unknown), TrapKind::OutOfFuel);
+    // Views cost the same to those who ask.
+    let wat = |bytes| padded(bytes).replace("call.run", "view.run");
+    let [small, large] = [200, 1_200].map(|bytes| ledger.deploy(&wat(bytes)));
+    let asked = |contract| ledger.query(contract, "run", &[]).fuel_used.0;
+    assert_eq!(asked(large) - asked(small), more);
+}
+
 #[test]
 fn events_are_counted_over_the_whole_transaction() {
     let mut ledger = Ledger::new();

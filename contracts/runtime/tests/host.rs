@@ -184,26 +184,29 @@ fn logs_are_shown_and_change_nothing() {
 #[test]
 fn host_functions_are_paid_for() {
     let mut ledger = Ledger::new();
+    // Lengths that are compared are written with equally many bytes, so that the code is as long.
     let mut cost = |body: &str| ledger.run(body).fuel_used.0;
     let nothing = cost("");
     let set = |len: u32| {
         format!("(call $storage_set (i32.const 0) (i32.const 3) (i32.const 0) (i32.const {len}))")
     };
-    let (short, long) = (cost(&set(1)), cost(&set(1_001)));
+    let (short, long) = (cost(&set(100)), cost(&set(1_100)));
     assert!(short > nothing + fuel::STORAGE_WRITE);
     assert_eq!(long - short, 1_000 * fuel::STORAGE_WRITE_PER_BYTE);
     let emit = |len: u32| {
         format!("(call $emit (i32.const 0) (i32.const 3) (i32.const 0) (i32.const {len}))")
     };
     assert_eq!(
-        cost(&emit(1_000)) - cost(&emit(0)),
+        cost(&emit(1_100)) - cost(&emit(100)),
         1_000 * fuel::EVENT_PER_BYTE
     );
     let hash = |len: u32| format!("(call $sha256 (i32.const 0) (i32.const {len}) (i32.const 0))");
     assert_eq!(
-        cost(&hash(65_536)) - cost(&hash(0)),
-        65_536 * fuel::SHA256_PER_BYTE
+        cost(&hash(60_000)) - cost(&hash(10_000)),
+        50_000 * fuel::SHA256_PER_BYTE
     );
+    let grow = |pages: u32| format!("(drop (memory.grow (i32.const {pages})))");
+    assert_eq!(cost(&grow(61)) - cost(&grow(1)), 60 * fuel::PAGE);
 }
 
 #[test]

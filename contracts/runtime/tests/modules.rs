@@ -191,7 +191,7 @@ fn a_report_says_what_is_taken_of_each_limit() {
             assert!(too_low.is_err(), "{limit:?}");
         }
     }
-    assert_eq!((of_genesis, report.limits.len()), (6, 16));
+    assert_eq!((of_genesis, report.limits.len()), (6, 17));
     let used = |name| report.limits.iter().find(|limit| limit.name == name);
     assert_eq!(used("locals_max").map(|limit| limit.used), Some(2));
     assert_eq!(used("nesting_max").map(|limit| limit.used), Some(3));

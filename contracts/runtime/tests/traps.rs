@@ -50,8 +50,7 @@ fn instructions_trap_by_kind() {
         "(drop (memory.grow (i32.const 100000)))",
         TrapKind::MemoryLimit,
     );
-    // Growing is paid for before it is tried.
-    check("(drop (memory.grow (i32.const -1)))", TrapKind::OutOfFuel);
+    check("(drop (memory.grow (i32.const -1)))", TrapKind::MemoryLimit);
     check(
         "(loop (drop (memory.grow (i32.const 1))) (br 0))",
         TrapKind::MemoryLimit,

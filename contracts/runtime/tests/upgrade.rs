@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use chancery_ledger::state_key::{ContractRecord, StateKey};
 use chancery_ledger::{
-    AccountId, Call, CodeHash, ContractId, Fuel, Receipt, Status, TrapKind, UpgradeApproval,
-    Upgraders,
+    AccountId, Call, ChainLimits, CodeHash, ContractId, Fuel, Receipt, Status, TrapKind,
+    UpgradeApproval, Upgraders,
 };
 use chancery_runtime::{Runtime, fuel};
 use common::{
@@ -150,6 +150,16 @@ fn one_account_upgrades_and_the_old_code_stays() {
     assert_eq!(chamber.says(), "one");
     value_of(&chamber.upgrade(2, 3, &one, &[]));
     assert_eq!(chamber.record().version, 4);
+    // Calls pay for the code that there is now.
+    let longer = version("one", Some(""));
+    value_of(&chamber.upgrade(2, 4, &longer, &[]));
+    let fuel = |code: &[u8]| {
+        let report = Runtime::check_module(&ChainLimits::default(), code);
+        Fuel(report.expect("is fine").load_fuel)
+    };
+    let loaded = (first.load_fuel, chamber.record().load_fuel);
+    assert_eq!(loaded, (fuel(&one), fuel(&longer)));
+    assert_ne!(fuel(&longer), fuel(&one));
 }
 
 #[test]

@@ -104,6 +104,11 @@ pub(super) fn check(context: &Context, args: &CheckArgs) -> Result<Report, CliEr
     rows.add("module", "may be deployed");
     rows.add("code", report.code);
     rows.add("limits", &limits.whose);
+    let (deploy, load) = (grouped(report.deploy_fuel), grouped(report.load_fuel));
+    rows.add(
+        "fuel",
+        format!("{deploy} to deploy its code, {load} to load it for a call"),
+    );
     rows.add("", "");
     method_rows(&mut rows, &report);
     Ok(Report::new(
@@ -171,6 +176,8 @@ pub(super) fn report_json(report: &ModuleReport, limits: &Limits) -> Value {
         "code_bytes": report.code_bytes,
         "functions": report.functions,
         "memory_pages": report.memory_pages,
+        "deploy_fuel": report.deploy_fuel,
+        "load_fuel": report.load_fuel,
         "methods": methods,
         "limits": used,
         "limits_of": limits.whose,

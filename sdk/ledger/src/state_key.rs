@@ -3,7 +3,7 @@
 
 use parity_scale_codec::{Decode, DecodeWithMemTracking, Encode};
 
-use crate::{AccountId, CodeHash, ContractId, Role, Upgraders};
+use crate::{AccountId, CodeHash, ContractId, Fuel, Role, Upgraders};
 
 /// An admitted account.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking)]
@@ -23,6 +23,8 @@ pub struct ContractRecord {
     pub deployer: AccountId,
     /// Who may upgrade it.
     pub upgraders: Upgraders,
+    /// What every call of it burns before its first instruction, by the size of its code.
+    pub load_fuel: Fuel,
 }
 
 /// A key of the state.

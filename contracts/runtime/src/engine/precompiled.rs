@@ -2,9 +2,9 @@
 //! `unsafe`.
 //!
 //! ```text
-//! "chancery/compiled/v1\0\0\0\0" | name | seal | initial pages of memory, u32 | serialised module
+//! "chancery/compiled/v2\0\0\0\0" | name | seal | program
 //! name = SHA-256(settings | code hash)      settings: see `Settings`
-//! seal = SHA-256(name | pages | module)
+//! seal = SHA-256(name | program)
 //! ```
 //! Bytes are taken back only under the name that they were kept under, whole and undamaged. All
 //! else counts as not there, and the module is compiled anew; so what is kept decides about time,
@@ -26,7 +26,7 @@ use wasmtime::{Engine, Module};
 
 use crate::{fuel, module};
 
-const MAGIC: &[u8; 24] = b"chancery/compiled/v1\0\0\0\0";
+const MAGIC: &[u8; 24] = b"chancery/compiled/v2\0\0\0\0";
 const HASH_BYTES: usize = 32;
 
 /// Everything but the code that a compiled module depends on.
@@ -60,7 +60,8 @@ impl Settings {
         engine.precompile_compatibility_hash().hash(&mut collected);
         let costs = format!("{:?}", fuel::operator_cost());
         let versions = (PROTOCOL_VERSION, module::INSTRUMENTATION_VERSION);
-        let all = (collected.0, costs, versions, limits).encode();
+        let stack = (module::FRAME_VALUES, module::BODY_BYTES_PER_VALUE);
+        let all = (collected.0, costs, versions, stack, limits).encode();
         Self(sha256(&all))
     }
 
@@ -70,40 +71,53 @@ impl Settings {
     }
 }
 
-fn sealed(name: &Hash, pages_and_module: &[u8]) -> Hash {
-    sha256(&[&name.0[..], pages_and_module].concat())
+/// What the engine made of a module: machine code in a form of the engine's own.
+pub(super) struct Program(Vec<u8>);
+
+fn seal(name: &Hash, program: &[u8]) -> Hash {
+    sha256(&[&name.0[..], program].concat())
 }
 
-/// The bytes to be kept, if the engine can write the module.
-pub(super) fn write(name: &Hash, memory_pages: u32, module: &Module) -> Option<Vec<u8>> {
-    let module = module.serialize().ok()?;
-    let body = [&memory_pages.to_le_bytes()[..], &module].concat();
-    let seal = sealed(name, &body);
-    Some([&MAGIC[..], &name.0, &seal.0, &body].concat())
-}
-
-/// The module in bytes that were kept under `name`, and its initial pages of memory; nothing, if
-/// they are not what [`write`] made.
-pub(super) fn read(engine: &Engine, name: &Hash, bytes: &[u8]) -> Option<(Module, u32)> {
-    let rest = bytes.strip_prefix(MAGIC)?;
-    let (written_name, rest) = rest.split_first_chunk::<HASH_BYTES>()?;
-    let (seal, body) = rest.split_first_chunk::<HASH_BYTES>()?;
-    if *written_name != name.0 || *seal != sealed(name, body).0 {
-        return None;
+impl Program {
+    /// Compiles an instrumented module.
+    pub(super) fn compile(engine: &Engine, wasm: &[u8]) -> Result<Self, wasmtime::Error> {
+        engine.precompile_module(wasm).map(Self)
     }
-    let (pages, module) = body.split_first_chunk()?;
-    // SAFETY: `deserialize` must be given, unmodified, what a wasmtime of any version has
-    // serialised. `module` is that:
-    // - It is undamaged: the seal is a SHA-256 over all of it, checked just above on these very
-    //   bytes. They are in memory, so nobody changes them between the check and the use, as could
-    //   be with a mapped file.
-    // - It was made by `write` above, the only code that makes this format, from a module that this
-    //   engine compiled: the name, sealed in, is of the code and of this engine's version, settings
-    //   and processor. wasmtime compares the latter once more and refuses what differs.
-    // - It was not made by an enemy: a seal has no secret, so whoever may write where these bytes
-    //   are kept could forge one. `CompiledStore` therefore obliges its implementer to give back
-    //   only what was kept through it, in a place that only the node's own user can write; who can
-    //   write there can write the node's keys, its ledger and its program as well.
-    let module = unsafe { Module::deserialize(engine, module) }.ok()?;
-    Some((module, u32::from_le_bytes(*pages)))
+
+    /// The bytes to be kept.
+    pub(super) fn sealed(&self, name: &Hash) -> Vec<u8> {
+        let Self(program) = self;
+        [&MAGIC[..], &name.0, &seal(name, program).0, program].concat()
+    }
+
+    /// The program in bytes that were kept under `name`; nothing, if they are not what
+    /// [`Program::sealed`] made.
+    pub(super) fn unsealed(name: &Hash, mut bytes: Vec<u8>) -> Option<Self> {
+        let rest = bytes.strip_prefix(MAGIC)?;
+        let (written_name, rest) = rest.split_first_chunk::<HASH_BYTES>()?;
+        let (written_seal, program) = rest.split_first_chunk::<HASH_BYTES>()?;
+        if *written_name != name.0 || *written_seal != seal(name, program).0 {
+            return None;
+        }
+        let head = bytes.len() - program.len();
+        bytes.drain(..head);
+        Some(Self(bytes))
+    }
+
+    /// Maps it, ready to be instantiated.
+    pub(super) fn load(&self, engine: &Engine) -> Result<Module, wasmtime::Error> {
+        // SAFETY: `deserialize` must be given, unmodified, what a wasmtime of any version has
+        // compiled. The bytes of a `Program` are that, and nobody can change them:
+        // - From `compile`, they come from the engine itself.
+        // - From `unsealed`, they are undamaged: the seal is a SHA-256 over all of them, checked on
+        //   these very bytes, in memory and not in a mapped file that could change afterwards. They
+        //   were made by `sealed`, the only code that makes this format, from what `compile` gave;
+        //   the name, sealed in, is of the code and of this engine's version, settings and
+        //   processor. wasmtime compares the latter once more and refuses what differs.
+        // - They were not made by an enemy: a seal has no secret, so whoever may write where sealed
+        //   bytes are kept could forge one. `CompiledStore` therefore obliges its implementer to give
+        //   back only what was kept through it, in a place that only the node's own user can write;
+        //   who can write there can write the node's keys, its ledger and its program as well.
+        unsafe { Module::deserialize(engine, &self.0) }
+    }
 }

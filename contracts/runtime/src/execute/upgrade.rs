@@ -85,11 +85,12 @@ impl Executor {
             return Err(TrapKind::WrongVersion);
         }
         self.check_approvals(sender, &record.upgraders, upgrade, meter)?;
-        let compiled = self.load(upgrade.wasm, meter)?;
+        let (compiled, load_fuel) = self.judge(upgrade.wasm, meter)?;
         let next = record.version.checked_add(1);
         let record = ContractRecord {
             code: CodeHash::of(upgrade.wasm),
             version: next.ok_or(TrapKind::WrongVersion)?,
+            load_fuel,
             ..record
         };
         self.write_contract(contract, &record, upgrade.wasm, meter)?;

@@ -23,12 +23,13 @@ use crate::schema::{MethodKind, SCHEMA_BYTES_MAX, Schema};
 const FEATURES: WasmFeatures = WasmFeatures::MUTABLE_GLOBAL.union(WasmFeatures::GC_TYPES);
 
 /// Stack taken by any call: two return addresses, two frame pointers, saved registers.
-const FRAME_VALUES: u32 = 4;
+pub(crate) const FRAME_VALUES: u32 = 4;
 /// The compiler keeps values alive that are computed twice, so a frame can be larger than locals
 /// and operands say, but not larger than the code that computes them.
-const BODY_BYTES_PER_VALUE: usize = 16;
+pub(crate) const BODY_BYTES_PER_VALUE: u32 = 16;
 
 const PAGE_BYTES: u64 = 65_536;
+const MAGIC: &[u8] = b"\0asm";
 
 impl From<wasmparser::Error> for ModuleError {
     fn from(error: wasmparser::Error) -> Self {
@@ -36,14 +37,22 @@ impl From<wasmparser::Error> for ModuleError {
         if error.message().contains("floating-point") {
             return Self::Float { offset };
         }
+        // Some of its messages are several lines long.
+        let words: Vec<&str> = error.message().split_whitespace().collect();
         Self::Malformed {
             offset,
-            reason: error.message().to_owned(),
+            reason: words.join(" "),
         }
     }
 }
 
 pub(crate) fn check(limits: &ChainLimits, wasm: &[u8]) -> Result<Checked, ModuleError> {
+    if !wasm.starts_with(MAGIC) {
+        return Err(ModuleError::Malformed {
+            offset: 0,
+            reason: "it does not begin as WebAssembly does".to_owned(),
+        });
+    }
     let (len, len_max) = (wasm.len(), limits.code_bytes_max as usize);
     if len > len_max {
         return Err(ModuleError::TooLong { len, len_max });
@@ -389,6 +398,7 @@ impl Walk<'_> {
                 complexity_max: FUNCTION_COMPLEXITY_MAX,
             });
         }
+        self.found.function_complexity = self.found.function_complexity.max(complexity);
         self.complexity += complexity;
         self.compile_fuel += fuel::compiling(complexity);
         if self.complexity > COMPLEXITY_MAX {
@@ -405,7 +415,7 @@ impl Walk<'_> {
             .copied()
             .expect("the validator counted bodies and functions");
         let params = saturated(self.function_type(type_index).params().len() as u64);
-        let body_values = saturated((body.as_bytes().len() / BODY_BYTES_PER_VALUE) as u64);
+        let body_values = saturated(body.as_bytes().len() as u64) / BODY_BYTES_PER_VALUE;
         self.functions.push(FunctionShape {
             type_index,
             params,
@@ -425,14 +435,17 @@ impl Walk<'_> {
             .map(|(name, kind)| (kind, name))
             .collect();
         methods.sort();
+        let functions = saturated(self.functions.len() as u64);
         let report = ModuleReport {
             code: CodeHash::of(wasm),
             code_bytes: wasm.len(),
-            functions: saturated(self.functions.len() as u64),
+            functions,
             memory_pages: self.memory_pages,
             methods,
             schema: self.schema,
             limits: self.found.of(self.limits, wasm.len(), self.complexity),
+            deploy_fuel: fuel::sized(self.compile_fuel, fuel::DEPLOY_PER_BYTE, wasm.len()),
+            load_fuel: fuel::loading(wasm.len(), functions),
         };
         Ok(Checked {
             report,

@@ -3,8 +3,8 @@
 use chancery_ledger::ChainLimits;
 
 use super::{
-    COMPLEXITY_MAX, EXPORTS_MAX, FUNCTION_BYTES_MAX, GLOBALS_MAX, IMPORTS_MAX, NESTING_MAX,
-    SEGMENTS_MAX, TYPES_MAX,
+    COMPLEXITY_MAX, EXPORTS_MAX, FUNCTION_BYTES_MAX, FUNCTION_COMPLEXITY_MAX, GLOBALS_MAX,
+    IMPORTS_MAX, NESTING_MAX, SEGMENTS_MAX, TYPES_MAX,
 };
 use crate::schema::SCHEMA_BYTES_MAX;
 
@@ -35,6 +35,7 @@ pub(super) struct Found {
     pub(super) locals: u32,
     pub(super) nesting: u32,
     pub(super) function_bytes: usize,
+    pub(super) function_complexity: u64,
     pub(super) method_bytes: usize,
     pub(super) schema_bytes: usize,
 }
@@ -92,6 +93,12 @@ impl Found {
                 "locals times blocks",
                 complexity,
                 COMPLEXITY_MAX,
+            ),
+            limit(
+                "function_complexity_max",
+                "locals times blocks of a function",
+                self.function_complexity,
+                FUNCTION_COMPLEXITY_MAX,
             ),
             count(
                 "memory_pages_max",

@@ -236,6 +236,7 @@ pub(crate) fn contract_record() -> ContractRecord {
         version: 3,
         deployer: key(1).account(),
         upgraders: upgraders(),
+        load_fuel: Fuel(501_730),
     }
 }
 
