@@ -21,6 +21,7 @@ mod explain;
 mod files;
 mod genesis;
 mod keys;
+mod memory;
 mod named_args;
 mod nodes;
 mod output;

@@ -123,7 +123,7 @@ pub(super) enum Command {
     Status(StatusArgs),
     /// Proofs that a validator contradicted itself, as the nodes keep them
     Evidence(EvidenceArgs),
-    /// Measure a network: signed grants at a fixed rate
+    /// Measure a network: signed grants at a fixed rate; or the contracts alone
     Bench(BenchArgs),
 }
 
@@ -579,7 +579,10 @@ pub(super) struct EvidenceArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(super) struct BenchArgs {
+    #[command(subcommand)]
+    pub(super) command: Option<BenchCommand>,
     /// Transactions handed in per second
     #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub(super) rate: u32,
@@ -593,6 +596,22 @@ pub(super) struct BenchArgs {
         default_value = "target/contracts/data_access.wasm"
     )]
     pub(super) wasm: PathBuf,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum BenchCommand {
+    /// Fuel and time of a call of each shipped contract, in the executor alone, without a network
+    Contracts(BenchContractsArgs),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct BenchContractsArgs {
+    /// The folder of their modules
+    #[arg(long, value_name = "DIR", default_value = "target/contracts")]
+    pub(super) contracts: PathBuf,
+    /// How often each call is timed with the contract in memory; the median is shown
+    #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub(super) runs: u32,
 }
 
 /// `30s`, `2m`, `500ms`; a plain number is seconds.

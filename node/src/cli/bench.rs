@@ -1,6 +1,9 @@
 //! `bench`: signed grants through the API of a devnet, at a fixed rate whatever the answers are
 //! (open loop). What is late counts from the moment it was due, not from when it could be sent.
 
+mod contracts;
+mod stories;
+
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -15,7 +18,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
-use super::args::BenchArgs;
+use super::args::{BenchArgs, BenchCommand};
 use super::checks::MODULE_BYTES_MAX;
 use super::context::{Context, block_on};
 use super::keys::REGISTRAR;
@@ -58,6 +61,9 @@ struct Tally {
 }
 
 pub(super) fn bench(context: &Context, args: &BenchArgs) -> Result<Report, CliError> {
+    if let Some(BenchCommand::Contracts(args)) = &args.command {
+        return contracts::bench(args);
+    }
     let directory = context.devnet().ok_or_else(|| {
         CliError::usage("bench measures a devnet: give --devnet DIR")
             .hint("it deploys a contract as a new account, which the devnet's registrar admits")

@@ -1,47 +1,23 @@
 //! The executor of the validators, on a state in memory, in the block that the test says.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use chancery_contract::abi;
 use chancery_contract::test_host::{Ending, Moment, Seen};
-use chancery_ledger::state_key::{AccountRecord, StateKey};
-use chancery_ledger::transaction::SignedTransaction;
 use chancery_ledger::{
-    AccountId, Batch, Call, ChainId, ChainLimits, ContractEvent, ContractId, Fuel, Height, Millis,
-    Receipt, Role, SecretKey, Status, Transaction, TransactionId, Upgraders,
+    AccountId, Call, ChainLimits, ContractEvent, ContractId, Receipt, Role, Status, Upgraders,
 };
+use chancery_runtime::Runtime;
 use chancery_runtime::runtime::EngineError;
-use chancery_runtime::{BlockContext, LedgerView, Runtime};
-use parity_scale_codec::Encode as _;
 
 use super::{Failure, not_here, trapped};
-
-/// How long a transaction is valid: until the next block is enough.
-const VALID_FOR_MS: u64 = 1_000;
-
-#[derive(Debug, Clone, Default)]
-struct State {
-    entries: BTreeMap<Vec<u8>, Vec<u8>>,
-    admitted: BTreeSet<TransactionId>,
-}
-
-impl LedgerView for State {
-    fn get(&self, key: &[u8]) -> Option<Vec<u8>> {
-        self.entries.get(key).cloned()
-    }
-
-    fn was_admitted(&self, id: &TransactionId) -> bool {
-        self.admitted.contains(id)
-    }
-}
+use crate::cli::memory::MemoryLedger;
 
 pub(super) struct InMemory {
     runtime: Runtime,
-    state: Arc<State>,
+    ledger: MemoryLedger,
     wasm: Vec<u8>,
     contract: Option<ContractId>,
-    transactions: u64,
     logs: Arc<Mutex<Vec<String>>>,
 }
 
@@ -55,22 +31,15 @@ impl InMemory {
         }));
         Ok(Self {
             runtime,
-            state: Arc::default(),
+            ledger: MemoryLedger::default(),
             wasm,
             contract: None,
-            transactions: 0,
             logs,
         })
     }
 
-    fn entries(&mut self) -> &mut BTreeMap<Vec<u8>, Vec<u8>> {
-        &mut Arc::make_mut(&mut self.state).entries
-    }
-
     pub(super) fn admit(&mut self, account: AccountId, roles: Vec<Role>) {
-        let record = AccountRecord { roles };
-        let key = StateKey::Account(account).to_bytes();
-        self.entries().insert(key, record.encode());
+        self.ledger.admit(account, roles);
     }
 
     /// Runs one transaction as a block.
@@ -94,7 +63,8 @@ impl InMemory {
             };
             self.execute(sender, call, moment)?
         };
-        let storage = self.storage();
+        let contract = self.contract;
+        let storage = contract.map_or_else(Vec::new, |contract| self.ledger.storage(contract));
         let event = |event: ContractEvent| (event.topic, event.data);
         Ok(Seen {
             ending: ending(receipt.status),
@@ -113,9 +83,9 @@ impl InMemory {
         moment: Moment,
     ) -> Result<Seen, Failure> {
         let contract = self.contract.ok_or("the contract is not deployed yet: a `call` comes before the first `view`, of `init` if there is one")?;
-        let view = Arc::clone(&self.state);
-        let context = context(moment);
-        let outcome = self.runtime.query(&context, view, contract, method, args);
+        let outcome = self
+            .ledger
+            .query(&self.runtime, contract, method, args, moment);
         Ok(Seen {
             ending: ending(outcome.status),
             fuel_used: outcome.fuel_used.0,
@@ -143,8 +113,7 @@ impl InMemory {
         args: Vec<u8>,
         moment: Moment,
     ) -> Result<Receipt, Failure> {
-        let key = StateKey::Account(sender).to_bytes();
-        let before = self.entries().get(&key).cloned();
+        let before = self.ledger.roles(sender);
         self.admit(sender, vec![Role::Deployer]);
         let call = Call::Deploy {
             code: self.wasm.clone(),
@@ -154,7 +123,7 @@ impl InMemory {
         let receipt = self.execute(sender, call, moment)?;
         self.contract = receipt.contract.or(self.contract);
         if let Some(before) = before {
-            self.entries().insert(key, before);
+            self.admit(sender, before);
         }
         Ok(receipt)
     }
@@ -165,71 +134,14 @@ impl InMemory {
         call: Call,
         moment: Moment,
     ) -> Result<Receipt, Failure> {
-        self.transactions += 1;
-        let transaction = Transaction {
-            chain: ChainId::default(),
-            sender,
-            salt: self.transactions,
-            valid_until: Millis(moment.time.0.saturating_add(VALID_FOR_MS)),
-            fuel_max: Fuel(self.runtime.limits().transaction_fuel_max),
-            call,
-        };
-        // The executor takes signatures as verified; accounts of tests have no keys.
-        let signature = SecretKey::from_seed(&[1; 32]).sign(&[]);
-        let signed = SignedTransaction {
-            transaction,
-            signature,
-        };
-        let batch = Batch {
-            proposed_time: Millis(moment.time.0),
-            transactions: vec![signed],
-        };
-        let view = Arc::clone(&self.state);
-        let mut executed = self.runtime.execute_batch(&context(moment), view, &batch);
-        let Some(receipt) = executed.receipts.pop() else {
-            let dropped = executed.dropped.first();
-            return Err(match dropped {
-                Some((_, reason)) => format!("the transaction is in no block: {reason}"),
-                None => "the transaction is in no block".to_owned(),
-            });
-        };
-        let state = Arc::make_mut(&mut self.state);
-        state.admitted.insert(receipt.transaction);
-        for (key, value) in executed.changes {
-            match value {
-                Some(value) => state.entries.insert(key, value),
-                None => state.entries.remove(&key),
-            };
-        }
-        Ok(receipt)
-    }
-
-    /// What the contract stores, by its own keys.
-    fn storage(&self) -> Vec<(Vec<u8>, Vec<u8>)> {
-        let Some(contract) = self.contract else {
-            return Vec::new();
-        };
-        let prefix = StateKey::Storage(contract, &[]).to_bytes();
-        let entries = self.state.entries.range(prefix.clone()..);
-        entries
-            .map_while(|(key, value)| {
-                let key = key.strip_prefix(prefix.as_slice())?;
-                Some((key.to_vec(), value.clone()))
-            })
-            .collect()
+        let block = self.ledger.block(&self.runtime, sender, call, moment);
+        let executed = self.ledger.execute(&self.runtime, &block, moment);
+        self.ledger.apply(executed)
     }
 
     fn take_logs(&self) -> Vec<String> {
         let mut logs = self.logs.lock().unwrap_or_else(PoisonError::into_inner);
         std::mem::take(&mut logs)
-    }
-}
-
-fn context(moment: Moment) -> BlockContext {
-    BlockContext {
-        chain: ChainId::default(),
-        height: Height(moment.height),
-        time: Millis(moment.time.0),
     }
 }
 
