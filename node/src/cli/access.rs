@@ -1,12 +1,16 @@
 //! `access check`: whether a contract permits something. `access list`: all that it ever granted.
 //!
 //! Whatever is not a permission for the time asked about is a denial: a contract without `decide`,
-//! one that refuses or traps, an answer that is no decision, a permission that is over by then.
+//! one whose `decide` is about something else, one that refuses or traps, an answer that is no
+//! decision, a permission that is over by then.
 
 use chancery_client::api::{ContractInfo, Outcome, QueryInfo};
+use chancery_contract::SchemaType as _;
 use chancery_contract::access::{AccessEntry, Decision};
 use chancery_genesis::time;
 use chancery_ledger::{AccountId, CodeHash, ContractId, Height, Millis};
+use chancery_runtime::Schema;
+use chancery_runtime::schema::{Field, Method};
 use parity_scale_codec::{DecodeAll as _, Encode as _};
 use serde_json::{Value, json};
 
@@ -48,6 +52,20 @@ impl Verdict {
         let decision = Decision::Deny { reason };
         Self { decision, because }
     }
+}
+
+/// Whether the schema, which may be silent, declares the interface's `decide`. What was meant as
+/// something else could be read as a permission.
+fn declares_decide(schema: &Schema) -> bool {
+    let Some(Method { args, returns, .. }) = schema.callable(DECIDE) else {
+        return true;
+    };
+    let kind = |field: &Field| field.kind.to_string();
+    let decision = returns.as_ref().map(ToString::to_string);
+    args.iter()
+        .map(kind)
+        .eq(["account", "string", "string", "time"])
+        && decision == Some(Decision::NAME.to_string())
 }
 
 /// Judges an answer: nothing is permitted unless the contract says so, for that time.
@@ -124,8 +142,8 @@ fn check(context: &Context, args: &AccessCheckArgs) -> Result<Report, CliError> 
                 .detail("decision", "deny")
                 .detail("because", "not_decidable")
         })?;
+        let schema = schema_of(&answered.contract).ok();
         let refusal = || {
-            let schema = schema_of(&answered.contract).ok();
             let shown = Shown {
                 outcome: &answered.query.outcome,
                 schema: schema.as_ref(),
@@ -133,7 +151,11 @@ fn check(context: &Context, args: &AccessCheckArgs) -> Result<Report, CliError> 
             };
             format!("the contract refused to decide, {}", shown.in_words())
         };
-        let verdict = judge(&answered.query.outcome, at, refusal);
+        let verdict = if schema.as_ref().is_none_or(declares_decide) {
+            judge(&answered.query.outcome, at, refusal)
+        } else {
+            Verdict::deny("not_decidable", "its `decide` decides something else")
+        };
         let asked = Asked { args, subject, at };
         Ok(verdict_report(
             &asked,
@@ -419,6 +441,33 @@ mod tests {
         let trapped = |kind| because(&Outcome::Trapped { kind });
         assert_eq!(trapped(TrapKind::OutOfFuel), "trapped");
         assert_eq!(trapped(TrapKind::Unreachable), "trapped");
+    }
+
+    #[test]
+    fn what_decides_something_else_decides_nothing_here() {
+        let decide = |args: &str, returns: &str| {
+            let schema = format!(
+                r#"{{"name":"T","methods":[{{"name":"decide","kind":"view","args":[{args}],"returns":"{returns}"}}],"events":[],"errors":[]}}"#
+            );
+            declares_decide(&Schema::parse(schema.as_bytes()).expect("a schema"))
+        };
+        let arg = |kind: &str| format!(r#"{{"name":"a{}","type":"{kind}"}}"#, kind.len());
+        let args = [
+            r#"{"name":"who","type":"account"}"#,
+            r#"{"name":"what","type":"string"}"#,
+            r#"{"name":"of","type":"string"}"#,
+            r#"{"name":"when","type":"time"}"#,
+        ]
+        .join(",");
+        let decision = "enum {0 permit {until: time}, 1 deny {reason: string}}";
+        assert!(decide(&args, decision));
+        assert!(!decide(
+            &args,
+            "enum {0 forbid {from: time}, 1 allow {reason: string}}"
+        ));
+        assert!(!decide(&args, "time"));
+        assert!(!decide(&arg("account"), decision));
+        assert!(!decide(&args.replace("time", "u64"), decision));
     }
 
     #[test]

@@ -12,6 +12,15 @@ pub enum Text {
     All(&'static [Text]),
 }
 
+impl core::fmt::Display for Text {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            Self::Is(text) => f.write_str(text),
+            Self::All(texts) => texts.iter().try_for_each(|text| text.fmt(f)),
+        }
+    }
+}
+
 impl Text {
     /// How many bytes it has.
     #[must_use]
