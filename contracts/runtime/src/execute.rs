@@ -290,7 +290,7 @@ impl Executor {
     /// Judges code by the rules of deployment and makes it ready to run. With it comes what calls of
     /// it will cost beforehand.
     fn judge(&self, wasm: &[u8], meter: &mut Meter) -> Result<(Compiled, Fuel), TrapKind> {
-        meter.charge(fuel::sized(0, fuel::DEPLOY_PER_BYTE, wasm.len()))?;
+        meter.charge(fuel::sized(fuel::DEPLOY, fuel::DEPLOY_PER_BYTE, wasm.len()))?;
         let checked = module::check(self.limits(), wasm).map_err(|_| TrapKind::ModuleRefused)?;
         meter.charge(checked.compile_fuel)?;
         let compiled = self.engine.compile_checked(wasm, &checked);

@@ -4,11 +4,11 @@
 //! | what | cost |
 //! |---|---|
 //! | a transaction | [`TRANSACTION`] + [`TRANSACTION_PER_BYTE`] a byte of its signed encoding |
-//! | deploying code | [`DEPLOY_PER_BYTE`] a byte, before it is looked at; [`compiling`] each function; [`STORAGE_READ`] for each account that may upgrade it; the contract's entry |
+//! | deploying code | [`DEPLOY`]; [`DEPLOY_PER_BYTE`] a byte, before it is looked at; [`compiling`] each function; [`STORAGE_READ`] for each account that may upgrade it; the contract's entry |
 //! | upgrading a contract | the same, and [`STORAGE_READ`] for the contract and for each account that may upgrade it |
 //! | approving an upgrade | [`STORAGE_READ`], [`STORAGE_WRITE`] and the bytes written |
 //! | calling a contract | [`loading`] its code, whoever calls: a transaction, a query, another contract |
-//! | memory | [`PAGE`] a page, to begin with and when it grows; taken when the call ends |
+//! | memory | [`PAGE`] a page, to begin with and when it grows; taken when the call ends, and out of reach of other contracts until then |
 //! | an instruction | 1; see [`operator_cost`] for those that cost more |
 //! | a call to a function | about 16 beside: its share of the stack is counted |
 //! | a host function | [`HOST_CALL`], and by its work, before it is done |
@@ -28,6 +28,8 @@ use wasmtime::{OperatorCost, VariableOperatorCost};
 pub const TRANSACTION: u64 = 50_000;
 /// Each byte of a signed transaction.
 pub const TRANSACTION_PER_BYTE: u64 = 10;
+/// Every deployed module: what was compiled of it stays on the disk, at least some 10 KB.
+pub const DEPLOY: u64 = 5_000_000;
 /// Each byte of a deployed module: it is validated, compiled and kept for ever.
 pub const DEPLOY_PER_BYTE: u64 = 1_000;
 /// Each function of it.
@@ -62,8 +64,9 @@ pub const RETURN_PER_BYTE: u64 = 100;
 pub const SHA256: u64 = 200;
 /// Each byte hashed.
 pub const SHA256_PER_BYTE: u64 = 2;
-/// The most that a query may burn; nobody pays for one.
-pub const QUERY_MAX: u64 = 100_000_000;
+/// The most that a query may burn; nobody pays for one. The largest code that any genesis allows can
+/// be loaded with it.
+pub const QUERY_MAX: u64 = 200_000_000;
 
 /// What it costs to compile a function with that many locals times blocks and branch targets, besides
 /// its bytes: half a nanosecond for each pair of them, as measured on the worst functions known.

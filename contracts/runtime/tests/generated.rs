@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use chancery_generated::modules;
 use chancery_ledger::{Call, ChainLimits, Receipt, Status, TrapKind, Upgraders};
-use chancery_runtime::Runtime;
+use chancery_runtime::{Runtime, fuel};
 use common::{Ledger, ROOT, account, invocation};
 
 /// What running may cost; loops without end are common.
@@ -16,7 +16,9 @@ const FUEL: u64 = 3_000_000;
 /// Deploys it, calls it twice, asks its view, and upgrades it to itself.
 fn receipts(runtime: &Arc<Runtime>, code: &[u8]) -> Vec<Receipt> {
     let mut ledger = Ledger::on(Arc::clone(runtime));
-    let fuel = FUEL + 2_000 * code.len() as u64;
+    // A function has four bytes at least.
+    let per_byte = fuel::DEPLOY_PER_BYTE + fuel::DEPLOY_PER_FUNCTION / 4;
+    let fuel = FUEL + fuel::DEPLOY + 2 * per_byte * code.len() as u64;
     let deploy = Call::Deploy {
         code: code.to_vec(),
         upgraders: Upgraders::of(1, vec![account(ROOT)]),

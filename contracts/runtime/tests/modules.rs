@@ -109,6 +109,22 @@ fn cases() -> Vec<(&'static str, String)> {
                 "0 ".repeat(50_000)
             ),
         ),
+        // Chains of these, each with the result of the one before, take the compiler longest.
+        (
+            "FunctionTooComplex",
+            format!(
+                "(module (type $t (func (result i32))) (table 1 funcref)
+                    (func (result i32) (i32.const 0) {}))",
+                "(call_indirect (type $t)) ".repeat(1_563)
+            ),
+        ),
+        (
+            "FunctionTooComplex",
+            format!(
+                "(module (memory 1) (func (result i32) (i32.const 0) {}))",
+                "(memory.grow) ".repeat(1_563)
+            ),
+        ),
         ("NestedTooDeep", format!("(module (func {nested}))")),
         ("UnknownImport", r#"(module (import "env" "caller" (func (param i32))))"#.to_owned()),
         ("UnknownImport", r#"(module (import "wasi_snapshot_preview1" "fd_write" (func)))"#.to_owned()),

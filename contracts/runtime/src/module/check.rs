@@ -444,7 +444,11 @@ impl Walk<'_> {
             methods,
             schema: self.schema,
             limits: self.found.of(self.limits, wasm.len(), self.complexity),
-            deploy_fuel: fuel::sized(self.compile_fuel, fuel::DEPLOY_PER_BYTE, wasm.len()),
+            deploy_fuel: fuel::sized(
+                fuel::DEPLOY + self.compile_fuel,
+                fuel::DEPLOY_PER_BYTE,
+                wasm.len(),
+            ),
             load_fuel: fuel::loading(wasm.len(), functions),
         };
         Ok(Checked {
@@ -537,7 +541,8 @@ fn each_once(mut names: impl Iterator<Item = String>) -> Result<(), ModuleError>
 }
 
 /// How many places of the control flow an operator adds: at each of them the compiler may have to
-/// move every local.
+/// move every local. Some are made of several, and of calls that happen seldom; what those count is
+/// measured by the time that compiling takes.
 fn edges(operator: &Operator<'_>) -> u64 {
     match operator {
         Operator::Block { .. }
@@ -547,6 +552,7 @@ fn edges(operator: &Operator<'_>) -> u64 {
         | Operator::Br { .. }
         | Operator::BrIf { .. } => 1,
         Operator::BrTable { targets } => u64::from(targets.len()) + 1,
+        Operator::CallIndirect { .. } | Operator::MemoryGrow { .. } => 8,
         _ => 0,
     }
 }
