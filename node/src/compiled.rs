@@ -1,10 +1,9 @@
-//! Compiled contracts in the home, so that a start compiles nothing anew: `compiled/NAME`, a file
-//! for each.
+//! Compiled contracts in the home, so that a start compiles nothing anew: `compiled/SETTINGS/CODE`, a
+//! file for each, where both are hashes.
 //!
-//! Files stay as long as they are used: whoever may deploy could otherwise have contracts compiled
-//! again and again by calling more of them than are kept. What they take of the disk was paid for with
-//! the deployments. What a newer program does not know any more is removed at a start, once nobody
-//! has read it for [`UNUSED_MAX`].
+//! Files stay: whoever may deploy could otherwise have contracts compiled again and again by calling
+//! more of them than are kept. What they take of the disk was paid for with the deployments. What was
+//! compiled under other settings, by another version of this program, is removed.
 //!
 //! What is in the files is the runtime's affair, which checks all of it. Here it is only seen to
 //! that nobody else can write there: a directory or a file that others can write to is not used. The
@@ -14,16 +13,13 @@ use std::fs::{self, DirBuilder, File, Metadata, OpenOptions};
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
-use chancery_ledger::Hash;
+use chancery_ledger::{CodeHash, Hash};
 use chancery_runtime::CompiledStore;
 use rustix::fs::OFlags;
 use tracing::warn;
 
-/// A file that nobody has read for so long is removed at the next start.
-pub const UNUSED_MAX: Duration = Duration::from_secs(30 * 86_400);
 /// Bytes of a file; the largest module that a chain may allow makes less.
 pub const FILE_BYTES_MAX: u64 = 1 << 30;
 
@@ -47,6 +43,8 @@ pub enum CompiledFilesError {
 #[derive(Debug)]
 pub struct CompiledFiles {
     directory: PathBuf,
+    /// The one in it for the settings that hold.
+    current: OnceLock<PathBuf>,
     /// Held while [`UNFINISHED`] is written.
     writing: Mutex<()>,
 }
@@ -58,74 +56,104 @@ fn is_own(metadata: &Metadata) -> bool {
 }
 
 impl CompiledFiles {
-    /// Opens the directory, or makes it, and removes what has long been of no use.
+    /// Opens the directory, or makes it.
     ///
     /// # Errors
     /// If others could write there, or the system fails.
     pub fn open(directory: &Path) -> Result<Self, CompiledFilesError> {
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(directory)?;
-        let metadata = fs::symlink_metadata(directory)?;
-        if !metadata.is_dir() || !is_own(&metadata) {
-            return Err(CompiledFilesError::Exposed(directory.to_owned()));
-        }
-        let oldest = SystemTime::now().checked_sub(UNUSED_MAX);
-        for entry in fs::read_dir(directory)? {
-            let entry = entry?;
-            let name = entry.file_name();
-            let is_ours = name
-                .to_str()
-                .is_some_and(|name| name.parse::<Hash>().is_ok());
-            if is_ours && Some(entry.metadata()?.modified()?) < oldest {
-                fs::remove_file(entry.path())?;
-            }
-        }
+        make(directory)?;
         Ok(Self {
             directory: directory.to_owned(),
+            current: OnceLock::new(),
             writing: Mutex::default(),
         })
     }
 
-    fn path(&self, name: &Hash) -> PathBuf {
-        self.directory.join(name.to_string())
+    /// Makes the directory of these settings and removes those of others.
+    fn settle(&self, settings: &Hash) -> Result<(), CompiledFilesError> {
+        let current = self.directory.join(settings.to_string());
+        make(&current)?;
+        for entry in fs::read_dir(&self.directory)? {
+            let path = entry?.path();
+            let name = path.file_name().and_then(|name| name.to_str());
+            let is_ours = name.is_some_and(|name| name.parse::<Hash>().is_ok());
+            if is_ours
+                && path != current
+                && let Err(error) = fs::remove_dir_all(&path)
+            {
+                warn!(
+                    "{} is of no use and cannot be removed: {error}",
+                    path.display()
+                );
+            }
+        }
+        // One store is begun once.
+        let _ = self.current.set(current);
+        Ok(())
     }
 
-    fn read(&self, name: &Hash) -> io::Result<Vec<u8>> {
+    fn path(&self, name: &str) -> io::Result<PathBuf> {
+        let current = self.current.get();
+        let current = current.ok_or_else(|| io::Error::other("there is no directory for it"))?;
+        Ok(current.join(name))
+    }
+
+    fn read(&self, code: &CodeHash) -> io::Result<Vec<u8>> {
+        // Neither follows a link nor waits for a writer.
+        let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
         let file = File::options()
             .read(true)
-            .custom_flags(OFlags::NOFOLLOW.bits().cast_signed())
-            .open(self.path(name))?;
+            .custom_flags(flags.bits().cast_signed())
+            .open(self.path(&code.to_string())?)?;
         let metadata = file.metadata()?;
         if !metadata.is_file() || !is_own(&metadata) || metadata.len() > FILE_BYTES_MAX {
             return Err(io::Error::other("it is no file that this program wrote"));
         }
         let mut bytes = Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or(0));
-        (&file).take(FILE_BYTES_MAX).read_to_end(&mut bytes)?;
-        // A start goes by this time; that it cannot be set is no reason not to read.
-        let _ = file.set_modified(SystemTime::now());
+        file.take(FILE_BYTES_MAX).read_to_end(&mut bytes)?;
         Ok(bytes)
     }
 
-    fn write(&self, name: &Hash, bytes: &[u8]) -> io::Result<()> {
+    fn write(&self, code: &CodeHash, bytes: &[u8]) -> io::Result<()> {
         let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
-        let unfinished = self.directory.join(UNFINISHED);
+        let unfinished = self.path(UNFINISHED)?;
+        // What an earlier process left unfinished is not written on.
+        match fs::remove_file(&unfinished) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
         let mut file = OpenOptions::new()
             .write(true)
-            .create(true)
-            .truncate(true)
+            .create_new(true)
             .mode(0o600)
             .open(&unfinished)?;
         file.write_all(bytes)?;
         // Not synced: what a crash of the machine leaves of it is noticed by its reader.
-        fs::rename(&unfinished, self.path(name))
+        fs::rename(&unfinished, self.path(&code.to_string())?)
     }
 }
 
+fn make(directory: &Path) -> Result<(), CompiledFilesError> {
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(directory)?;
+    let metadata = fs::symlink_metadata(directory)?;
+    if !metadata.is_dir() || !is_own(&metadata) {
+        return Err(CompiledFilesError::Exposed(directory.to_owned()));
+    }
+    Ok(())
+}
+
 impl CompiledStore for CompiledFiles {
-    fn load(&self, name: &Hash) -> Option<Vec<u8>> {
-        match self.read(name) {
+    fn begin(&self, settings: &Hash) {
+        if let Err(error) = self.settle(settings) {
+            warn!("compiled contracts are not kept: {error}");
+        }
+    }
+
+    fn load(&self, code: &CodeHash) -> Option<Vec<u8>> {
+        match self.read(code) {
             Ok(bytes) => Some(bytes),
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             Err(error) => {
@@ -135,8 +163,8 @@ impl CompiledStore for CompiledFiles {
         }
     }
 
-    fn keep(&self, name: &Hash, bytes: &[u8]) {
-        if let Err(error) = self.write(name, bytes) {
+    fn keep(&self, code: &CodeHash, bytes: &[u8]) {
+        if let Err(error) = self.write(code, bytes) {
             warn!("a compiled contract cannot be kept, the next start compiles it again: {error}");
         }
     }
@@ -148,8 +176,18 @@ mod tests {
 
     use super::*;
 
-    fn name(number: u8) -> Hash {
-        Hash([number; 32])
+    fn code(number: u8) -> CodeHash {
+        CodeHash([number; 32])
+    }
+
+    fn opened(directory: &Path, settings: u8) -> CompiledFiles {
+        let files = CompiledFiles::open(directory).expect("opens");
+        files.begin(&Hash([settings; 32]));
+        files
+    }
+
+    fn path(files: &CompiledFiles, number: u8) -> PathBuf {
+        files.path(&code(number).to_string()).expect("begun")
     }
 
     fn files_in(directory: &Path) -> Vec<String> {
@@ -166,65 +204,52 @@ mod tests {
     fn what_was_kept_is_there_after_a_restart() {
         let home = tempfile::tempdir().expect("a directory");
         let directory = home.path().join("compiled");
-        let files = CompiledFiles::open(&directory).expect("it is made");
-        assert_eq!(files.load(&name(1)), None);
-        files.keep(&name(1), b"one");
-        files.keep(&name(1), b"one more");
+        let files = opened(&directory, 7);
+        assert_eq!(files.load(&code(1)), None);
+        files.keep(&code(1), b"one");
+        files.keep(&code(1), b"one more");
         let mode = |path: &Path| fs::metadata(path).expect("there").mode() & 0o777;
         assert_eq!(mode(&directory), 0o700);
-        assert_eq!(mode(&files.path(&name(1))), 0o600);
-        drop(files);
-        let files = CompiledFiles::open(&directory).expect("it is there");
-        assert_eq!(files.load(&name(1)), Some(b"one more".to_vec()));
-        assert_eq!(files_in(&directory), [name(1).to_string()]);
+        assert_eq!(mode(&path(&files, 1)), 0o600);
+        let files = opened(&directory, 7);
+        assert_eq!(files.load(&code(1)), Some(b"one more".to_vec()));
+        assert_eq!(files_in(&directory), [Hash([7; 32]).to_string()]);
     }
 
     #[test]
-    fn what_nobody_reads_any_more_is_removed_at_a_start() {
+    fn what_was_compiled_under_other_settings_is_removed() {
         let home = tempfile::tempdir().expect("a directory");
-        let files = CompiledFiles::open(home.path()).expect("opens");
-        let long_ago = SystemTime::now() - UNUSED_MAX - Duration::from_secs(60);
-        for number in 1..=3 {
-            files.keep(&name(number), &[number]);
-        }
+        opened(home.path(), 7).keep(&code(1), b"one");
         fs::write(home.path().join("README"), "not one of ours").expect("writable");
-        for path in [
-            files.path(&name(1)),
-            files.path(&name(2)),
-            home.path().join("README"),
-        ] {
-            let file = File::options().append(true).open(path).expect("there");
-            file.set_modified(long_ago).expect("it is set");
-        }
-        // Reading is using.
-        assert!(files.load(&name(1)).is_some());
-        let files = CompiledFiles::open(home.path()).expect("opens");
-        let left = [
-            name(1).to_string(),
-            name(3).to_string(),
-            "README".to_owned(),
-        ];
-        assert_eq!(files_in(home.path()), left);
-        assert_eq!(files.load(&name(2)), None);
+        let files = opened(home.path(), 8);
+        assert_eq!(files.load(&code(1)), None);
+        assert_eq!(
+            files_in(home.path()),
+            [Hash([8; 32]).to_string(), "README".to_owned()]
+        );
     }
 
     #[test]
     fn what_vanishes_or_can_be_written_by_others_is_not_read() {
         let home = tempfile::tempdir().expect("a directory");
-        let files = CompiledFiles::open(home.path()).expect("opens");
+        let files = opened(home.path(), 7);
         for number in 1..=4 {
-            files.keep(&name(number), &[number]);
+            files.keep(&code(number), &[number]);
         }
-        fs::remove_file(files.path(&name(1))).expect("it was there");
+        fs::remove_file(path(&files, 1)).expect("it was there");
         let everybody = fs::Permissions::from_mode(0o666);
-        fs::set_permissions(files.path(&name(2)), everybody).expect("ours");
-        fs::rename(files.path(&name(3)), home.path().join("elsewhere")).expect("it was there");
-        symlink("elsewhere", files.path(&name(3))).expect("a link");
-        let loaded = [1, 2, 3, 4].map(|number| files.load(&name(number)));
+        fs::set_permissions(path(&files, 2), everybody.clone()).expect("ours");
+        fs::rename(path(&files, 3), home.path().join("elsewhere")).expect("it was there");
+        symlink("../elsewhere", path(&files, 3)).expect("a link");
+        let loaded = [1, 2, 3, 4].map(|number| files.load(&code(number)));
         assert_eq!(loaded, [None, None, None, Some(vec![4])]);
-        // What is compiled again takes the place of what was not to be trusted.
-        files.keep(&name(2), b"two");
-        assert_eq!(files.load(&name(2)), Some(b"two".to_vec()));
+        // What is compiled again takes the place of what was not to be trusted, whatever lies there
+        // unfinished.
+        let unfinished = files.path(UNFINISHED).expect("begun");
+        fs::write(&unfinished, "half").expect("writable");
+        fs::set_permissions(&unfinished, everybody).expect("ours");
+        files.keep(&code(2), b"two");
+        assert_eq!(files.load(&code(2)), Some(b"two".to_vec()));
     }
 
     #[test]
@@ -238,5 +263,15 @@ mod tests {
                 "{mode:o}"
             );
         }
+    }
+
+    #[test]
+    fn nothing_is_kept_where_it_could_not_begin() {
+        let home = tempfile::tempdir().expect("a directory");
+        let settings = Hash([7; 32]);
+        fs::write(home.path().join(settings.to_string()), "a file").expect("writable");
+        let files = opened(home.path(), 7);
+        files.keep(&code(1), b"one");
+        assert_eq!(files.load(&code(1)), None);
     }
 }

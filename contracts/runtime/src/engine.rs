@@ -1,7 +1,7 @@
 //! The wasmtime engine: its settings, compiled modules, and the run of one export.
 //!
 //! Settings are chosen so that nothing of a machine shows in a result. Every call gets a fresh
-//! store and a fresh instance. What the engine itself reports is translated to a [`TrapKind`] or
+//! store and a fresh instance, whose memory comes from a pool and is zero. What the engine itself reports is translated to a [`TrapKind`] or
 //! ends the process; its words go nowhere.
 
 mod cache;
@@ -12,8 +12,8 @@ use std::sync::{Arc, Mutex};
 
 use chancery_ledger::{ChainLimits, CodeHash, TrapKind};
 use wasmtime::{
-    AsContextMut, Caller, Config, Engine, Extern, Global, InstancePre, Linker, Module, OptLevel,
-    Store, Strategy, Trap, Val,
+    AsContextMut, Caller, Config, Engine, Extern, Global, InstanceAllocationStrategy, InstancePre,
+    Linker, OptLevel, PoolingAllocationConfig, Store, Strategy, Trap, Val,
 };
 
 use crate::fuel;
@@ -30,6 +30,14 @@ const STACK_BYTES_PER_VALUE: usize = 128;
 const STACK_BYTES_HOST: usize = 2 << 20;
 /// Native stack that the host takes between a contract and one that it calls.
 const STACK_BYTES_PER_CALL: usize = 256 << 10;
+
+/// Bytes of an instance's memory that are cleared by writing when it ends; of the rest, what was
+/// touched goes back to the system.
+const MEMORY_BYTES_KEPT: usize = 256 << 10;
+const PAGE_BYTES: usize = 65_536;
+/// Bytes of an instance besides memory and table: a few dozen for each function and global, of which
+/// no genesis allows more than fit.
+const INSTANCE_BYTES_MAX: usize = 64 << 20;
 
 /// A module ready to be instantiated.
 #[derive(Clone)]
@@ -86,10 +94,26 @@ fn wasm_stack_bytes(limits: &ChainLimits) -> usize {
     (limits.stack_values_max as usize).saturating_mul(STACK_BYTES_PER_VALUE)
 }
 
-fn config(limits: &ChainLimits) -> Config {
+/// Places for `runs` contracts that run side by side, each with all that it may call. Whatever may be
+/// deployed fits into a place.
+fn pool(limits: &ChainLimits, runs: u32) -> PoolingAllocationConfig {
+    let places = runs.saturating_mul(limits.call_depth_max);
+    let mut pool = PoolingAllocationConfig::new();
+    pool.total_core_instances(places)
+        .total_memories(places)
+        .total_tables(places)
+        .max_memory_size((limits.memory_pages_max as usize).saturating_mul(PAGE_BYTES))
+        .table_elements(limits.table_entries_max as usize)
+        .max_core_instance_size(INSTANCE_BYTES_MAX)
+        .linear_memory_keep_resident(MEMORY_BYTES_KEPT);
+    pool
+}
+
+fn config(limits: &ChainLimits, runs: u32) -> Config {
     let mut config = Config::new();
     config
         .strategy(Strategy::Cranelift)
+        .allocation_strategy(InstanceAllocationStrategy::Pooling(pool(limits, runs)))
         .cranelift_opt_level(OptLevel::Speed)
         .cranelift_nan_canonicalization(true)
         .consume_fuel(true)
@@ -116,18 +140,24 @@ fn config(limits: &ChainLimits) -> Config {
 }
 
 impl WasmEngine {
+    /// For at most `runs` runs at once.
     pub(crate) fn new(
         limits: ChainLimits,
+        runs: u32,
         kept: Option<Arc<dyn CompiledStore>>,
     ) -> Result<Self, EngineError> {
         let failed = |error: wasmtime::Error| EngineError {
             reason: error.to_string(),
         };
-        let engine = Engine::new(&config(&limits)).map_err(failed)?;
+        let engine = Engine::new(&config(&limits, runs)).map_err(failed)?;
         let mut linker = Linker::new(&engine);
         host::link(&mut linker).map_err(failed)?;
+        let settings = Settings::of(&engine, &limits);
+        if let Some(kept) = &kept {
+            kept.begin(&settings.hash());
+        }
         Ok(Self {
-            settings: Settings::of(&engine, &limits),
+            settings,
             engine,
             linker,
             limits,
@@ -170,17 +200,16 @@ impl WasmEngine {
             Err(error) if error.is::<wasmtime::OutOfMemory>() => panic!("{NO_ROOM}: {error:?}"),
             Err(_) => return Err(Uncompilable),
         };
-        let module = program.load(&self.engine);
-        let module = module.unwrap_or_else(|error| panic!("{NO_ROOM}: {error:?}"));
         if let Some(kept) = &self.kept {
-            let name = self.settings.name(&code);
-            kept.keep(&name, &program.sealed(&name));
+            kept.keep(&code, &program.sealed(&self.settings.name(&code)));
         }
-        Ok(self.ready(code, &module))
+        Ok(self.ready(code, &program))
     }
 
-    /// Makes a module ready to be instantiated and caches it.
-    fn ready(&self, code: CodeHash, module: &Module) -> Compiled {
+    /// Makes a program ready to be instantiated and caches it.
+    fn ready(&self, code: CodeHash, program: &Program) -> Compiled {
+        let module = program.load(&self.engine);
+        let module = &module.unwrap_or_else(|error| panic!("{NO_ROOM}: {error:?}"));
         let instance = self
             .linker
             .instantiate_pre(module)
@@ -218,10 +247,9 @@ impl WasmEngine {
             return Some(compiled);
         }
         drop(cache);
-        let name = self.settings.name(code);
-        let bytes = self.kept.as_ref()?.load(&name)?;
-        let module = Program::unsealed(&name, bytes)?.load(&self.engine).ok()?;
-        Some(self.ready(*code, &module))
+        let bytes = self.kept.as_ref()?.load(code)?;
+        let program = Program::unsealed(&self.settings.name(code), bytes)?;
+        Some(self.ready(*code, &program))
     }
 
     /// Runs one export in a fresh instance, on a thread with [`Self::stack_bytes`], of which

@@ -30,10 +30,12 @@ pub(crate) struct HostState {
     call_output: Vec<u8>,
     /// Bytes of memory that it has.
     memory_bytes: usize,
+    /// What its call had to begin with.
+    fuel: u64,
 }
 
 impl HostState {
-    pub(crate) fn new(world: World, invocation: Invocation) -> Self {
+    pub(crate) fn new(world: World, invocation: Invocation, fuel: u64) -> Self {
         Self {
             world: Some(world),
             contract: invocation.contract,
@@ -43,12 +45,13 @@ impl HostState {
             value: Vec::new(),
             call_output: Vec::new(),
             memory_bytes: 0,
+            fuel,
         }
     }
 
-    /// What its memory costs.
+    /// What its memory costs, which is not yet taken from what the engine counts.
     pub(crate) fn memory_fuel(&self) -> u64 {
-        fuel::sized(0, fuel::PAGE, self.memory_bytes / PAGE_BYTES)
+        memory_fuel(self.memory_bytes)
     }
 
     /// The world, and what the call returned.
@@ -94,6 +97,10 @@ pub(crate) enum HostEnd {
 }
 
 const PAGE_BYTES: usize = 65_536;
+
+fn memory_fuel(bytes: usize) -> u64 {
+    fuel::sized(0, fuel::PAGE, bytes / PAGE_BYTES)
+}
 
 type Guest<'a> = wasmtime::Caller<'a, HostState>;
 type HostResult<T> = Result<T, wasmtime::Error>;
@@ -355,6 +362,9 @@ impl ResourceLimiter for HostState {
         let chain_max = (self.limits().memory_pages_max as usize).saturating_mul(PAGE_BYTES);
         if desired > chain_max.min(maximum.unwrap_or(usize::MAX)) {
             return trap(TrapKind::MemoryLimit);
+        }
+        if memory_fuel(desired) > self.fuel {
+            return trap(TrapKind::OutOfFuel);
         }
         self.memory_bytes = desired;
         Ok(true)

@@ -5,15 +5,21 @@ use std::sync::Arc;
 
 use chancery_ledger::transaction::SignedTransaction;
 use chancery_ledger::{
-    Batch, ChainLimits, ContractId, Fuel, Hash, Millis, Receipt, Status, TransactionId,
+    Batch, ChainLimits, CodeHash, ContractId, Fuel, Hash, Millis, Receipt, Status, TransactionId,
 };
 
 use crate::engine::WasmEngine;
 use crate::execute::{self, Executor};
 use crate::module::{ModuleError, ModuleReport};
 use crate::overlay::Overlay;
+use crate::turns::Turns;
 use crate::view::{BlockContext, DropReason, LedgerView};
 use crate::world::World;
+
+/// Blocks that one runtime executes at once; a node has one.
+const BLOCKS_AT_ONCE: u32 = 2;
+/// Queries that it answers at once, besides; no query keeps a block waiting.
+const QUERIES_AT_ONCE: u32 = 8;
 
 /// The engine cannot be set up on this machine.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -55,12 +61,16 @@ pub type DebugLog = Arc<dyn Fn(ContractId, &str) + Send + Sync>;
 /// what was handed to [`CompiledStore::keep`], by this program, and must keep it where nobody but
 /// the user that this program runs as can write.
 pub trait CompiledStore: Send + Sync + 'static {
-    /// What was kept under that name, if it is still there.
-    fn load(&self, name: &Hash) -> Option<Vec<u8>>;
+    /// Called once, before all else: what a module is compiled to depends on these settings, so what
+    /// was kept under others is of no use any more.
+    fn begin(&self, settings: &Hash);
 
-    /// Keeps it, in the place of what was kept under that name. That this can fail is no concern of
-    /// the one who asks.
-    fn keep(&self, name: &Hash, bytes: &[u8]);
+    /// What was kept of that code, if it is still there.
+    fn load(&self, code: &CodeHash) -> Option<Vec<u8>>;
+
+    /// Keeps it, in the place of what was kept of that code. That this can fail is no concern of the
+    /// one who asks.
+    fn keep(&self, code: &CodeHash, bytes: &[u8]);
 }
 
 /// Runs contracts under the limits of one chain. Share it: all methods take `&self`.
@@ -69,6 +79,8 @@ pub trait CompiledStore: Send + Sync + 'static {
 /// size; the caller's thread only waits.
 pub struct Runtime {
     engine: Arc<WasmEngine>,
+    blocks: Turns,
+    queries: Turns,
     debug_log: Option<DebugLog>,
 }
 
@@ -84,7 +96,7 @@ impl Runtime {
     /// # Errors
     /// If the engine refuses its settings on this machine.
     pub fn new(limits: ChainLimits) -> Result<Self, EngineError> {
-        Self::on(WasmEngine::new(limits, None))
+        Self::on(limits, None)
     }
 
     /// The same, with compiled modules kept in `store`.
@@ -95,12 +107,15 @@ impl Runtime {
         limits: ChainLimits,
         store: Arc<dyn CompiledStore>,
     ) -> Result<Self, EngineError> {
-        Self::on(WasmEngine::new(limits, Some(store)))
+        Self::on(limits, Some(store))
     }
 
-    fn on(engine: Result<WasmEngine, EngineError>) -> Result<Self, EngineError> {
+    fn on(limits: ChainLimits, store: Option<Arc<dyn CompiledStore>>) -> Result<Self, EngineError> {
+        let runs = BLOCKS_AT_ONCE + QUERIES_AT_ONCE;
         Ok(Self {
-            engine: Arc::new(engine?),
+            engine: Arc::new(WasmEngine::new(limits, runs, store)?),
+            blocks: Turns::new(BLOCKS_AT_ONCE),
+            queries: Turns::new(QUERIES_AT_ONCE),
             debug_log: None,
         })
     }
@@ -133,6 +148,7 @@ impl Runtime {
         if batch.transactions.is_empty() {
             return executor.batch(batch);
         }
+        let _turn = self.blocks.take();
         self.on_own_stack(|| executor.batch(batch))
     }
 
@@ -156,7 +172,8 @@ impl Runtime {
     }
 
     /// Runs a `view` method without a transaction. `context.time` is the time the view sees; its
-    /// caller and transaction id are zero. It may burn [`crate::fuel::QUERY_MAX`].
+    /// caller and transaction id are zero. It may burn [`crate::fuel::QUERY_MAX`]. Where many ask at
+    /// once, it waits for its turn.
     #[must_use]
     pub fn query(
         &self,
@@ -167,6 +184,7 @@ impl Runtime {
         args: &[u8],
     ) -> QueryOutcome {
         let executor = self.executor(context, view);
+        let _turn = self.queries.take();
         let (status, fuel_used) = self.on_own_stack(|| executor.query(contract, method, args));
         QueryOutcome { status, fuel_used }
     }

@@ -152,7 +152,7 @@ impl World {
         let (savepoint, events) = (self.overlay.savepoint(), self.events.len());
         self.live.push(invocation.contract);
         let (export, stack_values) = (invocation.export.clone(), invocation.stack_values);
-        let state = HostState::new(self, invocation);
+        let state = HostState::new(self, invocation, fuel);
         let run = engine.run(compiled, state, &export, stack_values, fuel);
         let (mut world, value) = run.state.into_parts();
         world.live.pop();

@@ -530,6 +530,35 @@ fn handing_over_is_paid_by_the_byte() {
     assert_eq!(cost(11_000) - cost(1_000), 10_000 * per_byte);
 }
 
+/// Instances come out of a pool; there is one for everybody, however many ask, and however deep.
+#[test]
+fn many_ask_at_once() {
+    let mut ledger = Ledger::new();
+    let view = |body: &str| common::module(body).replace("call.run", "view.run");
+    let mut chain = vec![ledger.deploy(&view("(call $return_value (i32.const 0) (i32.const 3))"))];
+    for _ in 1..ledger.runtime.limits().call_depth_max {
+        let outer = Link {
+            export: "view.run",
+            import: "$view",
+            ..LINK
+        };
+        chain.insert(0, ledger.deploy(&outer.wat()));
+    }
+    let args = addresses(&chain[1..]);
+    let ask = || ledger.query(chain[0], "run", &args);
+    let alone = ask();
+    assert!(matches!(alone.status, Status::Applied { .. }), "{alone:?}");
+    std::thread::scope(|scope| {
+        for _ in 0..40 {
+            scope.spawn(|| {
+                for _ in 0..20 {
+                    assert_eq!(ask(), alone);
+                }
+            });
+        }
+    });
+}
+
 /// By its size, whether a runtime has it at hand or not; [`run`] compares both.
 #[test]
 fn each_call_pays_for_the_code_it_calls() {

@@ -5,7 +5,7 @@ mod common;
 
 use std::sync::Arc;
 
-use chancery_ledger::{ChainLimits, ContractId, Hash, Receipt};
+use chancery_ledger::{ChainLimits, CodeHash, ContractId, Hash, Receipt};
 use chancery_runtime::{CompiledStore, Runtime};
 use common::shelf::Shelf;
 use common::{IMPORTS, Ledger, ROOT, invocation, module, value_of};
@@ -164,10 +164,11 @@ fn other_settings_have_other_names() {
 fn a_store_that_forgets_at_once_does_no_harm() {
     struct Forgetful;
     impl CompiledStore for Forgetful {
-        fn load(&self, _: &Hash) -> Option<Vec<u8>> {
+        fn begin(&self, _: &Hash) {}
+        fn load(&self, _: &CodeHash) -> Option<Vec<u8>> {
             None
         }
-        fn keep(&self, _: &Hash, _: &[u8]) {}
+        fn keep(&self, _: &CodeHash, _: &[u8]) {}
     }
     let store = Arc::new(Forgetful);
     let runtime = Runtime::with_compiled_store(ChainLimits::default(), store).expect("starts");

@@ -58,7 +58,7 @@ pub(super) const LOG: &str = "log";
 pub(super) const BASE: &str = "base";
 
 /// The version of these tables.
-pub(super) const SCHEMA_VERSION: u16 = 2;
+pub(super) const SCHEMA_VERSION: u16 = 3;
 
 /// A block without its header: the batch as it was ordered, and which of its transactions were
 /// executed, so that nothing is stored twice.

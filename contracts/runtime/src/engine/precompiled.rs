@@ -6,7 +6,7 @@
 //! name = SHA-256(settings | code hash)      settings: see `Settings`
 //! seal = SHA-256(name | program)
 //! ```
-//! Bytes are taken back only under the name that they were kept under, whole and undamaged. All
+//! Bytes are taken back only for the code and the settings that they were kept for, whole and undamaged. All
 //! else counts as not there, and the module is compiled anew; so what is kept decides about time,
 //! never about a result.
 
@@ -65,7 +65,12 @@ impl Settings {
         Self(sha256(&all))
     }
 
-    /// What the module of that code is kept under.
+    /// All of it in 32 bytes.
+    pub(super) fn hash(&self) -> Hash {
+        self.0
+    }
+
+    /// What the module of that code is sealed with.
     pub(super) fn name(&self, code: &CodeHash) -> Hash {
         sha256(&[&self.0.0[..], &code.0].concat())
     }
@@ -90,7 +95,7 @@ impl Program {
         [&MAGIC[..], &name.0, &seal(name, program).0, program].concat()
     }
 
-    /// The program in bytes that were kept under `name`; nothing, if they are not what
+    /// The program in bytes that were sealed with `name`; nothing, if they are not what
     /// [`Program::sealed`] made.
     pub(super) fn unsealed(name: &Hash, mut bytes: Vec<u8>) -> Option<Self> {
         let rest = bytes.strip_prefix(MAGIC)?;

@@ -42,7 +42,7 @@ fn state(engine: &Arc<WasmEngine>) -> HostState {
         args: Vec::new(),
         stack_values: 0,
     };
-    HostState::new(world, invocation)
+    HostState::new(world, invocation, u64::MAX)
 }
 
 /// Statements whose results the compiler may compute once and keep alive across the call.
@@ -114,7 +114,7 @@ fn the_count_ends_every_recursion_before_the_native_stack_does() {
             stack_values_max,
             ..ChainLimits::default()
         };
-        let engine = Arc::new(WasmEngine::new(limits, None).expect("starts"));
+        let engine = Arc::new(WasmEngine::new(limits, 1, None).expect("starts"));
         for (params, locals, shared) in [
             (0, 0, 0),
             (1, 0, 1),

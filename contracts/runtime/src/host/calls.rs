@@ -71,8 +71,9 @@ fn nested(
         stack_values: engine::stack_values(&mut guest),
     };
     // One unit of what the engine shows stands for none: see `WasmEngine::run`.
+    let kept = guest.data().memory_fuel().saturating_add(1);
     let left = guest.get_fuel().expect("fuel is switched on");
-    let Some(left) = left.checked_sub(1) else {
+    let Some(left) = left.checked_sub(kept) else {
         return trap(TrapKind::OutOfFuel);
     };
     let world = guest.data_mut().lend_world();
@@ -82,8 +83,8 @@ fn nested(
         Ok(ended) => ended,
         Err(kind) => return trap(kind),
     };
-    let with_one_more = fuel_left.saturating_add(1);
-    guest.set_fuel(with_one_more).expect("fuel is switched on");
+    let fuel_left = fuel_left.saturating_add(kept);
+    guest.set_fuel(fuel_left).expect("fuel is switched on");
     let (status, output) = match outcome {
         CallOutcome::Returned { value } => (abi::RETURNED, value),
         CallOutcome::Reverted { code, data } => {
