@@ -13,7 +13,8 @@ use std::sync::{Arc, Mutex};
 use chancery_ledger::{ChainLimits, CodeHash, TrapKind};
 use wasmtime::{
     AsContextMut, Caller, Config, Engine, Extern, Global, InstanceAllocationStrategy, InstancePre,
-    Linker, OptLevel, PoolingAllocationConfig, Store, Strategy, Trap, Val,
+    Linker, OptLevel, PoolConcurrencyLimitError, PoolingAllocationConfig, Store, Strategy, Trap,
+    Val,
 };
 
 use crate::fuel;
@@ -288,9 +289,13 @@ impl WasmEngine {
         export: &str,
         stack_values: u32,
     ) -> End {
-        let instance = match compiled.instance.instantiate(&mut *store) {
-            Ok(instance) => instance,
-            Err(error) => return end_of(&error, || false),
+        let instance = loop {
+            match compiled.instance.instantiate(&mut *store) {
+                Ok(instance) => break instance,
+                // There is a place; others moved while it was looked for.
+                Err(error) if error.is::<PoolConcurrencyLimitError>() => std::thread::yield_now(),
+                Err(error) => return end_of(&error, || false),
+            }
         };
         let count = instance
             .get_global(&mut *store, STACK_EXPORT)

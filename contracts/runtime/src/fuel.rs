@@ -4,7 +4,7 @@
 //! | what | cost |
 //! |---|---|
 //! | a transaction | [`TRANSACTION`] + [`TRANSACTION_PER_BYTE`] a byte of its signed encoding |
-//! | deploying code | [`DEPLOY`]; [`DEPLOY_PER_BYTE`] a byte, before it is looked at; [`compiling`] each function; [`STORAGE_READ`] for each account that may upgrade it; the contract's entry |
+//! | deploying code | [`DEPLOY`]; [`DEPLOY_PER_BYTE`] a byte, before it is looked at; [`compiling`] each function, [`compiling_type`] each type, [`DEPLOY_PER_SEGMENT`]; [`STORAGE_READ`] for each account that may upgrade it; the contract's entry |
 //! | upgrading a contract | the same, and [`STORAGE_READ`] for the contract and for each account that may upgrade it |
 //! | approving an upgrade | [`STORAGE_READ`], [`STORAGE_WRITE`] and the bytes written |
 //! | calling a contract | [`loading`] its code, whoever calls: a transaction, a query, another contract |
@@ -32,12 +32,20 @@ pub const TRANSACTION_PER_BYTE: u64 = 10;
 pub const DEPLOY: u64 = 5_000_000;
 /// Each byte of a deployed module: it is validated, compiled and kept for ever.
 pub const DEPLOY_PER_BYTE: u64 = 1_000;
-/// Each function of it.
-pub const DEPLOY_PER_FUNCTION: u64 = 50_000;
+/// Each function of it, and each type of functions, for which code is made as well.
+pub const DEPLOY_PER_FUNCTION: u64 = 100_000;
+/// Each parameter of both.
+pub const DEPLOY_PER_PARAMETER: u64 = 10_000;
+/// Each segment of data.
+pub const DEPLOY_PER_SEGMENT: u64 = 50_000;
+/// Each value that a function may hold, for each call that it makes: it is put aside meanwhile.
+pub const DEPLOY_PER_VALUE_AND_CALL: u64 = 50;
 /// Each byte of the code of a contract that is called.
 pub const LOAD_PER_BYTE: u64 = 10;
-/// Each function of it.
+/// Each function of it, and each type of functions.
 pub const LOAD_PER_FUNCTION: u64 = 1_000;
+/// Each parameter of both.
+pub const LOAD_PER_PARAMETER: u64 = 100;
 /// Each page of an instance's memory.
 pub const PAGE: u64 = 1_000;
 /// Every call to another contract: its instance.
@@ -68,18 +76,51 @@ pub const SHA256_PER_BYTE: u64 = 2;
 /// be loaded with it.
 pub const QUERY_MAX: u64 = 200_000_000;
 
-/// What it costs to compile a function with that many locals times blocks and branch targets, besides
-/// its bytes: half a nanosecond for each pair of them, as measured on the worst functions known.
-#[must_use]
-pub fn compiling(complexity: u64) -> u64 {
-    DEPLOY_PER_FUNCTION.saturating_add(complexity.saturating_mul(complexity) / 2)
+/// What the time of compiling a function depends on, besides its bytes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct FunctionSize {
+    /// How many parameters it takes.
+    pub parameters: u32,
+    /// Locals, parameters among them, and the most operands at a time.
+    pub values: u32,
+    /// Calls that it makes.
+    pub calls: u64,
+    /// Values times the places where its control flow branches or meets.
+    pub complexity: u64,
 }
 
-/// What it costs to make compiled code ready to run: to read it, check it and map it.
+/// What it costs to compile a function, besides its bytes. With the square of its complexity grows
+/// what giving registers to it takes: half a nanosecond, as measured on the worst functions known.
 #[must_use]
-pub fn loading(code_bytes: usize, functions: u32) -> u64 {
+pub fn compiling(function: FunctionSize) -> u64 {
+    let FunctionSize {
+        parameters,
+        values,
+        calls,
+        complexity,
+    } = function;
+    let around_calls = DEPLOY_PER_VALUE_AND_CALL
+        .saturating_mul(values.into())
+        .saturating_mul(calls);
+    compiling_type(parameters)
+        .saturating_add(around_calls)
+        .saturating_add(complexity.saturating_mul(complexity) / 2)
+}
+
+/// What a type of functions costs, whether there is such a function or not.
+#[must_use]
+pub fn compiling_type(parameters: u32) -> u64 {
+    DEPLOY_PER_FUNCTION.saturating_add(DEPLOY_PER_PARAMETER.saturating_mul(parameters.into()))
+}
+
+/// What it costs to make compiled code ready to run: to read it, check it and map it. There are so
+/// many functions and types of functions in it, and parameters of both.
+#[must_use]
+pub fn loading(code_bytes: usize, functions: u64, parameters: u64) -> u64 {
+    let functions = LOAD_PER_FUNCTION.saturating_mul(functions);
+    let parameters = LOAD_PER_PARAMETER.saturating_mul(parameters);
     sized(
-        LOAD_PER_FUNCTION.saturating_mul(functions.into()),
+        functions.saturating_add(parameters),
         LOAD_PER_BYTE,
         code_bytes,
     )

@@ -18,8 +18,8 @@ pub mod module;
 mod overlay;
 pub mod runtime;
 pub mod schema;
-pub mod turns;
-mod view;
+mod turns;
+pub mod view;
 mod world;
 
 pub use module::{ModuleError, ModuleReport};

@@ -23,8 +23,12 @@ use crate::schema::{MethodKind, Schema};
 pub const FUNCTION_BYTES_MAX: usize = 65_536;
 /// How deep blocks may nest in a function.
 pub const NESTING_MAX: u32 = 1_024;
-/// Locals times blocks and branch targets, summed up over all functions: what the memory of
-/// compiling grows with.
+/// Parameters of a function, or of a type of functions: code is made for each of them, several times.
+pub const PARAMETERS_MAX: u32 = 32;
+/// Operands that a function may have at a time.
+pub const OPERANDS_MAX: u32 = 128;
+/// Locals and operands times blocks and branch targets, summed up over all functions: what the memory
+/// of compiling grows with.
 pub const COMPLEXITY_MAX: u64 = 100_000;
 /// The same of one function: with its square grows the time that giving registers to it takes, which
 /// is charged ([`crate::fuel::compiling`]).

@@ -125,6 +125,15 @@ fn cases() -> Vec<(&'static str, String)> {
                 "(memory.grow) ".repeat(1_563)
             ),
         ),
+        ("TooManyParameters", format!("(module (type (func (param {}))))", "i64 ".repeat(33))),
+        (
+            "TooManyOperands",
+            format!(
+                "(module (func {} {}))",
+                "(i32.const 1) ".repeat(129),
+                "drop ".repeat(129)
+            ),
+        ),
         ("NestedTooDeep", format!("(module (func {nested}))")),
         ("UnknownImport", r#"(module (import "env" "caller" (func (param i32))))"#.to_owned()),
         ("UnknownImport", r#"(module (import "wasi_snapshot_preview1" "fd_write" (func)))"#.to_owned()),
@@ -177,7 +186,7 @@ fn of_everything() -> Vec<u8> {
             (global (mut i32) (i32.const 0))
             (elem (i32.const 0) 0)
             (data (i32.const 0) "abc")
-            (func (export "call.run") (local i32 i64) (block (block (br 0))))
+            (func (export "call.run") (local i32 i64) (drop (i32.const 1)) (block (block (br 0))))
             (func (export "view.see"))
             (@custom "chancery.schema" "{}"))"#,
         format!(r#"{{"name":"T","methods":[{RUN},{SEE}],"events":[],"errors":[]}}"#)
@@ -207,11 +216,11 @@ fn a_report_says_what_is_taken_of_each_limit() {
             assert!(too_low.is_err(), "{limit:?}");
         }
     }
-    assert_eq!((of_genesis, report.limits.len()), (6, 17));
+    assert_eq!((of_genesis, report.limits.len()), (6, 19));
     let used = |name| report.limits.iter().find(|limit| limit.name == name);
     assert_eq!(used("locals_max").map(|limit| limit.used), Some(2));
     assert_eq!(used("nesting_max").map(|limit| limit.used), Some(3));
-    assert_eq!(used("complexity_max").map(|limit| limit.used), Some(6));
+    assert_eq!(used("complexity_max").map(|limit| limit.used), Some(9));
 }
 
 #[test]
@@ -262,12 +271,14 @@ fn every_rule_is_provoked() {
         ModuleError::SchemaMethodSilent { .. } => 30,
         ModuleError::TooComplex { .. } => 31,
         ModuleError::FunctionTooComplex { .. } => 32,
+        ModuleError::TooManyParameters { .. } => 33,
+        ModuleError::TooManyOperands { .. } => 34,
     };
     let provoked: BTreeSet<u32> = cases()
         .iter()
         .map(|(_, wat)| number(&refusal(wat)))
         .collect();
-    let expected: BTreeSet<u32> = (0..=32).filter(|number| *number != 24).collect();
+    let expected: BTreeSet<u32> = (0..=34).filter(|number| *number != 24).collect();
     assert_eq!(provoked, expected);
 }
 

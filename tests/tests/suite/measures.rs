@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use chancery_ledger::ChainLimits;
 use chancery_tests::cluster::Cluster;
-use chancery_tests::command::{contract, eventually};
+use chancery_tests::command::{chancery, contract, eventually};
 use chancery_tests::founding::Founding;
 use chancery_tests::intact::{History, assert_ledger_intact};
 use chancery_tests::load::Load;
@@ -17,6 +17,33 @@ fn number(variable: &str, default: u64) -> u64 {
         let number = text.parse();
         number.unwrap_or_else(|_| panic!("{variable}={text} is not a number"))
     })
+}
+
+/// Fuel is a rule, so two measurements agree on it; each call pays for its code, and more.
+#[test]
+fn shipped_contracts_are_measured_in_the_executor() {
+    let folder = contract("data_access").with_file_name("");
+    let folder = folder.display().to_string();
+    let fuel = || {
+        let ran = chancery(&["bench", "contracts", "--runs", "2", "--contracts", &folder]);
+        assert_eq!(ran.code, 0, "{ran:?}");
+        let contracts = ran.out["contracts"].as_array().expect("a list").clone();
+        let mut fuel = Vec::new();
+        for contract in &contracts {
+            let number = |value: &serde_json::Value| value.as_u64().expect("a number");
+            for call in contract["calls"].as_array().expect("a list") {
+                assert!(
+                    number(&call["fuel"]) > number(&contract["load_fuel"]),
+                    "{call}"
+                );
+                assert!(number(&call["cold_us"]) > 0, "{call}");
+                fuel.push(number(&call["fuel"]));
+            }
+        }
+        assert_eq!(contracts.len(), 5);
+        fuel
+    };
+    assert_eq!(fuel(), fuel());
 }
 
 #[test]

@@ -127,9 +127,9 @@ fn the_count_ends_every_recursion_before_the_native_stack_does() {
             (0, 510, 0),
             (2, 500, 100),
             (8, 0, 0),
-            (40, 0, 0),
-            (200, 0, 10),
-            (510, 0, 0),
+            (32, 0, 0),
+            (32, 0, 10),
+            (32, 478, 0),
         ] {
             let trap = trap_of(&engine, params, locals, shared);
             let shape = (stack_values_max, params, locals, shared);

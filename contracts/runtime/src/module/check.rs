@@ -13,10 +13,10 @@ use wasmparser::{
 use super::found::Found;
 use super::{
     COMPLEXITY_MAX, Checked, EXPORTS_MAX, FUNCTION_BYTES_MAX, FUNCTION_COMPLEXITY_MAX,
-    FunctionShape, GLOBALS_MAX, IMPORTS_MAX, ModuleError, ModuleReport, NESTING_MAX, SEGMENTS_MAX,
-    TYPES_MAX, method_of_export,
+    FunctionShape, GLOBALS_MAX, IMPORTS_MAX, ModuleError, ModuleReport, NESTING_MAX, OPERANDS_MAX,
+    PARAMETERS_MAX, SEGMENTS_MAX, TYPES_MAX, method_of_export,
 };
-use crate::fuel;
+use crate::fuel::{self, FunctionSize};
 use crate::schema::{MethodKind, SCHEMA_BYTES_MAX, Schema};
 
 /// WebAssembly 1.0 without floats. The second flag stands for tables of functions.
@@ -66,6 +66,7 @@ pub(crate) fn check(limits: &ChainLimits, wasm: &[u8]) -> Result<Checked, Module
         globals: Vec::new(),
         table_entries: 0,
         memory_pages: 0,
+        parameters: 0,
         complexity: 0,
         compile_fuel: 0,
         methods: BTreeMap::new(),
@@ -99,6 +100,8 @@ struct Walk<'a> {
     globals: Vec<GlobalType>,
     table_entries: u32,
     memory_pages: u32,
+    /// Of all functions and types.
+    parameters: u64,
     complexity: u64,
     compile_fuel: u64,
     /// Kind by name.
@@ -181,7 +184,15 @@ impl Walk<'_> {
         match payload {
             Payload::TypeSection(types) => {
                 for kind in types.clone().into_iter_err_on_gc_types() {
-                    self.types.push(kind?);
+                    let kind = kind?;
+                    let (count, count_max) = (parameters(&kind), PARAMETERS_MAX);
+                    if count > count_max {
+                        return Err(ModuleError::TooManyParameters { count, count_max });
+                    }
+                    self.found.parameters = self.found.parameters.max(count);
+                    self.compile_fuel += fuel::compiling_type(count);
+                    self.parameters += u64::from(count);
+                    self.types.push(kind);
                 }
             }
             Payload::ImportSection(imports) => {
@@ -231,6 +242,7 @@ impl Walk<'_> {
                 }
             }
             Payload::DataSection(segments) => {
+                self.compile_fuel += fuel::DEPLOY_PER_SEGMENT * u64::from(segments.count());
                 for segment in segments.clone() {
                     let segment = segment?;
                     let DataKind::Active { offset_expr, .. } = segment.kind else {
@@ -372,14 +384,23 @@ impl Walk<'_> {
             });
         }
         self.found.locals = self.found.locals.max(count);
-        let (mut operands, mut complexity) = (0, 0_u64);
+        let (mut operands, mut edges, mut calls) = (0, 0_u64, 0_u64);
         let mut operators = OperatorsReader::new(reader);
         while !operators.eof() {
             let offset = operators.original_position();
             let operator = operators.read()?;
             validator.op(offset, &operator)?;
-            complexity += edges(&operator) * u64::from(count.max(1));
-            operands = operands.max(validator.operand_stack_height());
+            edges += edges_of(&operator);
+            calls += u64::from(is_call(&operator));
+            let height = validator.operand_stack_height();
+            if height > OPERANDS_MAX {
+                return Err(ModuleError::TooManyOperands {
+                    function: index,
+                    count: height,
+                    count_max: OPERANDS_MAX,
+                });
+            }
+            operands = operands.max(height);
             let depth = validator.control_stack_height();
             if depth > NESTING_MAX {
                 return Err(ModuleError::NestedTooDeep {
@@ -391,6 +412,9 @@ impl Walk<'_> {
             self.found.nesting = self.found.nesting.max(depth);
         }
         operators.finish()?;
+        self.found.operands = self.found.operands.max(operands);
+        let values = (count + operands).max(1);
+        let complexity = edges * u64::from(values);
         if complexity > FUNCTION_COMPLEXITY_MAX {
             return Err(ModuleError::FunctionTooComplex {
                 function: index,
@@ -400,7 +424,6 @@ impl Walk<'_> {
         }
         self.found.function_complexity = self.found.function_complexity.max(complexity);
         self.complexity += complexity;
-        self.compile_fuel += fuel::compiling(complexity);
         if self.complexity > COMPLEXITY_MAX {
             return Err(ModuleError::TooComplex {
                 complexity: self.complexity,
@@ -414,7 +437,14 @@ impl Walk<'_> {
             .get(index as usize)
             .copied()
             .expect("the validator counted bodies and functions");
-        let params = saturated(self.function_type(type_index).params().len() as u64);
+        let params = parameters(self.function_type(type_index));
+        self.parameters += u64::from(params);
+        self.compile_fuel += fuel::compiling(FunctionSize {
+            parameters: params,
+            values,
+            calls,
+            complexity,
+        });
         let body_values = saturated(body.as_bytes().len() as u64) / BODY_BYTES_PER_VALUE;
         self.functions.push(FunctionShape {
             type_index,
@@ -449,7 +479,11 @@ impl Walk<'_> {
                 fuel::DEPLOY_PER_BYTE,
                 wasm.len(),
             ),
-            load_fuel: fuel::loading(wasm.len(), functions),
+            load_fuel: fuel::loading(
+                wasm.len(),
+                u64::from(functions) + self.types.len() as u64,
+                self.parameters,
+            ),
         };
         Ok(Checked {
             report,
@@ -458,6 +492,17 @@ impl Walk<'_> {
             compile_fuel: self.compile_fuel,
         })
     }
+}
+
+fn parameters(kind: &FuncType) -> u32 {
+    saturated(kind.params().len() as u64)
+}
+
+fn is_call(operator: &Operator<'_>) -> bool {
+    matches!(
+        operator,
+        Operator::Call { .. } | Operator::CallIndirect { .. }
+    )
 }
 
 fn is_method_name(name: &str) -> bool {
@@ -543,7 +588,7 @@ fn each_once(mut names: impl Iterator<Item = String>) -> Result<(), ModuleError>
 /// How many places of the control flow an operator adds: at each of them the compiler may have to
 /// move every local. Some are made of several, and of calls that happen seldom; what those count is
 /// measured by the time that compiling takes.
-fn edges(operator: &Operator<'_>) -> u64 {
+fn edges_of(operator: &Operator<'_>) -> u64 {
     match operator {
         Operator::Block { .. }
         | Operator::Loop { .. }

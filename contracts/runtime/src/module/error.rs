@@ -116,18 +116,38 @@ module_errors! {
         },
         /// A function that is too slow to compile.
         #[error(
-            "locals times blocks of function {function} are {complexity}, at most {complexity_max} is allowed"
+            "locals and operands times blocks of function {function} are {complexity}, at most {complexity_max} is allowed"
         )]
         FunctionTooComplex {
             /// Its index among the functions defined.
             function: u32,
-            /// Its locals times its blocks and branch targets.
+            /// Its locals and operands times its blocks and branch targets.
             complexity: u64,
             /// The limit.
             complexity_max: u64,
         },
+        /// A type of functions with more parameters than [`super::PARAMETERS_MAX`].
+        #[error("a type of functions has {count} parameters, at most {count_max} are allowed")]
+        TooManyParameters {
+            /// How many.
+            count: u32,
+            /// The limit.
+            count_max: u32,
+        },
+        /// A function with more operands at a time than [`super::OPERANDS_MAX`].
+        #[error("function {function} has {count} operands at a time, at most {count_max} are allowed")]
+        TooManyOperands {
+            /// Its index among the functions defined.
+            function: u32,
+            /// How many.
+            count: u32,
+            /// The limit.
+            count_max: u32,
+        },
         /// Too much to compile.
-        #[error("locals times blocks add up to {complexity}, at most {complexity_max} is allowed")]
+        #[error(
+            "locals and operands times blocks add up to {complexity}, at most {complexity_max} is allowed"
+        )]
         TooComplex {
             /// The sum up to the function that went over.
             complexity: u64,

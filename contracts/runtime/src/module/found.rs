@@ -4,7 +4,7 @@ use chancery_ledger::ChainLimits;
 
 use super::{
     COMPLEXITY_MAX, EXPORTS_MAX, FUNCTION_BYTES_MAX, FUNCTION_COMPLEXITY_MAX, GLOBALS_MAX,
-    IMPORTS_MAX, NESTING_MAX, SEGMENTS_MAX, TYPES_MAX,
+    IMPORTS_MAX, NESTING_MAX, OPERANDS_MAX, PARAMETERS_MAX, SEGMENTS_MAX, TYPES_MAX,
 };
 use crate::schema::SCHEMA_BYTES_MAX;
 
@@ -36,6 +36,8 @@ pub(super) struct Found {
     pub(super) nesting: u32,
     pub(super) function_bytes: usize,
     pub(super) function_complexity: u64,
+    pub(super) parameters: u32,
+    pub(super) operands: u32,
     pub(super) method_bytes: usize,
     pub(super) schema_bytes: usize,
 }
@@ -83,6 +85,18 @@ impl Found {
                 limits.locals_max,
             ),
             count(
+                "parameters_max",
+                "parameters of a type of functions",
+                self.parameters,
+                PARAMETERS_MAX,
+            ),
+            count(
+                "operands_max",
+                "operands at a time",
+                self.operands,
+                OPERANDS_MAX,
+            ),
+            count(
                 "nesting_max",
                 "blocks within each other",
                 self.nesting,
@@ -90,13 +104,13 @@ impl Found {
             ),
             limit(
                 "complexity_max",
-                "locals times blocks",
+                "locals and operands times blocks",
                 complexity,
                 COMPLEXITY_MAX,
             ),
             limit(
                 "function_complexity_max",
-                "locals times blocks of a function",
+                "the same of one function",
                 self.function_complexity,
                 FUNCTION_COMPLEXITY_MAX,
             ),
