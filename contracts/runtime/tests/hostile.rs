@@ -58,8 +58,8 @@ fn greedy() -> Vec<Attack> {
     let friend = format!("(i32.store (i32.const 16) (i32.const 0x6e7572)) {to_the_friend}");
     let stack = format!(
         "(module (func $f (result i32) {} (call $f) {}) (func (export \"call.run\") (drop (call $f))))",
-        "(i32.const 1) ".repeat(200),
-        "(i32.add) ".repeat(200)
+        "(i32.const 1) ".repeat(120),
+        "(i32.add) ".repeat(120)
     );
     let init = module("(loop br 0)").replace("call.run", "init");
     vec![

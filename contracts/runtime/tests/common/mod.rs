@@ -22,7 +22,7 @@ use chancery_runtime::{
 };
 use parity_scale_codec::Encode as _;
 
-pub const FUEL: u64 = 400_000_000;
+pub const FUEL: u64 = 480_000_000;
 
 #[derive(Debug, Clone, Default)]
 pub struct State {
