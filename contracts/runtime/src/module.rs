@@ -41,8 +41,8 @@ pub const IMPORTS_MAX: u32 = 64;
 pub const GLOBALS_MAX: u32 = 1_024;
 /// Exports of a module.
 pub const EXPORTS_MAX: u32 = 256;
-/// Segments of data, and of table elements, each.
-pub const SEGMENTS_MAX: u32 = 1_024;
+/// Segments of data, and of table elements, each; every instance is filled from them one by one.
+pub const SEGMENTS_MAX: u32 = 128;
 
 /// What is known of a module that may be deployed.
 #[derive(Debug, Clone, PartialEq, Eq)]
