@@ -104,15 +104,15 @@ fn what_is_no_ledger_of_ours_is_named() {
     let error = tampered(|write| {
         write
             .open_table(tables::META)?
-            .insert(tables::SCHEMA, 3_u16.encode().as_slice())?;
+            .insert(tables::SCHEMA, 4_u16.encode().as_slice())?;
         Ok(())
     });
     assert!(
         matches!(
             error,
             StoreError::Schema {
-                found: 3,
-                supported: 2
+                found: 4,
+                supported: 3
             }
         ),
         "{error}"
@@ -131,7 +131,7 @@ fn what_is_no_ledger_of_ours_is_named() {
             error,
             StoreError::Schema {
                 found: 1,
-                supported: 2
+                supported: 3
             }
         ),
         "{error}"
