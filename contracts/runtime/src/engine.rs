@@ -1,8 +1,8 @@
 //! The wasmtime engine: its settings, compiled modules, and the run of one export.
 //!
 //! Settings are chosen so that nothing of a machine shows in a result. Every call gets a fresh
-//! store and a fresh instance, whose memory comes from a pool and is zero. What the engine itself reports is translated to a [`TrapKind`] or
-//! ends the process; its words go nowhere.
+//! store and a fresh instance, whose memory comes from a pool and is zero. What the engine itself
+//! reports is translated to a [`TrapKind`] or ends the process; its words go nowhere.
 
 mod cache;
 mod precompiled;
@@ -18,7 +18,7 @@ use wasmtime::{
 };
 
 use crate::fuel;
-use crate::host::{self, HostEnd, HostState};
+use crate::host::{self, HostEnd, HostState, PAGE_BYTES};
 use crate::module::{self, Checked, STACK_EXPORT};
 use crate::runtime::{CompiledStore, EngineError};
 use cache::Cache;
@@ -35,7 +35,6 @@ const STACK_BYTES_PER_CALL: usize = 256 << 10;
 /// Bytes of an instance's memory that are cleared by writing when it ends; of the rest, what was
 /// touched goes back to the system.
 const MEMORY_BYTES_KEPT: usize = 256 << 10;
-const PAGE_BYTES: usize = 65_536;
 /// Bytes of an instance besides memory and table: a few dozen for each function and global, of which
 /// no genesis allows more than fit.
 const INSTANCE_BYTES_MAX: usize = 64 << 20;

@@ -96,7 +96,8 @@ pub(crate) enum HostEnd {
     MachineFailed,
 }
 
-const PAGE_BYTES: usize = 65_536;
+/// A page of memory.
+pub(crate) const PAGE_BYTES: usize = 65_536;
 
 fn memory_fuel(bytes: usize) -> u64 {
     fuel::sized(0, fuel::PAGE, bytes / PAGE_BYTES)

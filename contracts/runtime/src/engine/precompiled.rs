@@ -6,9 +6,9 @@
 //! name = SHA-256(settings | code hash)      settings: see `Settings`
 //! seal = SHA-256(name | program)
 //! ```
-//! Bytes are taken back only for the code and the settings that they were kept for, whole and undamaged. All
-//! else counts as not there, and the module is compiled anew; so what is kept decides about time,
-//! never about a result.
+//! Bytes are taken back only for the code and the settings that they were kept for, whole and
+//! undamaged. All else counts as not there, and the module is compiled anew; so what is kept decides
+//! about time, never about a result.
 
 #![allow(
     unsafe_code,

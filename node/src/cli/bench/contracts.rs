@@ -183,19 +183,14 @@ impl Bench {
         kind: MethodKind,
         args: &[u8],
     ) -> Result<Measured, CliError> {
-        let cold_runs = self.runs.min(COLD_RUNS_MAX);
-        let (status, fuel, warm, cold, kind) = if kind == MethodKind::View {
+        let (status, fuel, times, kind) = if kind == MethodKind::View {
             let query = |runtime: &Runtime| {
                 self.ledger
                     .query(runtime, self.contract, method, args, MOMENT)
             };
             let outcome = query(&self.warm);
-            let warm = median(self.runs, || Ok(timed(|| query(&self.warm))))?;
-            let cold = median(cold_runs, || {
-                let cold = runtime(self.home.path())?;
-                Ok(timed(|| query(&cold)))
-            })?;
-            (outcome.status, outcome.fuel_used, warm, cold, "view")
+            let times = self.times(query)?;
+            (outcome.status, outcome.fuel_used, times, "view")
         } else {
             let call = Call::Invoke {
                 contract: self.contract,
@@ -206,14 +201,11 @@ impl Bench {
             let block = self.ledger.block(&self.warm, sender, call, MOMENT);
             let execute = |runtime: &Runtime| self.ledger.execute(runtime, &block, MOMENT);
             let executed = execute(&self.warm);
-            let warm = median(self.runs, || Ok(timed(|| execute(&self.warm))))?;
-            let cold = median(cold_runs, || {
-                let cold = runtime(self.home.path())?;
-                Ok(timed(|| execute(&cold)))
-            })?;
+            let times = self.times(execute)?;
             let receipt = self.ledger.apply(executed).map_err(failed)?;
-            (receipt.status, receipt.fuel_used, warm, cold, "call")
+            (receipt.status, receipt.fuel_used, times, "call")
         };
+        let (warm, cold) = times;
         if !matches!(status, Status::Applied { .. }) {
             return Err(failed(format!("{method} was not applied: {status:?}")));
         }
@@ -224,6 +216,16 @@ impl Bench {
             warm,
             cold,
         })
+    }
+
+    /// How long it takes, warm and cold.
+    fn times<T>(&self, run: impl Fn(&Runtime) -> T) -> Result<(Duration, Duration), CliError> {
+        let warm = median(self.runs, || Ok(timed(|| run(&self.warm))))?;
+        let cold = median(self.runs.min(COLD_RUNS_MAX), || {
+            let cold = runtime(self.home.path())?;
+            Ok(timed(|| run(&cold)))
+        })?;
+        Ok((warm, cold))
     }
 
     fn measured(
