@@ -175,7 +175,8 @@ fn damaged_files_are_refused_or_harmless_and_never_answered_from() {
             damages.len()
         );
     }
-    for damage in [Damage::Emptied, Damage::Cut(4_096), Damage::Flip(0)] {
+    // Whole pages at the end may be free; these are damages wherever anything is kept.
+    for damage in [Damage::Emptied, Damage::Cut(1), Damage::Flip(0)] {
         assert!(
             alone.refuses("ledger.redb", damage),
             "{damage:?} is noticed"
