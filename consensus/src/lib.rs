@@ -109,7 +109,8 @@
 //! - **R23** Of each validator the VIEW-CHANGE of the highest view is kept, if that is above the
 //!   active one and not below the one that is wanted here.
 //! - **R24** *Join*: the highest view that f + 1 distinct validators want or have passed, if it is
-//!   above the own one, is changed to at once. One of them is correct; f alone move nobody.
+//!   above the own one, is changed to at once, or once nothing is held back any more (M2, M4). One
+//!   of them is correct; f alone move nobody.
 //! - **R25** NEW-VIEW(t) is made by t's primary as soon as q VIEW-CHANGEs for exactly t are there,
 //!   its own among them. It contains them, and a PRE-PREPARE in view t for each slot that they
 //!   *select*: base is the highest low water mark among them; a slot above it gets the digest of the

@@ -260,6 +260,7 @@ impl Replica {
         self.pacemaker.progress_at = self.pacemaker.awake();
         self.cosign(out);
         self.settle(out);
+        self.join(out);
         self.go_on(out);
         self.begin_view(out);
     }

@@ -102,10 +102,15 @@ impl Replica {
             signature,
         };
         self.view_changes.insert(from, signed);
+        self.join(out);
+        self.begin_view(out);
+    }
+
+    /// Changes to the view that f + 1 validators want, if there is one: R24.
+    pub(crate) fn join(&mut self, out: &mut Vec<Action>) {
         if let Some(joined) = self.to_join() {
             self.leave_for(joined, Cause::Joined, out);
         }
-        self.begin_view(out);
     }
 
     /// The highest view that f + 1 validators have reached or passed, if it is above the own one.

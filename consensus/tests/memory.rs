@@ -186,6 +186,28 @@ fn what_was_held_back_is_said_in_the_step_that_ends_probation() {
 }
 
 #[test]
+fn a_view_that_enough_want_is_joined_when_probation_ends() {
+    let mut started = Started::new();
+    let wanted = Body::ViewChange(ViewChange {
+        view: View(2),
+        stable: None,
+        prepared: Vec::new(),
+    });
+    // They know that it heard them, and do not say it again.
+    assert_eq!(started.say(0, wanted.clone()), []);
+    assert_eq!(started.say(2, wanted.clone()), []);
+    started.answer(0, |_| ());
+    assert_eq!(started.replica.overview().view, View(0));
+    let actions = started.answer(2, |_| ());
+    let said: Vec<&Body> = signed_by_own(&actions)
+        .iter()
+        .map(|message| &message.body)
+        .collect();
+    assert_eq!(said, [&wanted]);
+    assert_eq!(started.mode(), Mode::Changing);
+}
+
+#[test]
 fn a_primary_proposes_nothing_in_probation() {
     let now = Now {
         since_start: Millis(0),
