@@ -502,13 +502,14 @@ impl Node for CoreNode {
         self.disk.crash(random)
     }
 
-    fn damage_disk(&mut self, fault: DiskFault) {
+    fn damage_disk(&mut self, fault: DiskFault) -> bool {
         self.disk = match (fault, self.backup.take()) {
             (DiskFault::RolledBack, Some(backup)) => backup,
             (DiskFault::RolledBack | DiskFault::Wiped, _) => CoreDisk::wiped(),
             // This disk has no bits.
-            (DiskFault::BitFlipped, _) => return,
+            (DiskFault::BitFlipped, _) => return false,
         };
+        fault == DiskFault::RolledBack
     }
 
     fn back_up_disk(&mut self) {

@@ -153,11 +153,11 @@ impl<N: Node> World<N> {
         self.processes[victim].down_ms = self.random.between(10, 500);
         self.kill(victim);
         let process = &mut self.processes[victim];
-        process.node.damage_disk(fault);
+        let forgets = process.node.damage_disk(fault);
         process.damaged = true;
         process.was_quarantined = false;
         let executed = process.node.executed().height;
-        self.oracle.on_disk_replaced(victim, executed, fault);
+        self.oracle.on_disk_damaged(victim, executed, forgets);
         self.trace.note(self.now_ms, victim, || name.to_owned());
     }
 
@@ -246,9 +246,10 @@ impl<N: Node> World<N> {
         let healed_at = healing.height;
         let mut height = healed_at;
         for transaction in &healing.transactions {
-            match self.oracle.executed_in(*transaction) {
-                Some(slot) => height = height.max(slot.height()),
-                None => return false,
+            if let Some(slot) = self.oracle.executed_in(transaction.id) {
+                height = height.max(slot.height());
+            } else if transaction.is_owed(&self.oracle) {
+                return false;
             }
         }
         let is_done = self.have_executed(height);
@@ -264,8 +265,9 @@ impl<N: Node> World<N> {
     /// What was handed in before the quorum was healed and is still to be executed.
     fn owed(&self) -> impl Iterator<Item = TransactionId> + '_ {
         let healing = self.healing.iter();
-        let transactions = healing.flat_map(|healing| healing.transactions.iter().copied());
-        transactions.filter(|transaction| !self.oracle.has_executed(*transaction))
+        let transactions = healing.flat_map(|healing| &healing.transactions);
+        let owed = transactions.filter(|transaction| transaction.is_owed(&self.oracle));
+        owed.map(|transaction| transaction.id)
     }
 
     fn have_executed(&self, height: Height) -> bool {

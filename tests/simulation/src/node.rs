@@ -220,8 +220,9 @@ pub trait Node {
     /// The second phase begins: of whatever the process was to die, it does not.
     fn spare(&mut self) {}
 
-    /// The disk of the process, which does not run, is damaged.
-    fn damage_disk(&mut self, fault: DiskFault);
+    /// The disk of the process, which does not run, is damaged. Says whether what was promised may
+    /// be gone from it without a sign.
+    fn damage_disk(&mut self, fault: DiskFault) -> bool;
 
     /// An older copy of the disk is made, which [`DiskFault::RolledBack`] may put back.
     fn back_up_disk(&mut self);

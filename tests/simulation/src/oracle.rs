@@ -11,10 +11,10 @@ use std::fmt;
 
 use chancery_consensus::Evidence;
 use chancery_ledger::checkpoint::CheckpointStatement;
-use chancery_ledger::{Batch, BatchDigest, Height, Slot, TransactionId};
+use chancery_ledger::{Batch, BatchDigest, Height, Millis, Slot, TransactionId};
 
 use self::word::{Said, Starting};
-use crate::node::{DiskFault, Halt, Observation};
+use crate::node::{Halt, Observation};
 
 /// The rules.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -115,9 +115,10 @@ pub struct Oracle {
     /// By process.
     starting: Vec<Starting>,
     said: Vec<Said>,
-    /// By validator: its disk was rolled back, so that it has forgotten what it said since. It is
-    /// one of the f, and what it said then is not held against it.
-    rolled_back: Vec<bool>,
+    /// By validator: its disk was rolled back, or damaged so that a part of its vote log looks as if
+    /// it had never been written. It has forgotten what it said, is one of the f, and what it said
+    /// then is not held against it.
+    forgetful: Vec<bool>,
     commits: BTreeMap<(Slot, u64, BatchDigest), u64>,
     committed: BTreeMap<Slot, BatchDigest>,
     cosigners: BTreeMap<CheckpointStatement, u64>,
@@ -135,7 +136,7 @@ impl Oracle {
         Self {
             quorum,
             said: guilty.iter().map(|_| Said::default()).collect(),
-            rolled_back: vec![false; guilty.len()],
+            forgetful: vec![false; guilty.len()],
             guilty,
             tips: vec![Slot(0); keys.len()],
             handed: vec![Slot(0); keys.len()],
@@ -186,6 +187,15 @@ impl Oracle {
             .map_or(Height(0), |(slot, _)| slot.height())
     }
 
+    /// The newest block is no younger than this: block times are told in seconds.
+    #[must_use]
+    pub fn block_time(&self) -> Millis {
+        let newest = self.chain.last_key_value();
+        newest.map_or(Millis(0), |(_, block)| {
+            Millis((block.statement.time_seconds + 1) * 1_000)
+        })
+    }
+
     /// The newest height that anybody honest called final.
     #[must_use]
     pub fn final_height(&self) -> Height {
@@ -225,12 +235,13 @@ impl Oracle {
         self.made.insert(batch);
     }
 
-    /// The process's disk was replaced by an empty or older one.
-    pub fn on_disk_replaced(&mut self, process: usize, executed: Height, fault: DiskFault) {
+    /// The process's disk was damaged, or replaced by an empty or older one: it has so much of the
+    /// ledger, and perhaps `forgets` what it promised.
+    pub fn on_disk_damaged(&mut self, process: usize, executed: Height, forgets: bool) {
         self.tips[process] = executed.into();
         let key = self.keys[process];
-        if fault == DiskFault::RolledBack {
-            self.rolled_back[key] = true;
+        if forgets {
+            self.forgetful[key] = true;
             let durable = std::mem::take(&mut self.said[key].durable);
             self.said[key] = Said {
                 durable,
@@ -270,7 +281,7 @@ impl Oracle {
             Observation::Evidence(evidence) => self.on_evidence(key, evidence),
             Observation::Halted(Halt::Disk) | Observation::Count(_) => {}
             // It noticed that it had forgotten.
-            Observation::Halted(Halt::Forgot) if self.rolled_back[key] => {}
+            Observation::Halted(Halt::Forgot) if self.forgetful[key] => {}
             Observation::Halted(why) => self.violate(Rule::HonestHalt, || {
                 format!("validator {key} stopped: {why:?}")
             }),
@@ -364,7 +375,7 @@ impl Oracle {
     fn on_evidence(&mut self, key: usize, evidence: &Evidence) {
         let accused = usize::from(evidence.first.from.0);
         let is_guilty = |of: &[bool]| of.get(accused).copied().unwrap_or(false);
-        let is_guilty = is_guilty(&self.guilty) || is_guilty(&self.rolled_back);
+        let is_guilty = is_guilty(&self.guilty) || is_guilty(&self.forgetful);
         if !is_guilty || evidence.second.from != evidence.first.from {
             self.violate(Rule::FalseEvidence, || {
                 let Evidence { first, second } = evidence;

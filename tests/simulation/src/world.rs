@@ -91,6 +91,21 @@ pub(crate) struct Process<N: Node> {
     waiting: Vec<Input<N::Job>>,
 }
 
+/// What a client handed in.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Waiting {
+    pub(crate) id: TransactionId,
+    valid_until: Millis,
+}
+
+impl Waiting {
+    /// Whether it is to be executed still. Nobody executes it once block time is past what it is
+    /// valid until, which a validator brings about whose clock is ahead, if there is no other one.
+    pub(crate) fn is_owed(&self, oracle: &Oracle) -> bool {
+        !oracle.has_executed(self.id) && self.valid_until > oracle.block_time()
+    }
+}
+
 /// The second phase.
 #[derive(Debug)]
 pub(crate) struct Healing {
@@ -100,8 +115,8 @@ pub(crate) struct Healing {
     pub(crate) members: Vec<usize>,
     /// What they must have executed.
     pub(crate) height: Height,
-    pub(crate) transactions: Vec<TransactionId>,
-    /// How many of them were not executed when it was looked last.
+    pub(crate) transactions: Vec<Waiting>,
+    /// How many of them were owed when it was looked last.
     pub(crate) owed: usize,
     /// Whenever there are fewer, there is so much time for the next ones at least.
     pub(crate) block_ms: u64,
@@ -337,11 +352,12 @@ impl<N: Node> World<N> {
     }
 
     /// What was handed in so far.
-    pub(crate) fn handed_in(&self) -> impl Iterator<Item = TransactionId> + '_ {
-        self.load
-            .iter()
-            .take(self.handed_in)
-            .map(|signed| signed.id())
+    pub(crate) fn handed_in(&self) -> impl Iterator<Item = Waiting> + '_ {
+        let handed_in = self.load.iter().take(self.handed_in);
+        handed_in.map(|signed| Waiting {
+            id: signed.id(),
+            valid_until: signed.transaction.valid_until,
+        })
     }
 
     fn now_of(&self, process: usize) -> Now {

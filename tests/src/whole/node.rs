@@ -288,14 +288,17 @@ impl Node for WholeNode {
         }
     }
 
-    fn damage_disk(&mut self, fault: DiskFault) {
+    fn damage_disk(&mut self, fault: DiskFault) -> bool {
         match (fault, self.backup.take()) {
             (DiskFault::RolledBack, Some((disk, told))) => {
                 (self.disk, self.told) = (disk, told);
                 self.flipped = false;
             }
             (DiskFault::BitFlipped, _) => {
-                self.flipped |= self.disk.flip_a_bit(&mut self.random).is_some();
+                let file = self.disk.flip_a_bit(&mut self.random);
+                self.flipped |= file.is_some();
+                // A damaged last record is one that was never written in full.
+                return file.is_some_and(|file| file.starts_with("votes"));
             }
             (DiskFault::RolledBack | DiskFault::Wiped, _) => {
                 self.disk = SimulatedDisk::default();
@@ -304,6 +307,7 @@ impl Node for WholeNode {
                 self.told = Told::new(&self.setup.ledger);
             }
         }
+        fault == DiskFault::RolledBack
     }
 
     fn back_up_disk(&mut self) {

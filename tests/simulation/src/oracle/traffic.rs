@@ -64,7 +64,7 @@ impl Oracle {
                 .chain([(primary, VoteKind::PrePrepare)])
                 .collect();
             let is_said = |(key, kind): &(usize, VoteKind)| {
-                let may_lie = self.guilty[*key] || self.rolled_back[*key] || !self.hears_records;
+                let may_lie = self.guilty[*key] || self.forgetful[*key] || !self.hears_records;
                 may_lie || self.said[*key].votes.get(&(view.0, slot, *kind)) == Some(&digest)
             };
             if votes.len() < self.quorum || !votes.iter().all(is_said) {
