@@ -119,10 +119,7 @@ impl Validator {
         config: &Config,
         now: Now,
     ) -> Result<(Self, Vec<Effect>), VoteLogError> {
-        let mut live = LiveRecords::default();
-        for record in &records {
-            live.add(record, record.encode());
-        }
+        let live = LiveRecords::of(&records);
         let since = now.since_start;
         let mut validator = Self {
             view: replica.view(),
@@ -339,6 +336,21 @@ struct LiveRecords {
 }
 
 impl LiveRecords {
+    /// Of what a log has.
+    fn of(records: &[Record]) -> Self {
+        let mut live = Self::default();
+        let mut certified = Slot(0);
+        for record in records {
+            live.add(record, record.encode());
+            if let Record::Certificate(certificate) | Record::Final(certificate) = record {
+                certified = certified.max(certificate.statement.height.into());
+            }
+        }
+        // What was truncated is in the log until that is compacted. Such a record came before each.
+        live.truncate(certified);
+        live
+    }
+
     fn add(&mut self, record: &Record, bytes: Vec<u8>) {
         if let Some(kind) = record.single() {
             self.newest.insert(kind, bytes);

@@ -45,6 +45,30 @@ fn of_records_about_no_slot_only_the_newest_of_its_kind_lives() {
     assert_eq!(kept(&live), encoded(&[quarantine(2), batch(2)]));
 }
 
+#[test]
+fn what_was_truncated_does_not_live_again_after_a_restart() {
+    let batch = |slot| Record::Batch {
+        slot: Slot(slot),
+        batch: Batch::empty(),
+    };
+    let certificate = |height| CheckpointCertificate {
+        statement: CheckpointStatement::new(CHAIN, Height(height), sha256(b""), Millis(0)),
+        cosignatures: Vec::new(),
+    };
+    let log = [
+        batch(1),
+        batch(2),
+        batch(3),
+        Record::Certificate(certificate(2)),
+        Record::Final(certificate(1)),
+        batch(4),
+    ];
+    let live = LiveRecords::of(&log);
+    let slots: Vec<Slot> = live.promises.iter().map(|(slot, _)| *slot).collect();
+    assert_eq!(slots, [Slot(3), Slot(4)]);
+    assert_eq!(live.newest.len(), 2);
+}
+
 fn key(index: u8, which: u8) -> SecretKey {
     SecretKey::from_seed(&[index * 3 + which; 32])
 }
