@@ -35,8 +35,10 @@ const RECEIVED_MIN: usize = 64 * 1024;
 /// the snapshot is lost then.
 const CHANCES_MAX: u32 = 4;
 
-/// How often somebody is asked for a snapshot, in vain, before blocks are asked for instead.
-const OFFERS_ASKED_MAX: u32 = 6;
+/// How often a source is asked for a snapshot before it is asked for blocks instead. The first
+/// question lets it hold a view until that is certified; where the ledger stands still, perhaps
+/// for want of this very validator, nothing will be, and only blocks help.
+const OFFERS_ASKED_MAX: u32 = 2;
 
 /// So long a source that lied is not asked again.
 const LIAR_FOR: Millis = Millis(600_000);
@@ -98,7 +100,6 @@ struct Inner {
     now: Millis,
     /// Until when.
     liars: BTreeMap<ValidatorIndex, Millis>,
-    offers_asked: u32,
 }
 
 #[derive(Debug)]
@@ -116,6 +117,7 @@ struct Asked {
     /// Since when the source is watched, and what it has sent since then.
     watched_since: Millis,
     received_bytes: usize,
+    /// How often it was asked once more, because it was slow.
     chances: u32,
 }
 
@@ -132,6 +134,26 @@ impl Asked {
     fn ask_for_blocks(&mut self, after: Height) -> Question {
         let through = self.certificate.statement.height;
         self.ask(BulkMessage::BlocksRequest { after, through })
+    }
+
+    /// What a source that is too slow is asked once more, unless it had its chances. The question
+    /// or the answer may be lost.
+    fn once_more(&mut self, tip: Height) -> Option<Question> {
+        let chances = self.chances + 1;
+        let question = match &self.message {
+            BulkMessage::SnapshotRequest(SnapshotRequest::Offer { .. })
+                if chances >= OFFERS_ASKED_MAX =>
+            {
+                self.queued_through = tip;
+                self.ask_for_blocks(tip)
+            }
+            BulkMessage::SnapshotRequest(_) if chances <= CHANCES_MAX => {
+                self.ask(self.message.clone())
+            }
+            _ => return None,
+        };
+        self.chances = chances;
+        Some(question)
     }
 
     /// Whether the source is too slow, once it was watched for long enough.
@@ -160,8 +182,9 @@ impl Session {
         self.inner.lock().expect("no holder of this lock panics")
     }
 
-    /// Begins, or goes on, or begins again with another source; `tip` is the newest block here.
-    /// What is to be asked, if anything: nothing while a source is answering.
+    /// Begins, with `from` if that one is honest, or goes on, or begins again with the next source;
+    /// `tip` is the newest block here. What is to be asked, if anything: nothing while a source is
+    /// answering.
     pub fn begin(
         &self,
         now: Millis,
@@ -172,6 +195,7 @@ impl Session {
         let mut inner = self.lock();
         inner.now = now;
         inner.liars.retain(|_, until| *until > now);
+        let mut first = from;
         if let Some(asked) = &mut inner.asked {
             if certificate.statement.height > asked.certificate.statement.height {
                 asked.certificate = certificate.clone();
@@ -181,20 +205,12 @@ impl Session {
                 asked.chances = 0;
                 return None;
             }
-            let reads_snapshot = matches!(
-                asked.message,
-                BulkMessage::SnapshotRequest(
-                    SnapshotRequest::Blocks { .. } | SnapshotRequest::State { .. }
-                )
-            );
-            if reads_snapshot && asked.chances < CHANCES_MAX {
-                asked.chances += 1;
-                // The question or the answer may be lost.
-                let message = asked.message.clone();
-                return Some(asked.ask(message));
+            if let Some(question) = asked.once_more(tip) {
+                return Some(question);
             }
+            first = self.after(asked.from, &certificate);
         }
-        self.ask_somebody(&mut inner, tip, from, certificate)
+        self.ask_somebody(&mut inner, tip, first, certificate)
     }
 
     fn ask_somebody(
@@ -211,11 +227,9 @@ impl Session {
         }
         let from = self.source(inner, first, &certificate)?;
         let far_behind = through.0.saturating_sub(tip.0) > self.snapshot_after_blocks;
-        let message = if far_behind && inner.offers_asked < OFFERS_ASKED_MAX {
-            inner.offers_asked += 1;
+        let message = if far_behind {
             BulkMessage::SnapshotRequest(SnapshotRequest::Offer { above: tip })
         } else {
-            inner.offers_asked = 0;
             BulkMessage::BlocksRequest {
                 after: tip,
                 through,
@@ -233,6 +247,14 @@ impl Session {
             chances: 0,
         });
         Some(asked.ask(message))
+    }
+
+    /// The cosigner that follows `left`, so that everybody's turn comes.
+    fn after(&self, left: ValidatorIndex, certificate: &CheckpointCertificate) -> ValidatorIndex {
+        let cosigners = certificate.cosignatures.iter().map(|c| c.validator);
+        let mut others = cosigners.filter(|v| *v != self.own);
+        // Whoever comes first is asked if there is no such validator.
+        others.find(|v| *v > left).unwrap_or(ValidatorIndex(0))
     }
 
     /// `first`, or the next one of those who cosigned, and so have executed, that did not lie.
@@ -284,7 +306,6 @@ impl Session {
         asked.answered = true;
         asked.received_bytes = asked.received_bytes.saturating_add(answer.bytes());
         let Answer::Blocks(range) = answer else {
-            inner.offers_asked = 0;
             return Some(None);
         };
         asked.queued += 1;
@@ -341,14 +362,8 @@ impl Session {
             return None;
         }
         let certificate = inner.asked.take()?.certificate;
-        let cosigners = certificate.cosignatures.iter().map(|c| c.validator);
-        let next = cosigners.filter(|v| *v != self.own).find(|v| *v > from);
-        self.ask_somebody(
-            &mut inner,
-            tip,
-            next.unwrap_or(ValidatorIndex(0)),
-            certificate,
-        )
+        let next = self.after(from, &certificate);
+        self.ask_somebody(&mut inner, tip, next, certificate)
     }
 
     /// Ends without result and without blame: the replica will ask again.

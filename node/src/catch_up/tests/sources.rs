@@ -108,14 +108,15 @@ fn a_liar_is_not_asked_again_soon() {
     let ask = |from| Some(blocks_after(from, 10, 100));
     assert_eq!(begin(&session, 0, 10, 2, 100), ask(2));
     assert_eq!(lied(2), ask(0));
-    assert_eq!(begin(&session, WATCH, 10, 2, 100), ask(0));
+    assert_eq!(begin(&session, WATCH, 10, 2, 100), ask(1), "0 was slow");
+    assert_eq!(begin(&session, 2 * WATCH, 10, 2, 100), ask(0), "so was 1");
     assert_eq!(lied(0), ask(1));
     // Somebody among so many is correct.
     assert_eq!(lied(1), ask(2));
     assert_eq!(lied(2), ask(0));
-    assert_eq!(begin(&session, 2 * WATCH, 10, 2, 100), ask(0));
     // After a while everybody gets another chance.
-    assert_eq!(begin(&session, 700_000, 10, 2, 100), ask(2));
+    assert_eq!(begin(&session, 700_000, 10, 0, 100), ask(1));
+    assert_eq!(begin(&session, 800_000, 10, 0, 100), ask(2));
     assert_eq!(lied(1), None, "somebody else is asked");
 }
 
@@ -199,7 +200,7 @@ fn a_slow_source_of_a_snapshot_is_asked_again_before_it_is_left() {
             "another part"
         );
     }
-    assert_eq!(begin(&session, 60_000, 0, 0, 20), Some(offer_above(0, 0)));
+    assert_eq!(begin(&session, 60_000, 0, 0, 20), Some(offer_above(2, 0)));
 }
 
 #[test]
@@ -209,20 +210,24 @@ fn who_is_far_behind_asks_for_a_snapshot_first_and_for_blocks_if_there_is_none()
         begin(&session, 0, 10, 1, 2_010),
         Some(blocks_after(1, 10, 2_010))
     );
+    let world = World::new();
     let session = Session::new(ME, 2_000);
-    for again in 0..u64::from(OFFERS_ASKED_MAX) {
-        let from = u16::try_from(again % 3).expect("small");
-        let question = begin(&session, again * 5_000, 10, from, 2_011);
-        assert_eq!(question, Some(offer_above(from, 10)));
+    let ask = |watched: u64, tip, from| begin(&session, watched * WATCH, tip, from, 2_011);
+    // Whoever does not answer is asked again, for blocks at last, and then left.
+    for (at, from) in [(0, 1), (3, 2)] {
+        assert_eq!(ask(at, 10, 1), Some(offer_above(from, 10)));
+        assert_eq!(ask(at + 1, 10, 0), Some(offer_above(from, 10)));
+        assert_eq!(ask(at + 2, 10, 0), Some(blocks_after(from, 10, 2_011)));
     }
+    // Who has blocks is asked for all of them.
     assert_eq!(
-        begin(&session, 50_000, 10, 0, 2_011),
-        Some(blocks_after(0, 10, 2_011))
+        session.accept(Millis(6 * WATCH - 1), ValidatorIndex(2), &range(&world, 20)),
+        Some(Some(blocks_after(2, 20, 2_011)))
     );
-    assert_eq!(
-        begin(&session, 55_000, 10, 0, 2_011),
-        Some(offer_above(0, 10))
-    );
+    assert_eq!(ask(6, 10, 0), None, "there is something to do here");
+    let next = session.next(ValidatorIndex(2), Height(20), None);
+    assert_eq!(next, Next::Wait, "the next range is on its way");
+    assert_eq!(ask(7, 20, 0), Some(blocks_after(0, 20, 2_011)));
 }
 
 #[test]
