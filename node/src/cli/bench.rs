@@ -110,9 +110,7 @@ async fn prepare(context: &Context, wasm: Vec<u8>) -> Result<Setup, CliError> {
         upgraders: Upgraders::nobody(),
         args: [0xbe; 32].to_vec(),
     };
-    // As `contract deploy`: all there is, since it burns by the byte.
-    let most = session.chain.limits.transaction_fuel_max;
-    let deployed = applied(session.transact(context, &key, deploy, Some(most)).await?)?;
+    let deployed = applied(session.transact(context, &key, deploy, None).await?)?;
     let receipt = deployed.receipt.as_ref();
     let contract = receipt
         .and_then(|receipt| receipt.contract)

@@ -104,16 +104,12 @@ fn deploy(context: &Context, args: &DeployArgs) -> Result<Report, CliError> {
         let encoded =
             encode_arguments(init.unwrap_or(&none), &args.args, context.named(), &values)?;
         let code = CodeHash::of(&wasm);
-        // A deployment burns by the byte, and is rare: it may have all there is.
-        let fuel = args
-            .fuel
-            .unwrap_or(session.chain.limits.transaction_fuel_max);
         let call = Call::Deploy {
             code: wasm,
             upgraders: upgrades::upgraders(&keys, &args.upgraders, &session.chain.limits)?,
             args: encoded,
         };
-        let info = session.transact(context, &key, call, Some(fuel)).await?;
+        let info = session.transact(context, &key, call, args.fuel).await?;
         let what = match &schema {
             Some(schema) => format!("deploy {}", printable(&schema.name)),
             None => "deploy".to_owned(),

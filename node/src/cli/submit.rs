@@ -36,7 +36,8 @@ impl Session {
         })
     }
 
-    /// Signs and hands in `call`, and waits until it is final.
+    /// Signs and hands in `call`, and waits until it is final. Where no `fuel` is named, new code may
+    /// burn all there is: it is paid for by the byte, and rare.
     pub(super) async fn transact(
         &self,
         context: &Context,
@@ -48,7 +49,8 @@ impl Session {
         let most = limits.transaction_fuel_max;
         let mut builder =
             TransactionBuilder::new(self.chain.chain_id, limits).patience(context.timeout());
-        if let Some(fuel) = fuel {
+        let brings_code = matches!(call, Call::Deploy { .. } | Call::Upgrade { .. });
+        if let Some(fuel) = fuel.or(brings_code.then_some(most)) {
             if fuel > most {
                 let message = format!("--fuel {fuel}: this ledger allows at most {most}");
                 return Err(CliError::usage(message));

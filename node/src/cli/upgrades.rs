@@ -195,17 +195,13 @@ pub(super) fn upgrade(context: &Context, args: &UpgradeArgs) -> Result<Report, C
             args: encoded,
         } = proposal;
         let code = CodeHash::of(&wasm);
-        // As for a deployment: rare, and it burns by the byte.
-        let fuel = args
-            .fuel
-            .unwrap_or(session.chain.limits.transaction_fuel_max);
         let call = Call::Upgrade {
             contract: info.contract,
             version: info.version,
             code: wasm,
             args: encoded,
         };
-        let done = session.transact(context, &key, call, Some(fuel)).await?;
+        let done = session.transact(context, &key, call, args.fuel).await?;
         let seen = Seen {
             schema: schema.as_ref(),
             method: schema.as_ref().and_then(Schema::migrate),
