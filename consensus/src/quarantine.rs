@@ -261,6 +261,7 @@ impl Replica {
         self.cosign(out);
         self.settle(out);
         self.join(out);
+        self.leave_liar(out);
         self.go_on(out);
         self.begin_view(out);
     }

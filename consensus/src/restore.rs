@@ -179,7 +179,7 @@ impl Replica {
             memory: Memory::restored(&records),
             demand: Demand::Nothing,
             stable,
-            durable_low: low.into(),
+            durable_low: durable_low(&records).into(),
             final_height,
             delivered: executed.height.into(),
             executed,
@@ -438,6 +438,21 @@ fn newest_certificate(
         .chain(logged)
         .max_by_key(|certificate| certificate.statement.height)
         .cloned()
+}
+
+/// The newest height that the vote log alone has a certificate of: the ledger may be lost without it.
+fn durable_low(records: &[Record]) -> Height {
+    let logged = records.iter().filter_map(|record| match record {
+        Record::Certificate(certificate) | Record::Final(certificate) => Some(certificate),
+        Record::NewView(_)
+        | Record::Batch { .. }
+        | Record::Vote(_)
+        | Record::Prepared(_)
+        | Record::ViewChange(_)
+        | Record::Quarantine { .. } => None,
+    });
+    let heights = logged.map(|certificate| certificate.statement.height);
+    heights.max().unwrap_or_default()
 }
 
 fn base(new_view: &NewView) -> Option<&CheckpointCertificate> {

@@ -404,8 +404,11 @@ impl Replica {
         }
         if is_wanted {
             for (whose, vote) in log.commits.iter() {
-                // Votes of any view order a slot, if there are enough of one.
-                let is_of_use = vote.view == view || log.committed == Some(vote.digest);
+                // Votes of any view order a slot, if there are enough of one. After a restart it is
+                // the block that shows that there were.
+                let is_ordered =
+                    log.committed == Some(vote.digest) || slot <= Slot::from(self.executed.height);
+                let is_of_use = vote.view == view || is_ordered;
                 let is_there = vote.view == view && here.commits & bit(whose) != 0;
                 if is_of_use && !is_there {
                     send_vote(VoteKind::Commit, whose, *vote);
