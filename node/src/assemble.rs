@@ -157,7 +157,9 @@ pub fn assemble(
         .chain(said)
         .filter(|certificate| certificate.statement.height <= executed.height)
         .max_by_key(|certificate| certificate.statement.height);
-    let catch_up = Arc::new(Session::new(own, snapshot_after_blocks));
+    let everybody = config.validators.iter().map(|(index, _)| index);
+    let others = everybody.filter(|index| *index != own).collect();
+    let catch_up = Arc::new(Session::new(others, snapshot_after_blocks));
     let worker = Worker::new(executor, Arc::clone(&pool), Arc::clone(&catch_up));
     let intake = Intake {
         context,

@@ -10,10 +10,11 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard};
 
 use chancery_ledger::checkpoint::CheckpointCertificate;
+use chancery_ledger::state_tree::key_hash;
 use chancery_ledger::{Height, Millis, ValidatorIndex};
 use parity_scale_codec::Encode as _;
 
-use crate::wire::{BlockRange, BulkMessage, SnapshotPart, SnapshotRequest};
+use crate::wire::{BlockRange, BulkMessage, SnapshotPart, SnapshotRequest, StateEntry};
 
 pub mod blocks;
 pub mod offers;
@@ -39,6 +40,11 @@ const CHANCES_MAX: u32 = 4;
 /// question lets it hold a view until that is certified; where the ledger stands still, perhaps
 /// for want of this very validator, nothing will be, and only blocks help.
 const OFFERS_ASKED_MAX: u32 = 2;
+
+/// So long one source may take altogether, however much it sends; twice as long for the next one
+/// whenever one was left because of that. A source that sends enough and never ends is left, and one
+/// that needs long gets it.
+const PATIENCE: Millis = Millis(60_000);
 
 /// So long a source that lied is not asked again.
 const LIAR_FOR: Millis = Millis(600_000);
@@ -87,7 +93,7 @@ pub enum Next {
 /// One catch-up under way.
 #[derive(Debug)]
 pub struct Session {
-    own: ValidatorIndex,
+    others: Vec<ValidatorIndex>,
     /// More blocks than this behind: a snapshot.
     snapshot_after_blocks: u64,
     inner: Mutex<Inner>,
@@ -100,6 +106,14 @@ struct Inner {
     now: Millis,
     /// Until when.
     liars: BTreeMap<ValidatorIndex, Millis>,
+    /// Sources left because they took too long altogether, since the last catch-up was done.
+    endless: u32,
+}
+
+impl Inner {
+    fn patience(&self) -> Millis {
+        PATIENCE.saturating_mul(1 << self.endless.min(20))
+    }
 }
 
 #[derive(Debug)]
@@ -107,6 +121,7 @@ struct Asked {
     from: ValidatorIndex,
     /// Up to where.
     certificate: CheckpointCertificate,
+    since: Millis,
     /// The last question.
     message: BulkMessage,
     /// Whether it was answered.
@@ -156,6 +171,39 @@ impl Asked {
         Some(question)
     }
 
+    /// Whether it is an answer to the last question, and not to an earlier one.
+    fn is_answered_by(&self, answer: &Answer) -> bool {
+        use SnapshotRequest as Request;
+
+        let request = match (&self.message, answer) {
+            (BulkMessage::BlocksRequest { after, .. }, Answer::Blocks(range)) => {
+                let last = range.blocks.last();
+                return last.is_some_and(|last| last.header.height > *after);
+            }
+            (BulkMessage::SnapshotRequest(request), Answer::Snapshot(part)) => (request, part),
+            _ => return false,
+        };
+        match request {
+            (Request::Offer { .. }, SnapshotPart::Offer(_)) => true,
+            (Request::Blocks { height, below }, SnapshotPart::Blocks { height: of, blocks }) => {
+                let first = blocks.first();
+                of == height && first.is_some_and(|first| first.header.height.next() == *below)
+            }
+            (
+                Request::State { height, after },
+                SnapshotPart::State {
+                    height: of,
+                    entries,
+                },
+            ) => {
+                let follows =
+                    |entry: &StateEntry| after.is_none_or(|after| key_hash(&entry.key) > after);
+                of == height && entries.first().is_some_and(follows)
+            }
+            _ => false,
+        }
+    }
+
     /// Whether the source is too slow, once it was watched for long enough.
     fn judge(&mut self, now: Millis) -> Option<bool> {
         if now.since(self.watched_since) < WATCHED_FOR {
@@ -168,11 +216,12 @@ impl Asked {
 }
 
 impl Session {
-    /// Of validator `own`, which takes a snapshot when it is more than so many blocks behind.
+    /// Of a validator beside these `others`, which takes a snapshot when it is more than so many
+    /// blocks behind.
     #[must_use]
-    pub fn new(own: ValidatorIndex, snapshot_after_blocks: u64) -> Self {
+    pub fn new(others: Vec<ValidatorIndex>, snapshot_after_blocks: u64) -> Self {
         Self {
-            own,
+            others,
             snapshot_after_blocks,
             inner: Mutex::default(),
         }
@@ -195,20 +244,25 @@ impl Session {
         let mut inner = self.lock();
         inner.now = now;
         inner.liars.retain(|_, until| *until > now);
-        let mut first = from;
+        let (patience, mut first) = (inner.patience(), from);
         if let Some(asked) = &mut inner.asked {
             if certificate.statement.height > asked.certificate.statement.height {
                 asked.certificate = certificate.clone();
             }
-            let is_slow = asked.judge(now)?;
-            if !is_slow {
-                asked.chances = 0;
-                return None;
+            let left = asked.from;
+            if now.since(asked.since) >= patience {
+                inner.endless = inner.endless.saturating_add(1);
+            } else {
+                let is_slow = asked.judge(now)?;
+                if !is_slow {
+                    asked.chances = 0;
+                    return None;
+                }
+                if let Some(question) = asked.once_more(tip) {
+                    return Some(question);
+                }
             }
-            if let Some(question) = asked.once_more(tip) {
-                return Some(question);
-            }
-            first = self.after(asked.from, &certificate);
+            first = self.after(left, &certificate);
         }
         self.ask_somebody(&mut inner, tip, first, certificate)
     }
@@ -238,6 +292,7 @@ impl Session {
         let asked = inner.asked.insert(Asked {
             from,
             certificate,
+            since: inner.now,
             message: message.clone(),
             answered: false,
             queued: 0,
@@ -249,31 +304,38 @@ impl Session {
         Some(asked.ask(message))
     }
 
-    /// The cosigner that follows `left`, so that everybody's turn comes.
-    fn after(&self, left: ValidatorIndex, certificate: &CheckpointCertificate) -> ValidatorIndex {
+    /// Everybody else: first those who cosigned, and so have executed; the others may have, too.
+    fn sources(&self, certificate: &CheckpointCertificate) -> Vec<ValidatorIndex> {
+        let mut sources = self.others.clone();
         let cosigners = certificate.cosignatures.iter().map(|c| c.validator);
-        let mut others = cosigners.filter(|v| *v != self.own);
-        // Whoever comes first is asked if there is no such validator.
-        others.find(|v| *v > left).unwrap_or(ValidatorIndex(0))
+        sources.sort_by_key(|other| !cosigners.clone().any(|cosigner| cosigner == *other));
+        sources
     }
 
-    /// `first`, or the next one of those who cosigned, and so have executed, that did not lie.
+    /// Who follows `left`, so that everybody's turn comes.
+    fn after(&self, left: ValidatorIndex, certificate: &CheckpointCertificate) -> ValidatorIndex {
+        let sources = self.sources(certificate);
+        let mut behind = sources.iter().skip_while(|v| **v != left).skip(1);
+        let next = behind.next().or(sources.first());
+        next.copied().unwrap_or(left)
+    }
+
+    /// `first`, or the next one that did not lie.
     fn source(
         &self,
         inner: &mut Inner,
         first: ValidatorIndex,
         certificate: &CheckpointCertificate,
     ) -> Option<ValidatorIndex> {
-        let cosigners = certificate.cosignatures.iter().map(|c| c.validator);
-        let mut others: Vec<_> = cosigners.filter(|v| *v != self.own).collect();
-        let turn = others.iter().position(|v| *v == first).unwrap_or(0);
-        others.rotate_left(turn);
-        let honest = others.iter().find(|v| !inner.liars.contains_key(v));
+        let mut sources = self.sources(certificate);
+        let turn = sources.iter().position(|v| *v == first).unwrap_or(0);
+        sources.rotate_left(turn);
+        let honest = sources.iter().find(|v| !inner.liars.contains_key(v));
         if honest.is_none() {
             // At least one cosigner is correct: better to begin again than to stay behind.
             inner.liars.clear();
         }
-        honest.or(others.first()).copied()
+        honest.or(sources.first()).copied()
     }
 
     /// Whether `answer` is one to a question that `from` was asked; each question takes one answer.
@@ -290,17 +352,7 @@ impl Session {
         if asked.from != from || asked.answered {
             return None;
         }
-        let fits = match (&asked.message, answer) {
-            (BulkMessage::BlocksRequest { .. }, Answer::Blocks(range)) => !range.blocks.is_empty(),
-            (BulkMessage::SnapshotRequest(request), Answer::Snapshot(part)) => matches!(
-                (request, part),
-                (SnapshotRequest::Offer { .. }, SnapshotPart::Offer(_))
-                    | (SnapshotRequest::Blocks { .. }, SnapshotPart::Blocks { .. })
-                    | (SnapshotRequest::State { .. }, SnapshotPart::State { .. })
-            ),
-            _ => false,
-        };
-        if !fits {
+        if !asked.is_answered_by(answer) {
             return None;
         }
         asked.answered = true;
@@ -330,6 +382,7 @@ impl Session {
         asked.queued = asked.queued.saturating_sub(1);
         let through = asked.certificate.statement.height;
         if tip >= through {
+            inner.endless = 0;
             let asked = inner.asked.take();
             return asked.map_or(Next::Wait, |asked| Next::CaughtUp(asked.certificate));
         }

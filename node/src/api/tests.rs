@@ -139,7 +139,7 @@ impl Ledger {
             runtime: Arc::clone(&runtime),
             store: Arc::clone(&store),
             pool: Arc::clone(&pool),
-            catch_up: Arc::new(Session::new(ValidatorIndex(0), 2_000)),
+            catch_up: Arc::new(Session::new(Vec::new(), 2_000)),
             offers: Arc::default(),
         };
         let node = Arc::new(NodeHandle {

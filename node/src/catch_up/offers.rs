@@ -126,10 +126,7 @@ impl Offers {
     ) -> Option<SnapshotPart> {
         self.close_idle(now);
         if let SnapshotRequest::Offer { above } = request {
-            let view = self.view(now, (store, newest), limits)?;
-            if view.offer.header.height <= *above {
-                return None;
-            }
+            let view = self.view(now, *above, (store, newest), limits)?;
             let reader = Reader {
                 view: Arc::clone(&view),
                 since: now,
@@ -164,20 +161,27 @@ impl Offers {
         }
     }
 
-    /// A view of a certified height: one that another peer reads, or a new one.
+    /// A view of a certified height above `above`: one that a peer reads, or a new one.
     fn view(
         &self,
         now: Millis,
+        above: Height,
         (store, newest): (&Store, Option<CheckpointCertificate>),
         limits: &ChainLimits,
     ) -> Option<Arc<View>> {
         let mut inner = self.lock();
         let mut shared = inner.readers.values().map(|reader| &reader.view);
-        if let Some(view) = shared.find(|view| now.since(view.made) < SHARED_FOR) {
+        let is_shared = |view: &&Arc<View>| {
+            now.since(view.made) < SHARED_FOR && view.offer.header.height > above
+        };
+        if let Some(view) = shared.find(is_shared) {
             return Some(Arc::clone(view));
         }
         let current = store.read();
         let tip = current.tip().header;
+        if tip.height <= above {
+            return None;
+        }
         if inner.waiting.last().map(|(.., header)| header.height) != Some(tip.height) {
             inner.waiting.push((now, store.read(), tip));
         }
@@ -187,7 +191,8 @@ impl Offers {
             known.find(|certificate| certificate.statement.height == height)
         };
         let newest_first = inner.waiting.iter().enumerate().rev();
-        let mut certified = newest_first.filter_map(|(at, (.., header))| {
+        let newer = newest_first.filter(|(_, (.., header))| header.height > above);
+        let mut certified = newer.filter_map(|(at, (.., header))| {
             let certificate = certificate(header.height)?;
             Some((at, certificate))
         });

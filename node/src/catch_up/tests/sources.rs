@@ -3,7 +3,7 @@
 use super::*;
 use crate::wire::BlockRange;
 
-const ME: ValidatorIndex = ValidatorIndex(3);
+const OTHERS: [ValidatorIndex; 3] = [ValidatorIndex(0), ValidatorIndex(1), ValidatorIndex(2)];
 
 /// How long a source is watched.
 const WATCH: u64 = WATCHED_FOR.0;
@@ -62,6 +62,10 @@ fn offer_above(to: u16, above: u64) -> Question {
     }
 }
 
+fn session_of(snapshot_after_blocks: u64) -> Session {
+    Session::new(OTHERS.to_vec(), snapshot_after_blocks)
+}
+
 fn begin(session: &Session, now: u64, tip: u64, from: u16, through: u64) -> Option<Question> {
     let from = ValidatorIndex(from);
     session.begin(Millis(now), Height(tip), from, certificate(through))
@@ -70,7 +74,7 @@ fn begin(session: &Session, now: u64, tip: u64, from: u16, through: u64) -> Opti
 #[test]
 fn the_next_range_is_asked_for_while_one_is_executed_and_no_more() {
     let world = World::new();
-    let session = Session::new(ME, 2_000);
+    let session = session_of(2_000);
     let from = ValidatorIndex(1);
     let accept = |last, now| session.accept(Millis(now), from, &range(&world, last));
     let next = |tip| session.next(from, Height(tip), None);
@@ -103,7 +107,7 @@ fn the_next_range_is_asked_for_while_one_is_executed_and_no_more() {
 
 #[test]
 fn a_liar_is_not_asked_again_soon() {
-    let session = Session::new(ME, 2_000);
+    let session = session_of(2_000);
     let lied = |from| session.lied(ValidatorIndex(from), Height(10));
     let ask = |from| Some(blocks_after(from, 10, 100));
     assert_eq!(begin(&session, 0, 10, 2, 100), ask(2));
@@ -123,7 +127,7 @@ fn a_liar_is_not_asked_again_soon() {
 #[test]
 fn a_source_that_sends_too_little_is_left() {
     let world = World::new();
-    let session = Session::new(ME, 2_000);
+    let session = session_of(2_000);
     let accept = |now, from, last| {
         let from = ValidatorIndex(from);
         session.accept(Millis(now), from, &range(&world, last))
@@ -169,7 +173,7 @@ fn a_slow_source_of_a_snapshot_is_asked_again_before_it_is_left() {
     let world = World::new();
     let server = Ledger::with_blocks(&world, 20);
     let parts = server.parts(0);
-    let session = Session::new(ME, 10);
+    let session = session_of(10);
     let from = ValidatorIndex(1);
     assert_eq!(begin(&session, 0, 0, 1, 20), Some(offer_above(1, 0)));
     let offer = Answer::Snapshot(parts[0].clone());
@@ -205,13 +209,13 @@ fn a_slow_source_of_a_snapshot_is_asked_again_before_it_is_left() {
 
 #[test]
 fn who_is_far_behind_asks_for_a_snapshot_first_and_for_blocks_if_there_is_none() {
-    let session = Session::new(ME, 2_000);
+    let session = session_of(2_000);
     assert_eq!(
         begin(&session, 0, 10, 1, 2_010),
         Some(blocks_after(1, 10, 2_010))
     );
     let world = World::new();
-    let session = Session::new(ME, 2_000);
+    let session = session_of(2_000);
     let ask = |watched: u64, tip, from| begin(&session, watched * WATCH, tip, from, 2_011);
     // Whoever does not answer is asked again, for blocks at last, and then left.
     for (at, from) in [(0, 1), (3, 2)] {
@@ -228,6 +232,80 @@ fn who_is_far_behind_asks_for_a_snapshot_first_and_for_blocks_if_there_is_none()
     let next = session.next(ValidatorIndex(2), Height(20), None);
     assert_eq!(next, Next::Wait, "the next range is on its way");
     assert_eq!(ask(7, 20, 0), Some(blocks_after(0, 20, 2_011)));
+}
+
+#[test]
+fn an_answer_to_an_earlier_question_is_none() {
+    let world = World::new();
+    let from = ValidatorIndex(1);
+    let blocks = session_of(2_000);
+    assert_eq!(
+        begin(&blocks, 0, 10, 1, 100),
+        Some(blocks_after(1, 10, 100))
+    );
+    let accept = |session: &Session, answer: &Answer| session.accept(Millis(1), from, answer);
+    assert_eq!(accept(&blocks, &range(&world, 10)), None, "it is here");
+    assert!(accept(&blocks, &range(&world, 11)).is_some());
+
+    // A slow source was asked twice, and answers twice.
+    let parts = Ledger::with_blocks(&world, 20).parts(0);
+    let mut joiner = Ledger::new(&world);
+    let snapshot = session_of(10);
+    assert_eq!(begin(&snapshot, 0, 0, 1, 20), Some(offer_above(1, 0)));
+    for (at, part) in parts.iter().enumerate() {
+        let answer = Answer::Snapshot(part.clone());
+        assert_eq!(accept(&snapshot, &answer), Some(None), "part {at}");
+        assert_eq!(accept(&snapshot, &answer), None, "it is being dealt with");
+        let Some(wanted) = joiner.take(part.clone()).expect("honest").part else {
+            return;
+        };
+        let next = snapshot.next(from, Height(0), Some(wanted));
+        assert!(matches!(next, Next::Ask(_)), "{next:?}");
+        assert_eq!(accept(&snapshot, &answer), None, "part {at} again");
+    }
+    panic!("the last part ends it");
+}
+
+#[test]
+fn a_source_that_never_ends_is_left_and_the_next_one_has_longer() {
+    let world = World::new();
+    let session = session_of(2_000);
+    let mut tip = 10;
+    let mut last = |now, from: u16| {
+        // One block at a time, and there is always something to do here.
+        tip += 1;
+        let from = ValidatorIndex(from);
+        let accepted = session.accept(Millis(now), from, &range(&world, tip));
+        assert!(accepted.is_some(), "at {now}");
+        tip
+    };
+    let patience = PATIENCE.0;
+    assert_eq!(
+        begin(&session, 0, 10, 1, 900),
+        Some(blocks_after(1, 10, 900))
+    );
+    let tip = last(patience - 1, 1);
+    assert_eq!(begin(&session, patience - 1, 10, 1, 900), None);
+    let next = begin(&session, patience, tip, 1, 900);
+    assert_eq!(next, Some(blocks_after(2, tip, 900)));
+    let tip = last(3 * patience - 1, 2);
+    assert_eq!(begin(&session, 3 * patience - 1, 11, 1, 900), None);
+    let next = begin(&session, 3 * patience, tip, 1, 900);
+    assert_eq!(next, Some(blocks_after(0, tip, 900)));
+}
+
+#[test]
+fn who_did_not_cosign_is_asked_last() {
+    let session = Session::new(
+        (0..6).filter(|i| *i != 3).map(ValidatorIndex).collect(),
+        2_000,
+    );
+    // 0 to 3 cosigned.
+    let asked: Vec<_> = (0..6)
+        .map(|at| begin(&session, at * WATCH, 10, 1, 100))
+        .collect();
+    let expected = [1, 2, 4, 5, 0, 1].map(|from| Some(blocks_after(from, 10, 100)));
+    assert_eq!(asked, expected);
 }
 
 #[test]
@@ -259,6 +337,27 @@ fn an_offer_waits_until_its_block_is_certified_and_outlives_later_blocks() {
     }
     assert_eq!(joiner.tip(), 21);
     joiner.check_state();
+}
+
+#[test]
+fn who_read_a_view_is_offered_a_newer_one_at_once() {
+    let world = World::new();
+    let mut server = Ledger::with_blocks(&world, 20);
+    let offers = Offers::default();
+    let offered = |server: &Ledger<'_>, above| {
+        let request = SnapshotRequest::Offer {
+            above: Height(above),
+        };
+        match server.answer(&offers, &request) {
+            Some(SnapshotPart::Offer(offer)) => Some(offer.header.height.0),
+            _ => None,
+        }
+    };
+    assert_eq!(offered(&server, 0), Some(20));
+    assert_eq!(offered(&server, 20), None);
+    server.execute_up_to(25);
+    assert_eq!(offered(&server, 0), Some(20), "the one that is read");
+    assert_eq!(offered(&server, 20), Some(25));
 }
 
 #[test]
