@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use chancery_consensus::{Ballot, Body, NewView, SignedMessage, ViewChange, VoteKind};
-use chancery_ledger::checkpoint::CheckpointCertificate;
+use chancery_ledger::checkpoint::{CheckpointCertificate, CheckpointStatement};
 use chancery_ledger::{BatchDigest, Height, Slot, ValidatorIndex};
 
 use super::{Oracle, Rule};
@@ -25,19 +25,7 @@ impl Oracle {
                     self.committed.insert(ballot.slot, ballot.digest);
                 }
             }
-            Body::Checkpoint(statement) => {
-                let signers = self.cosigners.entry(statement.clone()).or_insert(0);
-                *signers |= bit;
-                if signers.count_ones() as usize >= self.quorum {
-                    let height = statement.height;
-                    let before = self.certified.insert(height, statement.clone());
-                    if before.is_some_and(|before| before != *statement) {
-                        self.violate(Rule::TwoCheckpointQuorums, || {
-                            format!("two statements of height {height} are certified")
-                        });
-                    }
-                }
-            }
+            Body::Checkpoint(statement) => self.on_cosigned(message.from, statement),
             Body::Certificate(certificate) => self.check_certificate(certificate),
             Body::ViewChange(change) => self.check_parts(change),
             Body::NewView(begun) => {
@@ -47,6 +35,22 @@ impl Oracle {
                 self.check_selection(begun);
             }
             Body::PrePrepare(_) | Body::Prepare(_) | Body::Status(_) => {}
+        }
+    }
+
+    /// The validator's cosignature of that is on the wire, by itself or in a certificate: a liar may
+    /// never have sent it.
+    fn on_cosigned(&mut self, by: ValidatorIndex, statement: &CheckpointStatement) {
+        let signers = self.cosigners.entry(statement.clone()).or_insert(0);
+        *signers |= 1 << by.0;
+        if signers.count_ones() as usize >= self.quorum {
+            let height = statement.height;
+            let before = self.certified.insert(height, statement.clone());
+            if before.is_some_and(|before| before != *statement) {
+                self.violate(Rule::TwoCheckpointQuorums, || {
+                    format!("two statements of height {height} are certified")
+                });
+            }
         }
     }
 
@@ -87,6 +91,9 @@ impl Oracle {
                 let height = statement.height;
                 format!("block {height} is not what {signers:?} made, or they are too few")
             });
+        }
+        for signer in signers {
+            self.on_cosigned(signer, statement);
         }
     }
 
