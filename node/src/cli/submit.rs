@@ -36,8 +36,7 @@ impl Session {
         })
     }
 
-    /// Signs and hands in `call`, and waits until it is final. Where no `fuel` is named, new code may
-    /// burn all there is: it is paid for by the byte, and rare.
+    /// Signs and hands in `call`, and waits until it is final.
     pub(super) async fn transact(
         &self,
         context: &Context,
@@ -49,8 +48,7 @@ impl Session {
         let most = limits.transaction_fuel_max;
         let mut builder =
             TransactionBuilder::new(self.chain.chain_id, limits).patience(context.timeout());
-        let brings_code = matches!(call, Call::Deploy { .. } | Call::Upgrade { .. });
-        if let Some(fuel) = fuel.or(brings_code.then_some(most)) {
+        if let Some(fuel) = fuel {
             if fuel > most {
                 let message = format!("--fuel {fuel}: this ledger allows at most {most}");
                 return Err(CliError::usage(message));

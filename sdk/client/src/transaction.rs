@@ -27,27 +27,28 @@ pub struct TransactionBuilder {
     chain: ChainId,
     limits: ChainLimits,
     valid_for: Duration,
-    fuel_max: Fuel,
+    /// None: it depends on what is asked.
+    fuel_max: Option<Fuel>,
 }
 
 impl TransactionBuilder {
     /// A builder for the chain. Until told otherwise, a transaction may burn a tenth of what the
-    /// chain allows one (batches are filled by what is declared) and is valid for two minutes.
+    /// chain allows one (batches are filled by what is declared), one that brings new code all of it
+    /// (code is paid for by the byte, and rare), and is valid for two minutes.
     #[must_use]
     pub fn new(chain: ChainId, limits: ChainLimits) -> Self {
-        let fuel_max = Fuel((limits.transaction_fuel_max / 10).max(1));
         Self {
             chain,
             limits,
             valid_for: VALID_FOR_LEAST,
-            fuel_max,
+            fuel_max: None,
         }
     }
 
     /// Declares other fuel.
     #[must_use]
     pub fn fuel_max(mut self, fuel: Fuel) -> Self {
-        self.fuel_max = fuel;
+        self.fuel_max = Some(fuel);
         self
     }
 
@@ -91,10 +92,18 @@ impl TransactionBuilder {
             sender: key.account(),
             salt,
             valid_until: self.valid_until(block_time, clock()),
-            fuel_max: self.fuel_max,
+            fuel_max: self.fuel_max.unwrap_or_else(|| self.fuel_for(&call)),
             call,
         };
         Ok(transaction.sign(key))
+    }
+
+    fn fuel_for(&self, call: &Call) -> Fuel {
+        let most = self.limits.transaction_fuel_max;
+        match call {
+            Call::Deploy { .. } | Call::Upgrade { .. } => Fuel(most),
+            _ => Fuel((most / 10).max(1)),
+        }
     }
 
     /// A call of a contract's method; `args` is SCALE in schema order.
@@ -118,6 +127,8 @@ impl TransactionBuilder {
 
 #[cfg(test)]
 mod tests {
+    use chancery_ledger::Upgraders;
+
     use super::*;
 
     fn builder() -> TransactionBuilder {
@@ -144,6 +155,25 @@ mod tests {
         assert_eq!(fast_clock, latest);
         let patient = builder().patience(Duration::MAX);
         assert_eq!(patient.valid_until(Millis(0), Millis(0)), latest);
+    }
+
+    #[test]
+    fn new_code_may_burn_all_there_is_unless_told_otherwise() {
+        let key = SecretKey::from_seed(&[7; 32]);
+        let most = ChainLimits::default().transaction_fuel_max;
+        let fuel = |builder: TransactionBuilder, call: &Call| {
+            let signed = builder.sign(&key, Millis(5), call.clone());
+            signed.expect("random").transaction.fuel_max
+        };
+        let invocation = TransactionBuilder::invoke(ContractId([1; 32]), "f", Vec::new());
+        let deployment = Call::Deploy {
+            code: Vec::new(),
+            upgraders: Upgraders::nobody(),
+            args: Vec::new(),
+        };
+        assert_eq!(fuel(builder(), &invocation), Fuel(most / 10));
+        assert_eq!(fuel(builder(), &deployment), Fuel(most));
+        assert_eq!(fuel(builder().fuel_max(Fuel(7)), &deployment), Fuel(7));
     }
 
     #[test]
