@@ -628,6 +628,35 @@ fn entering_raises_the_low_water_mark_to_the_base_for_good() {
 }
 
 #[test]
+fn what_ordered_a_slot_is_told_to_one_in_a_later_view_after_a_restart_too() {
+    let mut lone = Lone::start(4, 2, 4);
+    let one = batch_at(Millis(EPOCH_MS));
+    lone.batch(&one);
+    lone.say(0, Body::PrePrepare(ballot(0, 1, &one)));
+    lone.say(1, Body::Prepare(ballot(0, 1, &one)));
+    for from in [0, 1] {
+        lone.say(from, Body::Commit(ballot(0, 1, &one)));
+    }
+    let made = execute(&genesis(), &one);
+    lone.step(Event::Executed(made.clone()));
+    lone.disk.statements.push(made);
+    // What others said is in no log.
+    let mut lone = lone.restart();
+    lone.now.since_start.0 += 5_000;
+    let answer = lone.say(3, Body::Status(status(4, 1, true)));
+    let commits: Vec<(u16, Ballot)> = answer
+        .iter()
+        .filter_map(|action| match action {
+            Action::Send { message, .. } => Some((message.from.0, message.body.vote()?)),
+            _ => None,
+        })
+        .filter(|(_, (kind, _))| *kind == VoteKind::Commit)
+        .map(|(from, (_, ballot))| (from, ballot))
+        .collect();
+    assert_eq!(commits, [(2, ballot(0, 1, &one))]);
+}
+
+#[test]
 fn who_executed_a_slot_votes_for_it_again_and_for_nothing_else() {
     for same in [true, false] {
         let mut lone = Lone::start(4, 2, 4);
