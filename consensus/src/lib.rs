@@ -83,7 +83,7 @@
 //!   NEW-VIEW that was entered here, to one in an earlier view or without this one's, by f + 1 in
 //!   turn and by its author, and not too often because it is large; the
 //!   answerer's VIEW-CHANGE, while it waits for its view, to one that did not hear it; its votes of
-//!   the sender's view, byte for byte, and COMMITs of whatever view for what is committed; and, by
+//!   the sender's view, byte for byte, and COMMITs of whatever view for what is ordered; and, by
 //!   f + 1 validators in turn, others' votes and the batch. A PRE-PREPARE goes also to one whose
 //!   PREPARE shows that it was told another story. Slots up to a window below low are served too;
 //!   what is younger than half an interval is not, because it is most likely on its way. No other

@@ -4,7 +4,8 @@
 //! Few blocks are executed again ([`blocks`]); where thousands are missing, the state after them is
 //! taken over instead ([`snapshot`], served from [`offers`]). [`Session`] is the side that asks: one
 //! source at a time, one or two questions on their way, so that nobody is listened to who was not
-//! asked. A source that lied is not asked again for a while, and one that is slow is left.
+//! asked. A source that lied is not asked again for a while; one that is slow, or that takes too
+//! long altogether, is left for the next one.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard};

@@ -5,8 +5,9 @@
 //!   the header of h, the edge of the header log before it, the transactions executed in the blocks
 //!   up to h that may still be repeated, and the state after h.
 //! - **S2** Whoever joins asks one validator, one question at a time, each answered by one bounded
-//!   part. Every question says where to go on, so it may be asked again after a lost connection;
-//!   nothing else is remembered of it by the one who answers.
+//!   part. Every question says where to go on, so it may be asked again after a lost connection (an
+//!   answer to an earlier question is not looked at); nothing else is remembered of it by the one who
+//!   answers.
 //! - **S3** The offer holds if the certificate does, and the edge with the header of h appended has
 //!   the certified root. So header, state root and number of entries are the quorum's word.
 //! - **S4** Blocks come newest first: the first one hashes to the header of h, each next one to the
