@@ -314,6 +314,20 @@ impl Record {
         }
     }
 
+    /// The certificate of a height that the vote log has by itself.
+    #[must_use]
+    pub fn certificate(&self) -> Option<&CheckpointCertificate> {
+        match self {
+            Self::Certificate(certificate) | Self::Final(certificate) => Some(certificate),
+            Self::Batch { .. }
+            | Self::Vote(_)
+            | Self::Prepared(_)
+            | Self::ViewChange(_)
+            | Self::NewView(_)
+            | Self::Quarantine { .. } => None,
+        }
+    }
+
     /// Decodes bytes of the vote log.
     ///
     /// # Errors

@@ -414,24 +414,15 @@ fn newest_certificate(
     stored: Option<CheckpointCertificate>,
     records: &[Record],
 ) -> Option<CheckpointCertificate> {
-    let logged = records.iter().filter_map(|record| match record {
-        Record::Certificate(certificate) | Record::Final(certificate) => Some(certificate),
+    let logged = records.iter().filter_map(|record| {
         // What a view went on from binds even if another record was lost in between.
-        Record::NewView(message) => match &message.body {
-            Body::NewView(new_view) => base(new_view),
-            Body::PrePrepare(_)
-            | Body::Prepare(_)
-            | Body::Commit(_)
-            | Body::Checkpoint(_)
-            | Body::Status(_)
-            | Body::Certificate(_)
-            | Body::ViewChange(_) => None,
-        },
-        Record::Batch { .. }
-        | Record::Vote(_)
-        | Record::Prepared(_)
-        | Record::ViewChange(_)
-        | Record::Quarantine { .. } => None,
+        record.certificate().or_else(|| match record {
+            Record::NewView(SignedMessage {
+                body: Body::NewView(new_view),
+                ..
+            }) => base(new_view),
+            _ => None,
+        })
     });
     stored
         .iter()
@@ -442,15 +433,7 @@ fn newest_certificate(
 
 /// The newest height that the vote log alone has a certificate of: the ledger may be lost without it.
 fn durable_low(records: &[Record]) -> Height {
-    let logged = records.iter().filter_map(|record| match record {
-        Record::Certificate(certificate) | Record::Final(certificate) => Some(certificate),
-        Record::NewView(_)
-        | Record::Batch { .. }
-        | Record::Vote(_)
-        | Record::Prepared(_)
-        | Record::ViewChange(_)
-        | Record::Quarantine { .. } => None,
-    });
+    let logged = records.iter().filter_map(Record::certificate);
     let heights = logged.map(|certificate| certificate.statement.height);
     heights.max().unwrap_or_default()
 }

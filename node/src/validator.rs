@@ -342,7 +342,7 @@ impl LiveRecords {
         let mut certified = Slot(0);
         for record in records {
             live.add(record, record.encode());
-            if let Record::Certificate(certificate) | Record::Final(certificate) = record {
+            if let Some(certificate) = record.certificate() {
                 certified = certified.max(certificate.statement.height.into());
             }
         }

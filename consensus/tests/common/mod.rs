@@ -250,10 +250,7 @@ impl Disk {
 
     /// The newest height of which it has a certificate.
     pub fn certified(&self) -> Height {
-        let logged = self.records.iter().filter_map(|record| match record {
-            Record::Certificate(certificate) | Record::Final(certificate) => Some(certificate),
-            _ => None,
-        });
+        let logged = self.records.iter().filter_map(Record::certificate);
         logged
             .chain(&self.stable)
             .map(|certificate| certificate.statement.height)

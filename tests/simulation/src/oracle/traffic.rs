@@ -11,12 +11,11 @@ use super::{Oracle, Rule};
 impl Oracle {
     /// Any message that verifies, on its way to anybody.
     pub fn on_traffic(&mut self, message: &SignedMessage) {
-        let bit = 1_u64 << message.from.0;
         match &message.body {
             Body::Commit(ballot) => {
                 let place = (ballot.slot, ballot.view.0, ballot.digest);
                 let voters = self.commits.entry(place).or_insert(0);
-                *voters |= bit;
+                *voters |= 1_u64 << message.from.0;
                 if voters.count_ones() as usize >= self.quorum {
                     let view = ballot.view;
                     self.check_committed(ballot.slot, ballot.digest, || {
