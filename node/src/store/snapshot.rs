@@ -9,7 +9,9 @@ use chancery_ledger::state_tree::{Leaf, LeafSource, key_hash, value_hash};
 use chancery_ledger::transaction::SignedTransaction;
 use chancery_ledger::{Batch, ChainId, Hash, Header, Height, Receipt, TransactionId};
 use parity_scale_codec::Decode;
-use redb::{AccessGuard, ReadOnlyTable, ReadTransaction, ReadableTable as _};
+use redb::{
+    AccessGuard, ReadOnlyTable, ReadTransaction, ReadableTable as _, ReadableTableMetadata as _,
+};
 
 use super::index::{Gap, Mark, Search};
 use super::tables::{self, Body};
@@ -69,6 +71,7 @@ pub(super) struct Tables {
     receipts: ReadOnlyTable<u64, &'static [u8]>,
     transactions: ReadOnlyTable<&'static [u8; 32], (u64, u32)>,
     state: ReadOnlyTable<&'static [u8; 32], &'static [u8]>,
+    leaves: ReadOnlyTable<&'static [u8; 32], &'static [u8; 32]>,
     certificates: ReadOnlyTable<u64, &'static [u8]>,
     log_nodes: ReadOnlyTable<(u8, u64), &'static [u8; 32]>,
     pub(super) marks: ReadOnlyTable<tables::MarkPlace, &'static [u8]>,
@@ -99,10 +102,32 @@ impl Snapshot {
     }
 
     /// The hashes of every key and value of the state, in ascending order of the key's hash: what
-    /// a state tree is built from. It reads the whole state.
+    /// a state tree is built from. It reads the whole state, and the process ends if a hash that is
+    /// stored is not that of its value.
     pub fn state_leaves(&self) -> impl Iterator<Item = Leaf> {
         let rows = or_end(self.tables.state.iter().map_err(reading));
-        rows.map(|row| or_end(row.map_err(reading).and_then(|(key, row)| leaf(&key, &row))))
+        let mut stored = or_end(self.tables.leaves.iter().map_err(reading));
+        let counts = [self.tables.state.len(), self.tables.leaves.len()];
+        let [rows_count, leaves_count] = counts.map(|count| or_end(count.map_err(reading)));
+        if rows_count != leaves_count {
+            storage_failed(&StoreError::damaged("the state has other leaves than rows"));
+        }
+        rows.map(move |row| {
+            let made = row.map_err(reading).and_then(|(key, row)| {
+                let (_, value) = tables::split_state_row(row.value())?;
+                Ok((Hash(*key.value()), value_hash(value)))
+            });
+            let (made, stored) = (
+                or_end(made),
+                or_end(stored.next().transpose().map_err(reading)),
+            );
+            if stored.map(|row| leaf(&row)) != Some(made) {
+                storage_failed(&StoreError::damaged(
+                    "a leaf of the state is not its value's",
+                ));
+            }
+            made
+        })
     }
 
     /// Every key of the state with its value, in ascending order of the key's hash.
@@ -230,6 +255,7 @@ impl Tables {
             receipts: transaction.open_table(tables::RECEIPTS)?,
             transactions: transaction.open_table(tables::TRANSACTIONS)?,
             state: transaction.open_table(tables::STATE)?,
+            leaves: transaction.open_table(tables::LEAVES)?,
             certificates: transaction.open_table(tables::CERTIFICATES)?,
             log_nodes: transaction.open_table(tables::LOG_NODES)?,
             marks: transaction.open_table(tables::MARKS)?,
@@ -338,10 +364,10 @@ impl Tables {
 
     fn leaves(&self, from: &[u8; 32], to_inclusive: &[u8; 32]) -> Result<Vec<Leaf>, StoreError> {
         let rows = self
-            .state
+            .leaves
             .range::<&[u8; 32]>(from..=to_inclusive)
             .map_err(reading)?;
-        rows.map(|row| row.map_err(reading).and_then(|(key, row)| leaf(&key, &row)))
+        rows.map(|row| row.map(|row| leaf(&row)).map_err(reading))
             .collect()
     }
 
@@ -382,12 +408,13 @@ fn at_height<T: Decode>(
     row.map(|row| tables::decode(what, row.value())).transpose()
 }
 
-fn leaf(
-    key: &AccessGuard<'_, &'static [u8; 32]>,
-    row: &AccessGuard<'_, &'static [u8]>,
-) -> Result<Leaf, StoreError> {
-    let (_, value) = tables::split_state_row(row.value())?;
-    Ok((Hash(*key.value()), value_hash(value)))
+type LeafRow<'a> = (
+    AccessGuard<'a, &'static [u8; 32]>,
+    AccessGuard<'a, &'static [u8; 32]>,
+);
+
+fn leaf((key, value): &LeafRow<'_>) -> Leaf {
+    (Hash(*key.value()), Hash(*value.value()))
 }
 
 pub(super) fn reading(error: redb::StorageError) -> StoreError {

@@ -54,6 +54,7 @@ impl Store {
         self.write(DOING, |write| {
             delete_staged(write)?;
             write.open_table(tables::STAGED_STATE)?;
+            write.open_table(tables::STAGED_LEAVES)?;
             write.open_table(tables::STAGED_TRANSACTIONS)?;
             Ok(())
         })
@@ -94,6 +95,7 @@ impl Store {
     pub fn stage_entries(&self, entries: &[StagedEntry]) -> Result<(), StoreError> {
         self.write(DOING, |write| {
             let mut table = write.open_table(tables::STAGED_STATE)?;
+            let mut leaves = write.open_table(tables::STAGED_LEAVES)?;
             for StagedEntry {
                 key_hash,
                 key,
@@ -101,6 +103,7 @@ impl Store {
             } in entries
             {
                 table.insert(&key_hash.0, tables::state_row(key, value).as_slice())?;
+                leaves.insert(&key_hash.0, &value_hash(value).0)?;
             }
             Ok(())
         })
@@ -117,18 +120,14 @@ impl Store {
         let reading = |error: redb::Error| StoreError::database(DOING, error);
         let read = self.database.begin_read();
         let read = read.map_err(|error| reading(error.into()))?;
-        let table = read.open_table(tables::STAGED_STATE);
+        let table = read.open_table(tables::STAGED_LEAVES);
         let table = table.map_err(|error| reading(error.into()))?;
         let rows = table.iter().map_err(|error| reading(error.into()))?;
         let mut failed = None;
         let mut leaves = rows.map_while(|row| {
-            let leaf = row
-                .map_err(|error| reading(error.into()))
-                .and_then(|(key, row)| {
-                    let (_, value) = tables::split_state_row(row.value())?;
-                    Ok((Hash(*key.value()), value_hash(value)))
-                });
-            leaf.map_err(|error| failed = Some(error)).ok()
+            let leaf = row.map(|(key, value)| (Hash(*key.value()), Hash(*value.value())));
+            leaf.map_err(|error| failed = Some(reading(error.into())))
+                .ok()
         });
         let taken = take(&mut leaves);
         drop(leaves);
@@ -160,6 +159,8 @@ impl Store {
             index::write_gap(write, gap)?;
             write.delete_table(tables::STATE)?;
             write.rename_table(tables::STAGED_STATE, tables::STATE)?;
+            write.delete_table(tables::LEAVES)?;
+            write.rename_table(tables::STAGED_LEAVES, tables::LEAVES)?;
             let mut transactions = write.open_table(tables::TRANSACTIONS)?;
             for row in write.open_table(tables::STAGED_TRANSACTIONS)?.iter()? {
                 let (id, place) = row?;
@@ -184,6 +185,7 @@ impl Store {
 
 fn delete_staged(write: &WriteTransaction) -> Result<(), redb::Error> {
     write.delete_table(tables::STAGED_STATE)?;
+    write.delete_table(tables::STAGED_LEAVES)?;
     write.delete_table(tables::STAGED_TRANSACTIONS)?;
     Ok(())
 }

@@ -24,8 +24,11 @@ pub(super) const RECEIPTS: TableDefinition<'_, u64, Bytes> = TableDefinition::ne
 /// Transaction id -> (height, index in the block). This is the replay set.
 pub(super) const TRANSACTIONS: TableDefinition<'_, HashBytes, (u64, u32)> =
     TableDefinition::new("transactions");
-/// SHA-256(key) -> SCALE(key, value): sorted so, it is the bottom of the state tree.
+/// SHA-256(key) -> SCALE(key, value).
 pub(super) const STATE: TableDefinition<'_, HashBytes, Bytes> = TableDefinition::new("state");
+/// SHA-256(key) -> SHA-256(value) of each row of [`STATE`]: the bottom of the state tree. Whatever is
+/// written, its neighbours are hashed anew, and those may be large: so their values are not read.
+pub(super) const LEAVES: TableDefinition<'_, HashBytes, HashBytes> = TableDefinition::new("leaves");
 /// Height -> SCALE(CheckpointCertificate).
 pub(super) const CERTIFICATES: TableDefinition<'_, u64, Bytes> =
     TableDefinition::new("certificates");
@@ -42,6 +45,9 @@ pub(super) const GAPS: TableDefinition<'_, u64, u64> = TableDefinition::new("gap
 /// Rows of [`STATE`] that are being fetched, for [`super::Store::install`].
 pub(super) const STAGED_STATE: TableDefinition<'_, HashBytes, Bytes> =
     TableDefinition::new("staged_state");
+/// Rows of [`LEAVES`] that belong to them.
+pub(super) const STAGED_LEAVES: TableDefinition<'_, HashBytes, HashBytes> =
+    TableDefinition::new("staged_leaves");
 /// Rows of [`TRANSACTIONS`] that are being fetched.
 pub(super) const STAGED_TRANSACTIONS: TableDefinition<'_, HashBytes, (u64, u32)> =
     TableDefinition::new("staged_transactions");
@@ -58,7 +64,7 @@ pub(super) const LOG: &str = "log";
 pub(super) const BASE: &str = "base";
 
 /// The version of these tables.
-pub(super) const SCHEMA_VERSION: u16 = 3;
+pub(super) const SCHEMA_VERSION: u16 = 4;
 
 /// A block without its header: the batch as it was ordered, and which of its transactions were
 /// executed, so that nothing is stored twice.

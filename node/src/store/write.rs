@@ -2,7 +2,7 @@
 
 use chancery_ledger::checkpoint::CheckpointCertificate;
 use chancery_ledger::header_log::LogNode;
-use chancery_ledger::state_tree::key_hash;
+use chancery_ledger::state_tree::{key_hash, value_hash};
 use chancery_ledger::transaction::SignedTransaction;
 use chancery_ledger::{Batch, Hash, Header};
 use parity_scale_codec::Encode as _;
@@ -93,13 +93,16 @@ pub(super) fn write_block(
     let mut sorted: Vec<(Hash, _)> = changes.iter().map(|c| (key_hash(c.0), c)).collect();
     sorted.sort_unstable_by_key(|(hash, _)| *hash);
     let mut table = write.open_table(tables::STATE)?;
+    let mut leaves = write.open_table(tables::LEAVES)?;
     for (hash, (key, value)) in sorted {
         match value {
             Some(value) => {
                 table.insert(&hash.0, tables::state_row(key, value).as_slice())?;
+                leaves.insert(&hash.0, &value_hash(value).0)?;
             }
             None => {
                 table.remove(&hash.0)?;
+                leaves.remove(&hash.0)?;
             }
         }
     }
