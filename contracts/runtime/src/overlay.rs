@@ -83,7 +83,8 @@ impl Overlay {
     /// Keeps what the running transaction changed.
     pub(crate) fn commit(&mut self) {
         self.undo.clear();
-        self.committed.append(&mut self.pending);
+        // One by one: `append` would go through all that earlier transactions changed.
+        self.committed.extend(std::mem::take(&mut self.pending));
     }
 
     /// Forgets what the running transaction changed.
