@@ -77,10 +77,20 @@ pub(crate) fn admissible(
     if was_admitted(&transaction.id()) {
         return Err(DropReason::Repeated);
     }
+    let (fuel_max, least) = (transaction.fuel_max, Fuel(taking_in(signed)));
+    if fuel_max < least {
+        return Err(DropReason::TooLittleFuel { fuel_max, least });
+    }
     match account(&StateKey::Account(transaction.sender).to_bytes()) {
         Some(_) => Ok(()),
         None => Err(DropReason::UnknownSender),
     }
+}
+
+/// What a transaction costs for being one.
+fn taking_in(signed: &SignedTransaction) -> u64 {
+    let bytes = signed.encoded_size();
+    fuel::sized(fuel::TRANSACTION, fuel::TRANSACTION_PER_BYTE, bytes)
 }
 
 impl Executor {
@@ -182,11 +192,7 @@ impl Executor {
         signed: &SignedTransaction,
         meter: &mut Meter,
     ) -> Result<Status, TrapKind> {
-        meter.charge(fuel::sized(
-            fuel::TRANSACTION,
-            fuel::TRANSACTION_PER_BYTE,
-            signed.encoded_size(),
-        ))?;
+        meter.charge(taking_in(signed))?;
         let sender = signed.transaction.sender;
         match &signed.transaction.call {
             Call::Admit { account, roles } => self.admit(sender, *account, roles, meter),

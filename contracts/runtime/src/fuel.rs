@@ -6,12 +6,13 @@
 //! | a transaction | [`TRANSACTION`] + [`TRANSACTION_PER_BYTE`] a byte of its signed encoding |
 //! | deploying code | [`DEPLOY`]; [`DEPLOY_PER_BYTE`] a byte, before it is looked at; [`compiling`] each function, [`compiling_type`] each type, [`DEPLOY_PER_SEGMENT`]; [`STORAGE_READ`] for each account that may upgrade it; the contract's entry |
 //! | upgrading a contract | the same, and [`STORAGE_READ`] for the contract and for each account that may upgrade it |
+//! | admitting an account | [`STORAGE_WRITE`] and the bytes written |
 //! | approving an upgrade | [`STORAGE_READ`], [`STORAGE_WRITE`] and the bytes written |
 //! | calling a contract | [`loading`] its code, whoever calls: a transaction, a query, another contract |
 //! | memory | [`PAGE`] a page, to begin with and when it grows; taken when the call ends, and out of reach of other contracts until then |
 //! | an instruction | 1; see [`operator_cost`] for those that cost more |
 //! | a call to a function | about 16 beside: its share of the stack is counted |
-//! | a host function | [`HOST_CALL`], and by its work, before it is done |
+//! | a host function | [`HOST_CALL`], and by its work, before it is done; the bytes of a value found, once it is known how many |
 //! | a call to another contract | a host function, [`CONTRACT_CALL`], [`STORAGE_READ`] and the bytes handed over; then its code, and what it does |
 //!
 //! Compiling is paid for when code is deployed; a node keeps the result for as long as it has the
@@ -40,14 +41,16 @@ pub const DEPLOY_PER_PARAMETER: u64 = 10_000;
 pub const DEPLOY_PER_SEGMENT: u64 = 50_000;
 /// Each value that a function may hold, for each call that it makes: it is put aside meanwhile.
 pub const DEPLOY_PER_VALUE_AND_CALL: u64 = 50;
+/// Every call of a contract, whatever its size: its code may have to be taken from the disk.
+pub const LOAD: u64 = 100_000;
 /// Each byte of the code of a contract that is called.
 pub const LOAD_PER_BYTE: u64 = 10;
 /// Each function of it, and each type of functions.
 pub const LOAD_PER_FUNCTION: u64 = 1_000;
 /// Each parameter of both.
 pub const LOAD_PER_PARAMETER: u64 = 100;
-/// Each page of an instance's memory.
-pub const PAGE: u64 = 1_000;
+/// Each page of an instance's memory: the machine fills it with zeros, 4 KiB at a time.
+pub const PAGE: u64 = 10_000;
 /// Every call to another contract: its instance.
 pub const CONTRACT_CALL: u64 = 15_000;
 /// Every host call.
@@ -72,8 +75,8 @@ pub const RETURN_PER_BYTE: u64 = 100;
 pub const SHA256: u64 = 200;
 /// Each byte hashed.
 pub const SHA256_PER_BYTE: u64 = 2;
-/// The most that a query may burn; nobody pays for one. The largest code that any genesis allows can
-/// be loaded with it.
+/// The most that a query may burn; nobody pays for one. The largest code of the default limits can be
+/// loaded with it.
 pub const QUERY_MAX: u64 = 200_000_000;
 
 /// What the time of compiling a function depends on, besides its bytes.
@@ -119,11 +122,8 @@ pub fn compiling_type(parameters: u32) -> u64 {
 pub fn loading(code_bytes: usize, functions: u64, parameters: u64) -> u64 {
     let functions = LOAD_PER_FUNCTION.saturating_mul(functions);
     let parameters = LOAD_PER_PARAMETER.saturating_mul(parameters);
-    sized(
-        functions.saturating_add(parameters),
-        LOAD_PER_BYTE,
-        code_bytes,
-    )
+    let fixed = LOAD.saturating_add(functions).saturating_add(parameters);
+    sized(fixed, LOAD_PER_BYTE, code_bytes)
 }
 
 /// `base + per_byte * len`, at most the largest number.

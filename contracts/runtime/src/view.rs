@@ -1,7 +1,7 @@
 //! What the runtime asks of its owner: the state before the batch, the replay set, the block's
 //! place and time; and by which rule a transaction is kept out of a block.
 
-use chancery_ledger::{ChainId, Height, Millis, TransactionId};
+use chancery_ledger::{ChainId, Fuel, Height, Millis, TransactionId};
 
 /// The ledger as it stands before a batch is executed. It must not change while it is lent. A
 /// storage failure ends the process, so nothing here returns an error.
@@ -46,6 +46,14 @@ pub enum DropReason {
     /// Its id stands in a block already.
     #[error("the transaction was executed already")]
     Repeated,
+    /// It declares less fuel than taking it in costs, whatever comes of it.
+    #[error("the transaction declares {fuel_max} fuel, it takes at least {least}")]
+    TooLittleFuel {
+        /// What it declares.
+        fuel_max: Fuel,
+        /// What its size costs.
+        least: Fuel,
+    },
     /// Its sender was never admitted.
     #[error("the sender is not an admitted account")]
     UnknownSender,
@@ -59,6 +67,7 @@ impl DropReason {
             Self::Expired { .. } => "expired",
             Self::ValidForTooLong { .. } => "valid_for_too_long",
             Self::Repeated => "repeated",
+            Self::TooLittleFuel { .. } => "too_little_fuel",
             Self::UnknownSender => "unknown_sender",
         }
     }

@@ -185,6 +185,12 @@ impl Refusal {
                 reason,
                 "GET /v1/transactions/{id} shows what became of it; sign another one with a new salt to repeat the request",
             ),
+            DropReason::TooLittleFuel { .. } => Self::new(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "too_little_fuel",
+                reason,
+                "declare more: what is not burnt costs nothing, unless it traps",
+            ),
             DropReason::UnknownSender => Self::new(
                 StatusCode::FORBIDDEN,
                 "unknown_account",

@@ -45,7 +45,7 @@ macro_rules! limits {
                     return Err(LimitError {
                         name: "transaction_fuel_max",
                         value: self.transaction_fuel_max,
-                        least: 1,
+                        least: 1_000_000,
                         most: self.batch_fuel_max,
                     });
                 }
@@ -77,9 +77,9 @@ limits! {
     /// Transactions in a batch.
     batch_transactions_max: u32 = 1_000, at least 1, at most 100_000;
     /// Declared fuel of all transactions in a batch.
-    batch_fuel_max: u64 = 5_000_000_000, at least 1, at most 1_000_000_000_000;
+    batch_fuel_max: u64 = 5_000_000_000, at least 1_000_000, at most 100_000_000_000;
     /// Declared fuel of one transaction.
-    transaction_fuel_max: u64 = 500_000_000, at least 1, at most 1_000_000_000_000;
+    transaction_fuel_max: u64 = 500_000_000, at least 1_000_000, at most 100_000_000_000;
     /// How far `valid_until` may lie ahead of block time.
     valid_for_ms_max: u64 = 3_600_000, at least 1_000, at most 604_800_000;
     /// How far a fresh proposal's time may lie from a validator's clock, either way.

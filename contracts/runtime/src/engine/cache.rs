@@ -7,9 +7,9 @@ use chancery_ledger::CodeHash;
 use super::Compiled;
 
 /// Compiled modules kept at once.
-const CACHE_MODULES_MAX: usize = 256;
+const CACHE_MODULES_MAX: usize = 2_048;
 /// Bytes of machine code that are kept at once.
-const CACHE_BYTES_MAX: usize = 128 << 20;
+const CACHE_BYTES_MAX: usize = 256 << 20;
 
 /// Compiled modules, the least recently used leaving first.
 #[derive(Default)]
