@@ -36,7 +36,8 @@ pub struct Granted {
     pub under: Option<u64>,
 }
 
-/// The recipient may not do that any more, nor may those it was passed on to.
+/// The recipient may not do that any more, nor may those it was passed on to: it was revoked, or
+/// another grant takes its place, whose event is the next one.
 #[event]
 pub struct Revoked {
     pub recipient: AccountId,
@@ -53,15 +54,15 @@ pub enum Error {
     NotOwner = 1,
     /// The expiry must lie after the block's time.
     ExpiryInThePast = 2,
-    /// Nothing was granted to the recipient.
+    /// Nothing was granted to the recipient, or it is over already.
     NotGranted = 3,
-    /// An action has 1 to 192 bytes; a resource is `*` or up to 8 parts with slashes between.
+    /// An action is one word of 1 to 192 bytes; a resource is `*` or up to 8 such with slashes between.
     NotAName = 4,
     /// A grant can be passed on at most 7 times.
     PassedOnTooOften = 5,
     /// The caller has no grant that goes as far, lasts as long and may be passed on as often.
     BeyondOwnGrant = 6,
-    /// Somebody else granted this to the recipient, and it holds.
+    /// Somebody else granted this to the recipient, and it is not over.
     GrantedByAnother = 7,
     /// Nobody passes on to itself.
     ToOneself = 8,
@@ -133,15 +134,14 @@ impl DataAccess {
         sound(env, &action, &resource, expires_at, passes_max)?;
         let owner = Self::owner(env);
         let grant = Grant::new(owner, recipient, &action, &resource, expires_at);
-        let number = AccessIndex::grant(
+        let granted = AccessIndex::grant(
             env,
             Grant {
                 passes_max,
                 ..grant
             },
         );
-        announce(env, number);
-        Ok(number)
+        Ok(announce(env, granted))
     }
 
     /// Lets the recipient do what the caller was granted, or less of it; returns its number. It
@@ -162,15 +162,14 @@ impl DataAccess {
         sound(env, &action, &resource, expires_at, passes_max)?;
         let caller = env.caller().account().ok_or(Error::BeyondOwnGrant)?;
         let grant = Grant::new(caller, recipient, &action, &resource, expires_at);
-        let number = AccessIndex::pass_on(
+        let granted = AccessIndex::pass_on(
             env,
             Grant {
                 passes_max,
                 ..grant
             },
         )?;
-        announce(env, number);
-        Ok(number)
+        Ok(announce(env, granted))
     }
 
     /// Ends what was granted for exactly this, and what was passed on from it.
@@ -199,12 +198,16 @@ impl DataAccess {
         AccessIndex::decide(env, who, READ, EVERYTHING, env.block_time()).permits()
     }
 
-    /// Until when the recipient may read the whole record (exclusive), if a grant stands, over or
-    /// not.
+    /// Until when the recipient may read the whole record (exclusive), over or not; nothing where
+    /// that was revoked, or what it was passed on from.
     #[view]
     #[must_use]
     pub fn expires_at(env: &Env, recipient: AccountId) -> Option<Millis> {
-        AccessIndex::standing(env, recipient, READ, EVERYTHING).map(|(_, entry)| entry.until)
+        let (_, entry) = AccessIndex::standing(env, recipient, READ, EVERYTHING)?;
+        match AccessIndex::decide_entry(env, &entry, entry.from) {
+            Decision::Permit { until } => Some(until),
+            Decision::Deny { .. } => None,
+        }
     }
 
     /// Whether the subject may do that with the resource, or with what contains it.
@@ -277,9 +280,18 @@ fn sound(
     Ok(())
 }
 
-/// Announces the grant with that number.
-fn announce(env: &mut Env, number: u64) {
+/// Announces a grant, and before it the end of the one that it has replaced; gives its number.
+fn announce(env: &mut Env, granted: access::Granted) -> u64 {
+    let access::Granted { number, replaced } = granted;
     let entry = AccessIndex::entry(env, number).expect("it was granted just now");
+    if let Some(replaced) = replaced {
+        env.emit(&Revoked {
+            recipient: entry.subject,
+            action: entry.action.clone(),
+            resource: entry.resource.clone(),
+            number: replaced,
+        });
+    }
     env.emit(&Granted {
         recipient: entry.subject,
         expires_at: entry.until,
@@ -288,6 +300,7 @@ fn announce(env: &mut Env, number: u64) {
         number,
         under: entry.under,
     });
+    number
 }
 
 fn end(env: &mut Env, recipient: AccountId, action: &str, resource: &str) -> Result<(), Error> {

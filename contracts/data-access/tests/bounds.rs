@@ -1,13 +1,15 @@
 //! Nobody can do more, or for longer, than whom it was passed on from, whatever was granted, passed
 //! on and revoked, in any order.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 
 use chancery_contract::access::{AccessEntry, Decision, containing};
 use chancery_contract::{AccountId, Hash, Millis, TestEnv};
-use data_access::DataAccess;
+use data_access::{DataAccess, Revoked};
 use proptest::prelude::*;
 use proptest::sample::select;
+use proptest::test_runner::{Config, TestRunner};
 
 const START: u64 = 1_000_000;
 const PEOPLE: u8 = 5;
@@ -28,13 +30,13 @@ enum Step {
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let (anybody, other) = (|| 0..PEOPLE, || 1..PEOPLE);
-    let (what, until) = (|| select(&RESOURCES[..]), || 0..100_u64);
+    let what = || select(&RESOURCES[..]);
     let step = prop_oneof![
-        3 => (other(), what(), until(), 0..4_u8).prop_map(|(a, b, c, d)| Step::Grant(a, b, c, d)),
-        6 => (anybody(), other(), what(), until(), 0..3_u8)
+        3 => (other(), what(), 0..100_u64, 0..5_u8).prop_map(|(a, b, c, d)| Step::Grant(a, b, c, d)),
+        8 => (anybody(), other(), what(), 0..50_u64, 0..2_u8)
             .prop_map(|(a, b, c, d, e)| Step::PassOn(a, b, c, d, e)),
         2 => (anybody(), other(), what()).prop_map(|(a, b, c)| Step::Revoke(a, b, c)),
-        1 => (1..20_u64).prop_map(Step::Wait),
+        1 => (1..6_u64).prop_map(Step::Wait),
     ];
     proptest::collection::vec(step, 1..60)
 }
@@ -100,17 +102,30 @@ fn holds(entries: &[AccessEntry], entry: &AccessEntry, now: Millis) -> Option<Mi
     }
 }
 
-proptest! {
-    #[test]
-    fn nobody_can_do_more_than_whom_it_is_from(steps in steps()) {
+#[test]
+fn nobody_can_do_more_than_whom_it_is_from() {
+    let (granted, passed_on, replaced) = (Cell::new(0), Cell::new(0), Cell::new(0));
+    let count = |counter: &Cell<u32>, by: bool| counter.set(counter.get() + u32::from(by));
+    let config = Config {
+        failure_persistence: None,
+        ..Config::default()
+    };
+    let outcome = TestRunner::new(config).run(&steps(), |steps| {
         let mut test = TestEnv::new();
         test.as_account(person(0));
         test.call(|env| DataAccess::init(env, Hash([9; 32])));
         for step in &steps {
             let (before, now) = (rights(&test), test.time());
-            let count = test.view(DataAccess::count);
+            let entries_before = entries(&test);
             let done = run(&mut test, step);
             let (after, entries) = (rights(&test), entries(&test));
+            // Whatever ended now that was there before.
+            let ended: Vec<_> = entries
+                .iter()
+                .zip(&entries_before)
+                .filter(|(entry, before)| entry.revoked_at != before.revoked_at)
+                .map(|(entry, _)| entry)
+                .collect();
             for entry in &entries {
                 let Some(under) = entry.under else {
                     prop_assert_eq!(entry.granted_by, person(0));
@@ -132,34 +147,70 @@ proptest! {
                 let fits = entries.iter().filter(|entry| {
                     entry.subject == *who && containing(what).any(|wider| wider == entry.resource)
                 });
-                let best = fits.filter_map(|entry| holds(&entries, entry, test.time())).max();
+                let best = fits
+                    .filter_map(|entry| holds(&entries, entry, test.time()))
+                    .max();
                 prop_assert_eq!(best, *until);
             }
             match *step {
                 Step::PassOn(from, to, what, until, _) => {
-                    prop_assert_eq!(done, test.view(DataAccess::count) > count);
+                    prop_assert_eq!(done, entries.len() > entries_before.len());
                     if done {
                         let own = before[&(person(from), what)];
                         prop_assert!(own >= Some(Millis(START + until)) && until + START > now.0);
                     }
-                    // It takes nothing from anybody but the recipient, from whom only the same
-                    // hand may take, and gives nothing to anybody else.
+                    // Of all that there was, only what the same hand had passed on to the recipient
+                    // for the same can end. It gives nothing to anybody else.
+                    for entry in &ended {
+                        prop_assert!(entry.granted_by == person(from) && entry.under.is_some());
+                        prop_assert_eq!((entry.subject, &entry.resource[..]), (person(to), what));
+                    }
                     for ((who, what), until) in &after {
+                        let until_before = before[&(*who, *what)];
                         if *who != person(to) {
-                            prop_assert!(*until <= before[&(*who, *what)]);
+                            prop_assert!(*until <= until_before);
+                        }
+                        if ended.is_empty() {
+                            prop_assert!(*until >= until_before);
                         }
                     }
+                    count(&passed_on, done);
+                    count(&replaced, !ended.is_empty());
+                }
+                Step::Grant(to, what, until, _) => {
+                    prop_assert_eq!(done, START + until > now.0);
+                    if done {
+                        prop_assert!(after[&(person(to), what)] >= Some(Millis(START + until)));
+                    }
+                    count(&granted, done);
                 }
                 Step::Revoke(..) => {
+                    prop_assert_eq!(ended.len(), usize::from(done));
                     for (right, until) in &after {
                         prop_assert!(*until <= before[right]);
                     }
                 }
-                Step::Grant(..) | Step::Wait(_) => {}
+                Step::Wait(_) => {}
             }
             if !done {
                 prop_assert_eq!(&before, &after);
             }
+            // Whatever somebody ended, everybody was told.
+            let told = test.events_of::<Revoked>();
+            let ended = entries.iter().filter(|entry| entry.revoked_at.is_some());
+            prop_assert_eq!(told.len(), ended.count());
+            for event in told {
+                let entry = &entries[usize::try_from(event.number).expect("few")];
+                prop_assert_eq!(
+                    (entry.subject, &entry.resource),
+                    (event.recipient, &event.resource)
+                );
+                prop_assert!(entry.revoked_at.is_some());
+            }
         }
-    }
+        Ok(())
+    });
+    outcome.unwrap_or_else(|failure| panic!("{failure}"));
+    let reached = [granted, passed_on, replaced].map(|counter| counter.get());
+    assert!(reached.iter().all(|count| *count > 0), "{reached:?}");
 }

@@ -1,7 +1,7 @@
 //! The rules of the contract, one by one, as plain Rust.
 
 use chancery_contract::access::{AccessEntry, Decision};
-use chancery_contract::{AccountId, Hash, Millis, TestEnv};
+use chancery_contract::{AccountId, Env, Hash, Millis, TestEnv};
 use data_access::{DataAccess, Error, Granted, Revoked};
 
 const RECORD: Hash = Hash([9; 32]);
@@ -82,8 +82,53 @@ fn a_later_grant_replaces_an_earlier_one() {
     let sooner = Millis(START + 5);
     let grant = test.call(|env| DataAccess::grant_access(env, specialist(), sooner));
     assert_eq!(grant, Ok(()));
+    // Everybody hears that the earlier one is over.
+    let told = |test: &TestEnv| -> Vec<_> {
+        let events = test.events_of::<Revoked>().into_iter();
+        events.map(|event| event.number).collect()
+    };
+    assert_eq!(told(&test), [0]);
     test.set_time(sooner);
     assert!(!can_read(&test, specialist()));
+    // That one ended by itself: nobody took it away, and nothing of it can be taken away.
+    let nothing = test.call(|env| DataAccess::revoke_access(env, specialist()));
+    assert_eq!(nothing, Err(Error::NotGranted));
+    let grant = test.call(|env| DataAccess::grant_access(env, specialist(), EXPIRY));
+    assert_eq!((grant, told(&test)), (Ok(()), vec![0]));
+    let entry = test.view(|env| DataAccess::entry(env, 1));
+    assert_eq!(entry.and_then(|entry| entry.revoked_at), None);
+}
+
+#[test]
+fn a_replacement_ends_what_was_passed_on_and_says_so() {
+    let mut test = deployed();
+    let everything = "*".to_owned();
+    let grant = |env: &mut Env, until| {
+        let (read, all) = ("read".to_owned(), "*".to_owned());
+        DataAccess::grant(env, specialist(), read, all, until, 1)
+    };
+    assert_eq!(test.call(|env| grant(env, EXPIRY)), Ok(0));
+    test.as_account(specialist());
+    let passed = test.call(|env| {
+        let read = "read".to_owned();
+        DataAccess::pass_on(env, stranger(), read, everything, EXPIRY, 0)
+    });
+    assert_eq!(passed, Ok(1));
+    let expires_at = |test: &TestEnv, who| test.view(|env| DataAccess::expires_at(env, who));
+    assert_eq!(expires_at(&test, stranger()), Some(EXPIRY));
+    test.as_account(owner());
+    let longer = Millis(EXPIRY.0 + 1);
+    assert_eq!(test.call(|env| grant(env, longer)), Ok(2));
+    assert!(can_read(&test, specialist()) && !can_read(&test, stranger()));
+    assert_eq!(expires_at(&test, specialist()), Some(longer));
+    assert_eq!(expires_at(&test, stranger()), None);
+    let event = Revoked {
+        recipient: specialist(),
+        action: "read".to_owned(),
+        resource: "*".to_owned(),
+        number: 0,
+    };
+    assert_eq!(test.events_of::<Revoked>(), [event]);
 }
 
 #[test]

@@ -10,7 +10,7 @@ mod names;
 use alloc::string::String;
 
 use chancery_contract::access::{
-    AccessEntry, AccessIndex, Decision, Grant, NotPassedOn, containing,
+    AccessEntry, AccessIndex, Decision, Grant, Granted, NotPassedOn, containing,
 };
 use chancery_contract::{AccountId, Env, Hash, Item, Map, Millis};
 use chancery_contract::{contract, contract_error, event};
@@ -61,7 +61,8 @@ pub struct Permitted {
     pub under: Option<u64>,
 }
 
-/// The actor may not access that any more, nor may those it was assigned to.
+/// The actor may not access that any more, nor may those it was assigned to: it was withdrawn, or
+/// another permission takes its place, whose event is the next one.
 #[event]
 pub struct Withdrawn {
     pub patient: Hash,
@@ -72,7 +73,8 @@ pub struct Withdrawn {
     pub number: u64,
 }
 
-/// The clinician took access to all that there is of the patient, until then (exclusive).
+/// The clinician took access to all that there is of the patient, until then (exclusive). An
+/// emergency of hers that still ran goes on in this one.
 #[event]
 pub struct GlassBroken {
     pub patient: Hash,
@@ -98,11 +100,11 @@ pub enum Error {
     NotAResourceType = 4,
     /// A period ends after it begins and after the block's time.
     PeriodOver = 5,
-    /// Nothing that the caller may withdraw stands there.
+    /// Nothing that the caller may withdraw stands there, or it is over already.
     NotPermitted = 6,
     /// The caller has no permission to assign that goes as far and lasts as long.
     BeyondOwnPermission = 7,
-    /// Somebody else permitted this, and it holds.
+    /// Somebody else permitted this, and it is not over.
     PermittedByAnother = 8,
     /// The caller is not on the custodian's list of clinicians.
     NotAClinician = 9,
@@ -197,9 +199,8 @@ impl HealthConsent {
         if end <= grant.from {
             return Err(Error::PeriodOver);
         }
-        let number = AccessIndex::grant(env, grant);
-        announce(env, number, patient, purpose, resource_type);
-        Ok(number)
+        let granted = AccessIndex::grant(env, grant);
+        Ok(announce(env, granted, patient, purpose, resource_type))
     }
 
     /// Lets a clinician have what the caller was permitted and may assign, or less of it; returns
@@ -219,9 +220,8 @@ impl HealthConsent {
     ) -> Result<u64, Error> {
         let caller = env.caller().account().ok_or(Error::BeyondOwnPermission)?;
         let grant = provision(env, caller, patient, actor, &purpose, &resource_type, end)?;
-        let number = AccessIndex::pass_on(env, grant)?;
-        announce(env, number, patient, purpose, resource_type);
-        Ok(number)
+        let granted = AccessIndex::pass_on(env, grant)?;
+        Ok(announce(env, granted, patient, purpose, resource_type))
     }
 
     /// Ends a permission, and what was assigned from it. The patient's grantor may end every one
@@ -248,7 +248,7 @@ impl HealthConsent {
         if !assigned_it && Self::only_the_grantor(env, patient).is_err() {
             return Err(Error::NotPermitted);
         }
-        AccessIndex::revoke(env, actor, &how, &what);
+        AccessIndex::revoke(env, actor, &how, &what).ok_or(Error::NotPermitted)?;
         env.emit(&Withdrawn {
             patient,
             actor,
@@ -277,7 +277,8 @@ impl HealthConsent {
         }
         let until = Millis(env.block_time().0.saturating_add(EMERGENCY_MS));
         let (how, what) = (action(EMERGENCY), names::everything_of(patient));
-        let number = AccessIndex::grant(env, Grant::new(clinician, clinician, &how, &what, until));
+        let grant = Grant::new(clinician, clinician, &how, &what, until);
+        let number = AccessIndex::grant(env, grant).number;
         env.emit(&GlassBroken {
             patient,
             clinician,
@@ -289,7 +290,8 @@ impl HealthConsent {
     }
 
     /// Whether the subject may access that: the action is `access:` and the purpose, the resource
-    /// the patient's 64 hexadecimal digits, `/`, and the resource type.
+    /// the patient's 64 hexadecimal digits, alone or with `/` and a resource type, alone or with `/`
+    /// and the id of one resource. Nothing else has ever been permitted.
     #[view]
     #[must_use]
     pub fn decide(
@@ -299,6 +301,9 @@ impl HealthConsent {
         resource: String,
         at: Millis,
     ) -> Decision {
+        if !names::is_asked_for(&resource) {
+            return Decision::deny("not a name");
+        }
         let is_emergency = action == names::action(EMERGENCY);
         if is_emergency && !Self::is_clinician(env, subject) {
             return Decision::deny("not a clinician");
@@ -386,9 +391,25 @@ fn provision(
     Ok(Grant::new(by, actor, &action(purpose), &what, end))
 }
 
-/// Announces the permission with that number.
-fn announce(env: &mut Env, number: u64, patient: Hash, purpose: String, resource_type: String) {
+/// Announces a permission, and before it the end of the one that it has replaced; gives its number.
+fn announce(
+    env: &mut Env,
+    granted: Granted,
+    patient: Hash,
+    purpose: String,
+    resource_type: String,
+) -> u64 {
+    let Granted { number, replaced } = granted;
     let entry = AccessIndex::entry(env, number).expect("it was granted just now");
+    if let Some(replaced) = replaced {
+        env.emit(&Withdrawn {
+            patient,
+            actor: entry.subject,
+            purpose: purpose.clone(),
+            resource_type: resource_type.clone(),
+            number: replaced,
+        });
+    }
     env.emit(&Permitted {
         patient,
         actor: entry.subject,
@@ -399,4 +420,5 @@ fn announce(env: &mut Env, number: u64, patient: Hash, purpose: String, resource
         number,
         under: entry.under,
     });
+    number
 }

@@ -143,6 +143,35 @@ fn a_specialist_sees_what_was_permitted_and_not_the_rest_of_the_history() {
     assert!(!permits(&test, "specialist", "TREAT /Observation"));
 }
 
+/// Whoever reads the resource as a path, or as a request to a FHIR server, must not come to another.
+#[test]
+fn a_question_that_leads_out_of_what_was_permitted_is_denied() {
+    let mut test = hospital();
+    for what in ["TREAT Observation", "TREAT Patient"] {
+        permit(&mut test, "patient", "specialist", what, END).expect("permitted");
+    }
+    let id = "x".repeat(64);
+    for what in [
+        "TREAT /Observation/../Condition/17",
+        "TREAT /Observation/..",
+        "TREAT /Observation/.",
+        "TREAT /Patient/17/$everything",
+        "TREAT /Patient/$everything",
+        "TREAT /Observation/17/_history",
+        "TREAT /Observation/ 17",
+        "TREAT /Observation/",
+        "TREAT /Observation/*",
+        &format!("TREAT /Observation/{id}x"),
+    ] {
+        let denied = decide(&test, "specialist", PATIENT, what);
+        assert_eq!(denied, Decision::deny("not a name"), "{what}");
+    }
+    let permit = Decision::Permit { until: END };
+    for what in ["TREAT /Observation/a-1.B", &format!("TREAT /Patient/{id}")] {
+        assert_eq!(decide(&test, "specialist", PATIENT, what), permit, "{what}");
+    }
+}
+
 #[test]
 fn one_resource_can_be_permitted_by_its_hash() {
     let mut test = hospital();
@@ -313,6 +342,27 @@ fn an_institution_assigns_what_it_may_and_the_patient_takes_it_all_back() {
         Err(Error::NotPermitted)
     );
     assert_eq!(test.events_of::<Withdrawn>().len(), 2);
+}
+
+#[test]
+fn a_permission_that_is_replaced_is_withdrawn_with_what_was_assigned_from_it() {
+    let mut test = hospital();
+    let what = "TREAT Observation";
+    permit_from(&mut test, "patient", "hospital", what, None, END, true).expect("permitted");
+    assert_eq!(assign(&mut test, "hospital", "clinician", what, END), Ok(1));
+    let longer = Millis(END.0 + 1);
+    permit_from(&mut test, "patient", "hospital", what, None, longer, true).expect("permitted");
+    assert!(!permits(&test, "clinician", "TREAT /Observation"));
+    let told: Vec<_> = test.events_of::<Withdrawn>();
+    let told: Vec<_> = told.iter().map(|it| (it.actor, it.number)).collect();
+    assert_eq!(told, [(who("hospital"), 0)]);
+    // What has ended by itself was not withdrawn.
+    test.set_time(longer);
+    let nothing = withdraw(&mut test, "patient", "hospital", what);
+    assert_eq!(nothing, Err(Error::NotPermitted));
+    let longer = Millis(longer.0 + 1);
+    permit_from(&mut test, "patient", "hospital", what, None, longer, true).expect("permitted");
+    assert_eq!(test.events_of::<Withdrawn>().len(), 1);
 }
 
 #[test]

@@ -4,9 +4,9 @@
 
 use std::collections::BTreeMap;
 
-use chancery_contract::access::{AccessEntry, Decision};
+use chancery_contract::access::{AccessEntry, Decision, containing};
 use chancery_contract::{AccountId, Hash, Millis, TestEnv};
-use health_consent::{EMERGENCY_MS, GlassBroken, HealthConsent};
+use health_consent::{EMERGENCY_MS, GlassBroken, HealthConsent, Withdrawn};
 use proptest::prelude::*;
 use proptest::sample::select;
 
@@ -118,8 +118,16 @@ fn run(test: &mut TestEnv, step: &Step) {
             let (patient, to, end) = (PATIENTS[patient], person(to), after(end));
             let (purpose, kind) = (purpose.to_owned(), kind.to_owned());
             test.as_account(person(by));
-            // What comes of it is judged by the entries.
-            let _ = test.call(|env| HealthConsent::assign(env, patient, to, purpose, kind, end));
+            let count = test.view(HealthConsent::count);
+            let assigned =
+                test.call(|env| HealthConsent::assign(env, patient, to, purpose, kind, end));
+            if let Ok(number) = assigned {
+                assert_eq!(
+                    (number, test.view(HealthConsent::count)),
+                    (count, count + 1)
+                );
+                check_assigned(test, number, person(by));
+            }
         }
         Step::Withdraw(
             by,
@@ -133,7 +141,23 @@ fn run(test: &mut TestEnv, step: &Step) {
             let (patient, of) = (PATIENTS[patient], person(of));
             let (purpose, kind) = (purpose.to_owned(), kind.to_owned());
             test.as_account(person(by));
-            let _ = test.call(|env| HealthConsent::withdraw(env, patient, of, purpose, kind));
+            let entries = entries(test);
+            let standing = entries.iter().rev().find(|entry| {
+                let same = (entry.subject, &entry.action, &entry.resource);
+                same == (
+                    of,
+                    &format!("access:{purpose}"),
+                    &resource_of(patient, &kind),
+                )
+            });
+            let speaks = test.view(|env| HealthConsent::grantor(env, patient)) == Some(person(by));
+            let may = standing.is_some_and(|entry| {
+                let assigned_it = entry.under.is_some() && entry.granted_by == person(by);
+                lasts(&entries, entry, test.time()) && (speaks || assigned_it)
+            });
+            let withdrawn =
+                test.call(|env| HealthConsent::withdraw(env, patient, of, purpose, kind));
+            assert_eq!(withdrawn.is_ok(), may);
         }
         Step::Emergency(by, patient) => {
             let listed = test.view(|env| HealthConsent::is_clinician(env, person(by)));
@@ -159,21 +183,57 @@ fn run(test: &mut TestEnv, step: &Step) {
     }
 }
 
-fn digits(patient: usize) -> String {
-    PATIENTS[patient]
-        .0
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
+/// Less than what the one who assigned it had itself, and might assign.
+fn check_assigned(test: &TestEnv, number: u64, by: AccountId) {
+    let entries = entries(test);
+    let assigned = &entries[usize::try_from(number).expect("few")];
+    let under = assigned
+        .under
+        .expect("what is assigned is assigned from something");
+    let above = &entries[usize::try_from(under).expect("few")];
+    assert_eq!((above.subject, &above.action), (by, &assigned.action));
+    assert!(containing(&assigned.resource).any(|wider| wider == above.resource));
+    assert!(assigned.until <= above.until && above.passes_max > assigned.passes_max);
+    assert!(holds(&entries, above, test.time()) && assigned.granted_by == by);
+    assert!(assigned.subject != by && above.under.is_none());
+}
+
+fn entries(test: &TestEnv) -> Vec<AccessEntry> {
+    let entry = |number| test.view(|env| HealthConsent::entry(env, number));
+    (0..test.view(HealthConsent::count))
+        .map_while(entry)
         .collect()
 }
 
+fn digits(patient: usize) -> String {
+    hex(PATIENTS[patient])
+}
+
+fn hex(patient: Hash) -> String {
+    patient.0.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn resource_of(patient: Hash, kind: &str) -> String {
+    match kind {
+        "*" => hex(patient),
+        kind => format!("{}/{kind}", hex(patient)),
+    }
+}
+
 fn decide(test: &TestEnv, who: AccountId, patient: usize, purpose: &str, kind: &str) -> Decision {
-    let resource = match kind {
-        "*" => digits(patient),
-        kind => format!("{}/{kind}", digits(patient)),
-    };
+    let resource = resource_of(PATIENTS[patient], kind);
     let action = format!("access:{purpose}");
     test.view(|env| HealthConsent::decide(env, who, action, resource, env.block_time()))
+}
+
+/// Whether neither an entry nor one above it is over.
+fn lasts(entries: &[AccessEntry], entry: &AccessEntry, now: Millis) -> bool {
+    let above = entry
+        .under
+        .map(|under| &entries[usize::try_from(under).expect("few")]);
+    entry.revoked_at.is_none()
+        && now < entry.until
+        && above.is_none_or(|above| lasts(entries, above, now))
 }
 
 /// Whether an entry and all above it hold.
@@ -213,8 +273,15 @@ proptest! {
             run(&mut test, step);
         }
         let now = test.time();
-        let entry = |number| test.view(|env| HealthConsent::entry(env, number));
-        let entries: Vec<_> = (0..test.view(HealthConsent::count)).map_while(entry).collect();
+        let entries = entries(&test);
+        // Whatever was ended early was told, or went on in a new emergency.
+        let withdrawn: Vec<_> = test.events_of::<Withdrawn>().iter().map(|it| it.number).collect();
+        let taken: Vec<_> = test.events_of::<GlassBroken>().iter().map(|it| it.number).collect();
+        for (number, entry) in (0..).zip(&entries) {
+            let told = withdrawn.contains(&number) || taken.contains(&number);
+            prop_assert!(entry.revoked_at.is_none() || told);
+            prop_assert!(entry.revoked_at.is_some() || !withdrawn.contains(&number));
+        }
         for who in (0..PEOPLE).map(person) {
             let since = listed_since.get(&who).copied();
             for (patient, hash) in PATIENTS.into_iter().enumerate() {

@@ -4,7 +4,7 @@ use alloc::string::String;
 
 use chancery_contract::{AccountId, Env, Hash, Map, Millis, contract_type};
 
-use crate::{Error, epc};
+use crate::{Error, epc, manufacturer};
 
 /// An offer that the recipient has not answered.
 #[contract_type]
@@ -94,8 +94,11 @@ impl Record {
     pub(crate) fn find(env: &Env, key: (String, Hash)) -> Result<Self, Error> {
         // The form first: a key of any length would end the whole call.
         epc::check_prefix(&key.0)?;
-        let item = ITEMS.get(env, &key).ok_or(Error::NotCommissioned)?;
-        Ok(Self { key, item })
+        match ITEMS.get(env, &key) {
+            Some(item) => Ok(Self { key, item }),
+            None if manufacturer::is_in_use(env, &key.0) => Err(Error::NotCommissioned),
+            None => Err(Error::NoManufacturer),
+        }
     }
 
     /// The same where the item must still be in the supply chain.

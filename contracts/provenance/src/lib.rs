@@ -118,7 +118,8 @@ impl Provenance {
     /// of the offer.
     ///
     /// # Errors
-    /// [`Error::NotAnAccount`], [`Error::BadCompanyPrefix`], [`Error::NotCommissioned`],
+    /// [`Error::NotAnAccount`], [`Error::BadCompanyPrefix`], [`Error::NoManufacturer`],
+    /// [`Error::NotCommissioned`],
     /// [`Error::Decommissioned`], [`Error::NotCustodian`], [`Error::OfferOpen`],
     /// [`Error::SameParty`], [`Error::NotAdmitted`].
     #[call]
@@ -153,7 +154,8 @@ impl Provenance {
     /// Takes the open offer back.
     ///
     /// # Errors
-    /// [`Error::NotAnAccount`], [`Error::BadCompanyPrefix`], [`Error::NotCommissioned`],
+    /// [`Error::NotAnAccount`], [`Error::BadCompanyPrefix`], [`Error::NoManufacturer`],
+    /// [`Error::NotCommissioned`],
     /// [`Error::Decommissioned`], [`Error::NotCustodian`], [`Error::NoOffer`].
     #[call]
     pub fn withdraw(
@@ -179,7 +181,8 @@ impl Provenance {
     /// Says that the caller does not take the item that this offer is about.
     ///
     /// # Errors
-    /// [`Error::NotAnAccount`], [`Error::BadCompanyPrefix`], [`Error::NotCommissioned`],
+    /// [`Error::NotAnAccount`], [`Error::BadCompanyPrefix`], [`Error::NoManufacturer`],
+    /// [`Error::NotCommissioned`],
     /// [`Error::Decommissioned`], [`Error::NoOffer`], [`Error::NotTheRecipient`],
     /// [`Error::OtherOffer`].
     #[call]
@@ -207,7 +210,8 @@ impl Provenance {
     /// Takes the item over, by the very offer of this number: from now on the caller has custody.
     ///
     /// # Errors
-    /// [`Error::NotAnAccount`], [`Error::BadCompanyPrefix`], [`Error::NotCommissioned`],
+    /// [`Error::NotAnAccount`], [`Error::BadCompanyPrefix`], [`Error::NoManufacturer`],
+    /// [`Error::NotCommissioned`],
     /// [`Error::Decommissioned`], [`Error::NoOffer`], [`Error::NotTheRecipient`],
     /// [`Error::OtherOffer`].
     #[call]
@@ -236,7 +240,8 @@ impl Provenance {
     /// Records what happened to the item where it is: stored, inspected, packed.
     ///
     /// # Errors
-    /// [`Error::NotAnAccount`], [`Error::BadCompanyPrefix`], [`Error::NotCommissioned`],
+    /// [`Error::NotAnAccount`], [`Error::BadCompanyPrefix`], [`Error::NoManufacturer`],
+    /// [`Error::NotCommissioned`],
     /// [`Error::Decommissioned`], [`Error::NotCustodian`].
     #[call]
     pub fn observe(
@@ -260,7 +265,8 @@ impl Provenance {
     /// Takes the item out of the supply chain for ever: sold, used or destroyed.
     ///
     /// # Errors
-    /// [`Error::NotAnAccount`], [`Error::BadCompanyPrefix`], [`Error::NotCommissioned`],
+    /// [`Error::NotAnAccount`], [`Error::BadCompanyPrefix`], [`Error::NoManufacturer`],
+    /// [`Error::NotCommissioned`],
     /// [`Error::Decommissioned`], [`Error::NotCustodian`], [`Error::OfferOpen`].
     #[call]
     pub fn decommission(
@@ -301,10 +307,12 @@ impl Provenance {
         manufacturer::of(env, &company_prefix)
     }
 
-    /// An item as it stands. That it refuses with `NotCommissioned` means: a counterfeit.
+    /// An item as it stands. That it refuses with `NotCommissioned` means: its manufacturer, who is
+    /// registered, has made no such item up to this block. With `NoManufacturer` it says nothing of
+    /// the item: nobody was ever registered under the prefix.
     ///
     /// # Errors
-    /// [`Error::BadCompanyPrefix`], [`Error::NotCommissioned`].
+    /// [`Error::BadCompanyPrefix`], [`Error::NoManufacturer`], [`Error::NotCommissioned`].
     #[view]
     pub fn item(env: &Env, company_prefix: String, item: Hash) -> Result<Item, Error> {
         Record::find(env, (company_prefix, item)).map(|record| record.item)
@@ -313,7 +321,8 @@ impl Provenance {
     /// An entry of an item's history, by its number from 0 on.
     ///
     /// # Errors
-    /// [`Error::BadCompanyPrefix`], [`Error::NotCommissioned`], [`Error::UnknownEntry`].
+    /// [`Error::BadCompanyPrefix`], [`Error::NoManufacturer`], [`Error::NotCommissioned`],
+    /// [`Error::UnknownEntry`].
     #[view]
     pub fn entry(
         env: &Env,

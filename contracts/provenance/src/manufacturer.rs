@@ -28,7 +28,7 @@ pub(crate) fn register(
     manufacturer: AccountId,
 ) -> Result<(), Error> {
     epc::check_prefix(prefix)?;
-    if MANUFACTURERS.get(env, prefix).is_none() {
+    if !is_in_use(env, prefix) {
         let beginnings = || (PREFIX_DIGITS_MIN..prefix.len()).filter_map(|end| prefix.get(..end));
         let longer_in_use = BEGINNINGS.get(env, prefix).is_some();
         let mut shorter = beginnings().map(String::from);
@@ -50,6 +50,11 @@ pub(crate) fn revoke(env: &mut Env, prefix: &String) -> Result<AccountId, Error>
     let nobody = Registration { manufacturer: None };
     MANUFACTURERS.set(env, prefix, &nobody);
     Ok(manufacturer)
+}
+
+/// Whether a manufacturer was ever registered under a prefix.
+pub(crate) fn is_in_use(env: &Env, prefix: &String) -> bool {
+    MANUFACTURERS.get(env, prefix).is_some()
 }
 
 /// Who may commission goods under a prefix.

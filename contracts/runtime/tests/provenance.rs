@@ -76,7 +76,7 @@ fn goods_go_from_the_manufacturer_to_the_customer() {
 fn a_counterfeit_has_no_entry() {
     let mut ledger = commissioned();
     ledger.refused(RETAILER, "item", &[PREFIX, OTHER], "NotCommissioned");
-    ledger.refused(RETAILER, "item", &["401234", ITEM], "NotCommissioned");
+    ledger.refused(RETAILER, "item", &["5099999", ITEM], "NoManufacturer");
     ledger.refused(
         RETAILER,
         "observe",

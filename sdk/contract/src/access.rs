@@ -12,24 +12,34 @@
 //! asked for a moment gone by, it permits only what was granted by then and still is. Nothing is
 //! permitted unless it was granted, and a trap is a denial.
 //!
+//! Who asks about *now* asks about the later of its own clock and the newest block's time, as
+//! `chancery access check` does: by a clock that is behind, what was granted just now has not begun.
+//!
 //! [`AccessIndex`] keeps the entries, each under a key of its own, numbered from 0 in the order of
-//! granting, never removed and never used again; one that was revoked says so. A proof of the count
-//! and of entries 0 to count - 1 is therefore a proof of everything that was ever granted.
+//! granting, never removed and never used again; one that was revoked before its end says so. A proof
+//! of the count and of entries 0 to count - 1 is therefore a proof of everything that was ever granted.
 //!
 //! ```
-//! use chancery_contract::access::{AccessEntry, AccessIndex, Decision, Grant};
-//! use chancery_contract::{AccountId, Env, Millis, TestEnv, contract};
+//! use chancery_contract::access::{self, AccessEntry, AccessIndex, Decision, Grant};
+//! use chancery_contract::{AccountId, Env, Item, Millis, TestEnv, contract};
 //!
 //! pub struct Reports;
 //!
-//! /// Anybody lets others read his own reports.
+//! const OWNER: Item<AccountId> = Item::new("owner");
+//!
+//! /// Who deployed the contract lets others read reports.
 //! #[contract(access)]
 //! impl Reports {
+//!     #[init]
+//!     pub fn init(env: &mut Env) {
+//!         OWNER.set(env, &env.caller().account().expect("only accounts deploy"));
+//!     }
+//!
 //!     #[call]
 //!     pub fn share(env: &mut Env, with: AccountId, report: String, until: Millis) {
-//!         let caller = env.caller().account().expect("only accounts have reports");
-//!         let grant = Grant::new(caller, with, "read", &report, until);
-//!         AccessIndex::grant(env, grant);
+//!         let owner = OWNER.get(env).expect("init stores it");
+//!         assert!(env.caller() == owner && access::is_resource(&report));
+//!         AccessIndex::grant(env, Grant::new(owner, with, "read", &report, until));
 //!     }
 //!
 //!     #[view]
@@ -56,6 +66,7 @@
 //!
 //! let (friend, until) = (TestEnv::account("friend"), Millis(2_000_000));
 //! let mut test = TestEnv::new();
+//! test.call(Reports::init);
 //! test.call(|env| Reports::share(env, friend, "2026/11".to_owned(), until));
 //! let decide = |action: &str, at| {
 //!     let (action, report) = (action.to_owned(), "2026/11".to_owned());
@@ -74,7 +85,7 @@ use crate::{AccountId, Millis, contract_type};
 
 mod index;
 
-pub use index::{AccessIndex, NotPassedOn};
+pub use index::{AccessIndex, Granted, NotPassedOn};
 
 /// Where the count stands: `u64`. A contract without it has granted nothing.
 pub const COUNT_KEY: &str = "access/count";
@@ -148,7 +159,7 @@ pub struct AccessEntry {
     pub under: Option<u64>,
     /// How often it may be passed on from here.
     pub passes_max: u8,
-    /// When it was revoked or replaced, if it was.
+    /// When it was revoked or replaced, if it was before its end.
     pub revoked_at: Option<Millis>,
 }
 
@@ -211,19 +222,22 @@ impl Grant {
     }
 }
 
-/// Whether a text names an action: 1 to [`NAME_BYTES_MAX`] bytes.
+/// Whether a text names an action: 1 to [`NAME_BYTES_MAX`] bytes without blanks or control
+/// characters, and not [`EVERYTHING`]: there is no name for all actions.
 #[must_use]
 pub fn is_name(text: &str) -> bool {
-    !text.is_empty() && text.len() <= NAME_BYTES_MAX
+    // Bytes, here and below: searching texts would be a tenth of a contract's module.
+    let is_visible = |byte: u8| byte > b' ' && byte != 0x7f;
+    (1..=NAME_BYTES_MAX).contains(&text.len()) && text.bytes().all(is_visible) && text != EVERYTHING
 }
 
 /// Whether a text names a resource: [`EVERYTHING`], or 1 to [`PARTS_MAX`] parts with slashes between,
-/// none of them empty or [`EVERYTHING`].
+/// none of them empty, [`EVERYTHING`], `.` or `..`, and the whole without blanks or control
+/// characters. So no name leads out of what contains it, whoever reads it as a path.
 #[must_use]
 pub fn is_resource(text: &str) -> bool {
-    // Bytes, here and below: searching texts would be a tenth of a contract's module.
     let parts = || text.as_bytes().split(|byte| *byte == b'/');
-    let sound = |part: &[u8]| !part.is_empty() && part != EVERYTHING.as_bytes();
+    let sound = |part: &[u8]| !matches!(part, b"" | b"*" | b"." | b"..");
     text == EVERYTHING || (is_name(text) && parts().count() <= PARTS_MAX && parts().all(sound))
 }
 

@@ -1,7 +1,8 @@
 //! The index of grants against a plain list of them, whatever the order of operations.
 
 use chancery_contract::access::{
-    AccessEntry, AccessIndex, Decision, Grant, NAME_BYTES_MAX, PASSES_MAX, containing, is_resource,
+    AccessEntry, AccessIndex, Decision, Grant, Granted, NAME_BYTES_MAX, PASSES_MAX, containing,
+    is_name, is_resource,
 };
 use chancery_contract::{AccountId, Env, Millis, TestEnv};
 use proptest::prelude::*;
@@ -52,15 +53,13 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 struct Model(Vec<AccessEntry>);
 
 impl Model {
+    /// What was granted last for these, unless it was revoked.
     fn standing(&mut self, subject: AccountId, action: &str, resource: &str) -> Option<usize> {
-        self.0.iter().rposition(|entry| {
-            let same = (
-                entry.subject,
-                entry.action.as_str(),
-                entry.resource.as_str(),
-            ) == (subject, action, resource);
-            same && entry.revoked_at.is_none()
-        })
+        let newest = self.0.iter().rposition(|entry| {
+            let place = (entry.subject, &entry.action[..], &entry.resource[..]);
+            place == (subject, action, resource)
+        });
+        newest.filter(|newest| self.0[*newest].revoked_at.is_none())
     }
 
     fn revoke(
@@ -71,12 +70,23 @@ impl Model {
         now: Millis,
     ) -> Option<u64> {
         let at = self.standing(subject, action, resource)?;
+        if self.is_over(&self.0[at], now) {
+            return None;
+        }
         self.0[at].revoked_at = Some(now);
         Some(at as u64)
     }
 
-    fn grant(&mut self, grant: &Grant, now: Millis) {
-        self.revoke(grant.subject, &grant.action, &grant.resource, now);
+    fn is_over(&self, entry: &AccessEntry, now: Millis) -> bool {
+        let above = entry
+            .under
+            .map(|under| &self.0[usize::try_from(under).expect("small")]);
+        let own = entry.revoked_at.is_some() || now >= entry.until;
+        own || above.is_some_and(|above| self.is_over(above, now))
+    }
+
+    fn grant(&mut self, grant: &Grant, now: Millis) -> Granted {
+        let replaced = self.revoke(grant.subject, &grant.action, &grant.resource, now);
         self.0.push(AccessEntry {
             subject: grant.subject,
             action: grant.action.clone(),
@@ -88,6 +98,10 @@ impl Model {
             passes_max: grant.passes_max,
             revoked_at: None,
         });
+        Granted {
+            number: self.0.len() as u64 - 1,
+            replaced,
+        }
     }
 
     /// Until when all entries of a chain hold, if they do.
@@ -124,9 +138,9 @@ fn run(test: &mut TestEnv, model: &mut Model, step: Step) {
     let now = test.time();
     match step {
         Step::Grant(grant) => {
-            model.grant(&grant, now);
-            let number = test.call(|env| AccessIndex::grant(env, grant));
-            assert_eq!(number + 1, model.0.len() as u64);
+            let expected = model.grant(&grant, now);
+            let granted = test.call(|env| AccessIndex::grant(env, grant));
+            assert_eq!(granted, expected);
         }
         Step::PassOn(grant, under) => {
             let count = model.0.len() as u64;
@@ -143,8 +157,9 @@ fn run(test: &mut TestEnv, model: &mut Model, step: Step) {
                 passes_max: passes_max.min(grant.passes_max),
                 ..grant
             };
-            model.grant(&grant, now);
-            test.call(|env| AccessIndex::grant(env, grant));
+            let expected = model.grant(&grant, now);
+            let granted = test.call(|env| AccessIndex::grant(env, grant));
+            assert_eq!(granted, expected);
         }
         Step::Revoke(who, action, resource) => {
             let revoked = test.call(|env| AccessIndex::revoke(env, who, action, resource));
@@ -222,7 +237,7 @@ fn a_denial_says_what_is_wrong_with_the_grant_there_is() {
     let decide = |test: &TestEnv, at| {
         test.view(|env| AccessIndex::decide_within(env, subject(1), "read", "labs/x", Millis(at)))
     };
-    test.call(|env| AccessIndex::grant(env, grant(1_000_005, 1_000_009)));
+    let _ = test.call(|env| AccessIndex::grant(env, grant(1_000_005, 1_000_009)));
     assert_eq!(decide(&test, 1_000_004), Decision::deny("not begun"));
     let until = Millis(1_000_009);
     assert_eq!(decide(&test, 1_000_005), Decision::Permit { until });
@@ -232,7 +247,7 @@ fn a_denial_says_what_is_wrong_with_the_grant_there_is() {
         under: Some(1),
         ..Grant::new(subject(1), subject(2), "read", "labs", Millis(1_000_008))
     };
-    test.call(|env| {
+    let _ = test.call(|env| {
         let passes_max = 1;
         AccessIndex::grant(
             env,
@@ -242,7 +257,7 @@ fn a_denial_says_what_is_wrong_with_the_grant_there_is() {
             },
         )
     });
-    test.call(|env| AccessIndex::grant(env, passed));
+    let _ = test.call(|env| AccessIndex::grant(env, passed));
     test.call(|env| AccessIndex::revoke(env, subject(1), "read", "labs"));
     let passed_on =
         test.view(|env| AccessIndex::decide(env, subject(2), "read", "labs", Millis(1_000_000)));
@@ -257,8 +272,9 @@ fn what_is_passed_on_cannot_be_passed_on_as_often() {
         passes_max: 1,
         ..Grant::new(subject(0), subject(1), "read", "labs", Millis(2_000_000))
     };
-    let under = Some(test.call(|env| AccessIndex::grant(env, grant.clone())));
-    test.call(|env| AccessIndex::grant(env, Grant { under, ..grant }));
+    let above = test.call(|env| AccessIndex::grant(env, grant.clone()));
+    let under = Some(above.number);
+    let _ = test.call(|env| AccessIndex::grant(env, Grant { under, ..grant }));
 }
 
 #[test]
@@ -266,7 +282,7 @@ fn what_is_passed_on_cannot_be_passed_on_as_often() {
 fn no_chain_is_longer_than_the_limit() {
     let mut grant = Grant::new(subject(0), subject(1), "read", "labs", Millis(2_000_000));
     grant.passes_max = PASSES_MAX + 1;
-    TestEnv::new().call(|env| AccessIndex::grant(env, grant));
+    let _ = TestEnv::new().call(|env| AccessIndex::grant(env, grant));
 }
 
 #[test]
@@ -274,7 +290,7 @@ fn no_chain_is_longer_than_the_limit() {
 fn nothing_is_passed_on_from_nothing() {
     let mut grant = Grant::new(subject(0), subject(1), "read", "labs", Millis(2_000_000));
     grant.under = Some(0);
-    TestEnv::new().call(|env| AccessIndex::grant(env, grant));
+    let _ = TestEnv::new().call(|env| AccessIndex::grant(env, grant));
 }
 
 #[test]
@@ -287,7 +303,7 @@ fn the_longest_chain_holds_to_its_end() {
             passes_max: PASSES_MAX - step,
             ..Grant::new(subject(step), subject(step + 1), "read", "labs", until)
         };
-        under = Some(test.call(|env| AccessIndex::grant(env, grant)));
+        under = Some(test.call(|env| AccessIndex::grant(env, grant)).number);
     }
     let last = subject(PASSES_MAX + 1);
     let decide = |test: &TestEnv| {
@@ -305,6 +321,8 @@ fn resources_are_paths() {
         "a",
         "a/b",
         "a*/b",
+        "a/.b/..c",
+        "größe",
         "1/2/3/4/5/6/7/8",
         &"x".repeat(NAME_BYTES_MAX),
     ] {
@@ -318,14 +336,37 @@ fn resources_are_paths() {
         "a//b",
         "*/a",
         "a/*",
+        "a/../b",
+        "./a",
+        "a b",
+        "a/b\n",
+        "\u{7f}",
         "1/2/3/4/5/6/7/8/9",
         &"x".repeat(NAME_BYTES_MAX + 1),
     ] {
         assert!(!is_resource(name), "{name}");
     }
+    assert!(is_name("access:TREAT") && !is_name("*") && !is_name("read write") && !is_name(""));
     let ways = |name| containing(name).collect::<Vec<_>>();
     assert_eq!(ways("a/b/c"), ["a/b/c", "a/b", "a", "*"]);
     assert_eq!(ways("*"), ["*"]);
+}
+
+/// Whoever asks later what became of it must not read that somebody took it away.
+#[test]
+fn what_has_ended_by_itself_was_not_revoked() {
+    let mut test = TestEnv::new();
+    let until = Millis(test.time().0 + 5);
+    let grant = Grant::new(subject(0), subject(1), "read", "labs", until);
+    let _ = test.call(|env| AccessIndex::grant(env, grant.clone()));
+    test.advance(Millis(5));
+    let revoked = test.call(|env| AccessIndex::revoke(env, subject(1), "read", "labs"));
+    assert_eq!(revoked, None);
+    let until = Millis(until.0 + 5);
+    let next = test.call(|env| AccessIndex::grant(env, Grant { until, ..grant }));
+    assert_eq!((next.number, next.replaced), (1, None));
+    let first = test.view(|env| AccessIndex::entry(env, 0));
+    assert_eq!(first.and_then(|entry| entry.revoked_at), None);
 }
 
 /// The keys are what proofs are about.
@@ -333,8 +374,10 @@ fn resources_are_paths() {
 fn everything_has_its_documented_key() {
     let mut test = TestEnv::new();
     let grant = Grant::new(subject(0), subject(1), "read", "labs", Millis(2_000_000));
-    test.call(|env| AccessIndex::grant(env, grant.clone()));
-    test.call(|env| AccessIndex::grant(env, grant));
+    let first = test.call(|env| AccessIndex::grant(env, grant.clone()));
+    let second = test.call(|env| AccessIndex::grant(env, grant));
+    assert_eq!((first.number, first.replaced), (0, None));
+    assert_eq!((second.number, second.replaced), (1, Some(0)));
     let place = test.view(|env| {
         use parity_scale_codec::Encode as _;
         env.sha256(&(subject(1), "read", "labs").encode())

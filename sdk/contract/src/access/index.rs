@@ -1,12 +1,14 @@
 //! The index of everything that a contract granted.
 
+use core::iter;
+
 use parity_scale_codec::Encode as _;
 
 use super::{
     AccessEntry, COUNT_KEY, Decision, ENTRY_PREFIX, Grant, PASSES_MAX, STANDING_PREFIX, containing,
     is_name, is_resource,
 };
-use crate::{AccountId, Env, Hash, Item, Map, Millis};
+use crate::{AccountId, Env, Hash, Item, Map, Millis, contract_type};
 
 const COUNT: Item<u64> = Item::new(COUNT_KEY);
 const ENTRIES: Map<u64, AccessEntry> = Map::new(ENTRY_PREFIX);
@@ -20,8 +22,19 @@ pub enum NotPassedOn {
     /// Who passes on has no grant that holds now, covers this, lasts as long and may be passed on
     /// more often.
     BeyondOwnGrant,
-    /// Somebody else's grant of the same holds: passing on takes nothing from anybody.
+    /// Somebody else's grant of the same holds, or will: passing on takes nothing from anybody.
     GrantedByAnother,
+}
+
+/// What a grant changed.
+#[contract_type]
+#[derive(Copy)]
+#[must_use = "what was replaced before its end is over now, which should be announced"]
+pub struct Granted {
+    /// The new entry's number.
+    pub number: u64,
+    /// The entry that it has replaced before that one's end.
+    pub replaced: Option<u64>,
 }
 
 /// Everything that a contract granted; see [`access`](super).
@@ -29,14 +42,14 @@ pub enum NotPassedOn {
 pub struct AccessIndex;
 
 impl AccessIndex {
-    /// Adds an entry, and gives its number. One that stands for the same subject, action and
-    /// resource is replaced: it counts as revoked, and so does what was passed on from it.
+    /// Adds an entry. One that stands for the same subject, action and resource is replaced: unless
+    /// it is over already it counts as revoked, and so does what was passed on from it.
     ///
     /// # Panics
     /// If it may be passed on more than [`PASSES_MAX`] times, or as often as the entry that it is
     /// passed on from; if there is no such entry. That keeps every chain short. A time beyond that
     /// of the entry above has no effect, as [`decide`](Self::decide) asks the whole chain.
-    pub fn grant(env: &mut Env, grant: Grant) -> u64 {
+    pub fn grant(env: &mut Env, grant: Grant) -> Granted {
         let above = match grant.under {
             None => PASSES_MAX.saturating_add(1),
             Some(under) => match Self::entry(env, under) {
@@ -49,9 +62,8 @@ impl AccessIndex {
         }
         let now = env.block_time();
         let place = place(env, grant.subject, &grant.action, &grant.resource);
-        if let Some(replaced) = STANDING.get(env, &place) {
-            revoke(env, replaced);
-        }
+        let standing = STANDING.get(env, &place);
+        let replaced = standing.filter(|standing| end(env, *standing));
         let number = Self::count(env);
         let entry = AccessEntry {
             subject: grant.subject,
@@ -68,18 +80,18 @@ impl AccessIndex {
         STANDING.set(env, &place, &number);
         // 2^64 grants do not come to be.
         COUNT.set(env, &number.saturating_add(1));
-        number
+        Granted { number, replaced }
     }
 
     /// Grants what `grant.granted_by` was itself granted, for that or something that
     /// [contains](containing) it: never longer, wider or to be passed on as often. What it is passed
     /// on from is found here, whatever `grant.under` says: the oldest that goes as far, one that was
     /// not itself passed on before all others. It replaces nothing but what the same account passed
-    /// on before. Gives the new entry's number.
+    /// on before.
     ///
     /// # Errors
     /// Why it cannot be passed on; nothing has changed then.
-    pub fn pass_on(env: &mut Env, grant: Grant) -> Result<u64, NotPassedOn> {
+    pub fn pass_on(env: &mut Env, grant: Grant) -> Result<Granted, NotPassedOn> {
         let (by, until) = (grant.granted_by, grant.until);
         if grant.subject == by {
             return Err(NotPassedOn::ToOneself);
@@ -96,8 +108,7 @@ impl AccessIndex {
         if there.is_some_and(|(_, there)| {
             let is_own = there.granted_by == by && there.under.is_some();
             // One that has not begun is as good as one that has.
-            let begun = env.block_time().max(there.from);
-            !is_own && Self::holds_until(env, &there, begun).is_some()
+            !is_own && !is_over(env, &there)
         }) {
             return Err(NotPassedOn::GrantedByAnother);
         }
@@ -113,11 +124,14 @@ impl AccessIndex {
         }
     }
 
-    /// Ends what stands for these, and gives its number; `None` if nothing does.
+    /// Ends what stands for these, and gives its number; `None` if nothing does, or it is over
+    /// already.
     pub fn revoke(env: &mut Env, subject: AccountId, action: &str, resource: &str) -> Option<u64> {
         let place = place(env, subject, action, resource);
         let number = STANDING.get(env, &place)?;
-        revoke(env, number);
+        if !end(env, number) {
+            return None;
+        }
         STANDING.remove(env, &place);
         Some(number)
     }
@@ -174,20 +188,18 @@ impl AccessIndex {
     /// Whether an entry holds at that time: it and all above it, so until the first of them ends.
     #[must_use]
     pub fn decide_entry(env: &Env, entry: &AccessEntry, at: Millis) -> Decision {
-        let mut until = entry.until;
-        let mut link = entry.clone();
-        for _ in 0..=PASSES_MAX {
+        let (mut until, mut under) = (entry.until, entry.under);
+        for link in chain(env, entry) {
             match link.decide(at) {
                 Decision::Permit { until: end } => until = until.min(end),
                 denial @ Decision::Deny { .. } => return denial,
             }
-            link = match link.under.map(|under| Self::entry(env, under)) {
-                None => return Decision::Permit { until },
-                Some(Some(above)) => above,
-                Some(None) => break,
-            };
+            under = link.under;
         }
-        Decision::deny("passed on too often")
+        if under.is_some() {
+            return Decision::deny("passed on too often");
+        }
+        Decision::Permit { until }
     }
 
     /// How many entries there are.
@@ -207,9 +219,25 @@ fn place(env: &Env, subject: AccountId, action: &str, resource: &str) -> Hash {
     env.sha256(&(subject, action, resource).encode())
 }
 
-fn revoke(env: &mut Env, number: u64) {
-    if let Some(mut entry) = ENTRIES.get(env, &number) {
-        entry.revoked_at = Some(env.block_time());
-        ENTRIES.set(env, &number, &entry);
-    }
+/// An entry and all above it.
+fn chain(env: &Env, entry: &AccessEntry) -> impl Iterator<Item = AccessEntry> {
+    let above = |link: &AccessEntry| AccessIndex::entry(env, link.under?);
+    iter::successors(Some(entry.clone()), above).take(usize::from(PASSES_MAX) + 1)
+}
+
+/// Whether an entry will never hold again: its time is over or it was revoked, or one above it.
+fn is_over(env: &Env, entry: &AccessEntry) -> bool {
+    let now = env.block_time();
+    chain(env, entry).any(|link| link.revoked_at.is_some() || now >= link.until)
+}
+
+/// Ends an entry, unless it is over already; whether it did.
+fn end(env: &mut Env, number: u64) -> bool {
+    let entry = ENTRIES.get(env, &number);
+    let Some(mut entry) = entry.filter(|entry| !is_over(env, entry)) else {
+        return false;
+    };
+    entry.revoked_at = Some(env.block_time());
+    ENTRIES.set(env, &number, &entry);
+    true
 }

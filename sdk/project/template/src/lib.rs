@@ -6,7 +6,7 @@ extern crate alloc;
 
 use alloc::string::String;
 
-use chancery_contract::access::{AccessEntry, AccessIndex, Decision, Grant};
+use chancery_contract::access::{AccessEntry, AccessIndex, Decision, Grant, is_resource};
 use chancery_contract::{AccountId, Env, Item, Millis};
 use chancery_contract::{contract, contract_error, event};
 
@@ -25,7 +25,7 @@ pub struct Granted {
     pub until: Millis,
 }
 
-/// The reader may not read the record any more.
+/// The reader may not read the record any more: it was revoked, or is granted anew.
 #[event]
 pub struct Revoked {
     pub reader: AccountId,
@@ -41,6 +41,8 @@ pub enum Error {
     AlreadyOver = 2,
     /// There is nothing to revoke.
     NotGranted = 3,
+    /// A record's name has up to 8 parts with slashes between, and no blanks.
+    NotAName = 4,
 }
 
 /// Who may read which of the owner's records until when.
@@ -65,8 +67,15 @@ impl ContractName {
         if until <= env.block_time() {
             return Err(Error::AlreadyOver);
         }
+        if !is_resource(&record) {
+            return Err(Error::NotAName);
+        }
         let grant = Grant::new(Self::owner(env), reader, "read", &record, until);
-        AccessIndex::grant(env, grant);
+        let granted = AccessIndex::grant(env, grant);
+        if granted.replaced.is_some() {
+            let record = record.clone();
+            env.emit(&Revoked { reader, record });
+        }
         env.emit(&Granted {
             reader,
             record,

@@ -1,7 +1,7 @@
 //! The rules of the contract, one by one.
 
 use chancery_contract::{AccountId, Millis, TestEnv};
-use contract_name::{ContractName, Error, Granted};
+use contract_name::{ContractName, Error, Granted, Revoked};
 
 const HOUR: Millis = Millis(3_600_000);
 const RECORD: &str = "x-ray/17";
@@ -62,6 +62,18 @@ fn a_grant_holds_until_its_end_and_for_nobody_else() {
 
     test.advance(HOUR);
     assert!(!can_read(&test, reader()));
+}
+
+#[test]
+fn granting_anew_replaces_the_grant_and_says_so() {
+    let mut test = deployed();
+    let until = soon(&test);
+    assert_eq!(grant(&mut test, until), Ok(()));
+    let longer = Millis(until.0 + 1);
+    assert_eq!(grant(&mut test, longer), Ok(()));
+    assert_eq!(test.events_of::<Revoked>().len(), 1);
+    test.set_time(until);
+    assert!(can_read(&test, reader()));
 }
 
 #[test]
