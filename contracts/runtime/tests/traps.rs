@@ -5,11 +5,12 @@ mod common;
 use chancery_ledger::{
     AccountId, Call, ChainLimits, ContractId, Fuel, Millis, Role, Status, TrapKind,
 };
-use chancery_runtime::DropReason;
+use chancery_runtime::{DropReason, fuel};
 use common::{
     FUEL, IMPORTS, Ledger, ROOT, account, deployment, invocation, key, module, trap_of, value_of,
     wasm,
 };
+use parity_scale_codec::Encode as _;
 
 /// Runs `body` and expects a trap that costs all that was declared and leaves nothing behind.
 fn check(body: &str, expected: TrapKind) {
@@ -353,4 +354,26 @@ fn lower_limits_are_felt() {
     assert_eq!(trap_of(&receipt), TrapKind::MemoryLimit);
     let receipt = ledger.run("(call $storage_remove (i32.const 0) (i32.const 33))");
     assert_eq!(trap_of(&receipt), TrapKind::SizeLimit);
+}
+
+/// Room in a block for ever is not to be had for nothing.
+#[test]
+fn what_cannot_pay_for_being_taken_in_leaves_no_trace() {
+    let mut ledger = Ledger::new();
+    let call = || invocation(ContractId([9; 32]), "run", vec![7; 1_000]);
+    let bytes = ledger.sign(ROOT, 0, call()).encode().len() as u64;
+    let least = Fuel(fuel::TRANSACTION + fuel::TRANSACTION_PER_BYTE * bytes);
+    for fuel_max in [Fuel(0), Fuel(least.0 - 1)] {
+        let signed = ledger.sign(ROOT, fuel_max.0, call());
+        let executed = ledger.block(vec![signed]);
+        let reason = DropReason::TooLittleFuel { fuel_max, least };
+        assert_eq!(
+            executed.dropped.first().map(|(_, reason)| *reason),
+            Some(reason)
+        );
+        assert!(executed.receipts.is_empty() && executed.changes.is_empty());
+    }
+    let receipt = ledger.one(ROOT, least.0, call());
+    assert_eq!(trap_of(&receipt), TrapKind::OutOfFuel);
+    assert_eq!(receipt.fuel_used, least);
 }
