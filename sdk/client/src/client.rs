@@ -1,8 +1,10 @@
-//! The HTTP API of one or several nodes, with failover: whoever answers is asked first next time.
+//! The HTTP API of one or several nodes, with failover ([`crate::asked`]): whoever answers is asked
+//! first next time.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use chancery_ledger::proof::Bundle;
 use chancery_ledger::{AccountId, ContractId, Hash, TransactionId};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -12,7 +14,8 @@ use crate::api::{
     AccountInfo, ApiError, BlockInfo, Bytes, ChainInfo, ContractInfo, ErrorBody, EvidenceList,
     QueryInfo, QueryRequest, ReadyInfo, StatusInfo, TransactionInfo,
 };
-use crate::error::{ClientError, NodeFailure};
+use crate::asked::Asked;
+use crate::error::ClientError;
 use crate::submit::UNDER_WAY_MAX;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
@@ -154,7 +157,9 @@ impl Client {
             method: method.to_owned(),
             args: Bytes(args),
         };
-        self.on_any("/v1/query", Some(&request)).await
+        let path = "/v1/query";
+        self.on_any(path, Some(&request), |bytes| parse(&bytes))
+            .await
     }
 
     /// The proof bundle of a final transaction, the very bytes of the file.
@@ -162,9 +167,13 @@ impl Client {
     /// # Errors
     /// [`ClientError`].
     pub async fn transaction_proof(&self, id: TransactionId) -> Result<Vec<u8>, ClientError> {
-        self.bytes_from_any::<()>(&format!("/v1/proofs/transactions/{id}"), None)
-            .await
-            .map(|(_, bytes)| bytes)
+        let path = format!("/v1/proofs/transactions/{id}");
+        self.on_any::<(), _>(&path, None, |bytes| {
+            let text = std::str::from_utf8(&bytes).map_err(|error| error.to_string())?;
+            Bundle::from_json(text).map_err(|error| error.to_string())?;
+            Ok(bytes)
+        })
+        .await
     }
 
     pub(crate) fn http(&self) -> &reqwest::Client {
@@ -172,53 +181,30 @@ impl Client {
     }
 
     pub(crate) async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
-        self.on_any::<(), T>(path, None).await
+        self.on_any::<(), T>(path, None, |bytes| parse(&bytes))
+            .await
     }
 
-    async fn on_any<B: Serialize, T: DeserializeOwned>(
+    /// Asks one node after the other until one answers for good, in bytes that `read` can make
+    /// something of.
+    pub(crate) async fn on_any<B: Serialize, T>(
         &self,
         path: &str,
         body: Option<&B>,
+        read: impl Fn(Vec<u8>) -> Result<T, String>,
     ) -> Result<T, ClientError> {
-        let (index, bytes) = self.bytes_from_any(path, body).await?;
-        parse(&bytes).map_err(|reason| ClientError::BadAnswer {
-            url: self.urls[index].clone(),
-            reason,
-        })
-    }
-
-    /// Asks one node after the other until one answers for good: a refusal is an answer, being out
-    /// of service is not.
-    async fn bytes_from_any<B: Serialize>(
-        &self,
-        path: &str,
-        body: Option<&B>,
-    ) -> Result<(usize, Vec<u8>), ClientError> {
-        let mut tried = Vec::new();
-        let mut out_of_service = None;
+        let mut asked = Asked::default();
         for index in self.order() {
-            let url = self.urls[index].clone();
-            match self.exchange(index, path, body, ANSWER_TIMEOUT).await {
-                Ok(bytes) => {
+            let answer = self.exchange(index, path, body, ANSWER_TIMEOUT).await;
+            match answer.and_then(|bytes| read(bytes).map_err(Failure::BadAnswer)) {
+                Ok(answer) => {
                     self.prefer(index);
-                    return Ok((index, bytes));
+                    return Ok(answer);
                 }
-                Err(Failure::Api(status, error)) => {
-                    let failed = ClientError::Api { url, status, error };
-                    if status < 500 {
-                        return Err(failed);
-                    }
-                    out_of_service = Some(failed);
-                }
-                Err(Failure::BadAnswer(reason)) => {
-                    return Err(ClientError::BadAnswer { url, reason });
-                }
-                Err(Failure::NotSent(reason) | Failure::NoAnswer(reason)) => {
-                    tried.push(NodeFailure { url, reason });
-                }
+                Err(failure) => asked.note(&self.urls[index], failure)?,
             }
         }
-        Err(out_of_service.unwrap_or(ClientError::NoNode { tried }))
+        Err(asked.into_error())
     }
 
     /// One request to one node, typed.
@@ -337,7 +323,7 @@ fn in_words(failure: Failure) -> String {
     }
 }
 
-fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
+pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
     serde_json::from_slice(bytes).map_err(|error| error.to_string())
 }
 

@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 pub mod api;
+mod asked;
 mod client;
 mod error;
 mod feed;

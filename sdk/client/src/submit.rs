@@ -16,6 +16,7 @@ use parity_scale_codec::Encode as _;
 use tokio::sync::SemaphorePermit;
 
 use crate::api::{ApiError, Bytes, SubmitRequest, Submitted, TransactionInfo, TransactionState};
+use crate::asked::Asked;
 use crate::client::{ANSWER_TIMEOUT, Client, Failure};
 use crate::error::{ClientError, NodeFailure, NotFinal};
 
@@ -44,31 +45,22 @@ impl Client {
     /// Hands a transaction in at the first node that takes it.
     ///
     /// # Errors
-    /// The refusal, or [`ClientError::NoNode`]. After [`ClientError::NoNode`] with a node that gave
-    /// no answer, the transaction may be on its way nevertheless.
+    /// The refusal, or why nobody took it. Whatever it is, the transaction may be on its way
+    /// nevertheless if a node gave no answer, or one that cannot be read.
     pub async fn submit(&self, signed: &SignedTransaction) -> Result<TransactionId, ClientError> {
         let request = request_for(signed);
-        let mut tried = Vec::new();
+        let mut asked = Asked::default();
         for index in self.order() {
-            let url = self.urls()[index].clone();
             match self.hand_in(index, &request, ANSWER_TIMEOUT).await {
                 Ok(_) => {
                     self.prefer(index);
                     return Ok(signed.id());
                 }
                 Err(Failure::Api(_, error)) if is_repeated(&error) => return Ok(signed.id()),
-                Err(Failure::Api(status, error)) => {
-                    return Err(ClientError::Api { url, status, error });
-                }
-                Err(Failure::BadAnswer(reason)) => {
-                    return Err(ClientError::BadAnswer { url, reason });
-                }
-                Err(Failure::NotSent(reason) | Failure::NoAnswer(reason)) => {
-                    tried.push(NodeFailure { url, reason });
-                }
+                Err(failure) => asked.note(&self.urls()[index], failure)?,
             }
         }
-        Err(ClientError::NoNode { tried })
+        Err(asked.into_error())
     }
 
     /// Hands a transaction in and waits until it is final, at most for `timeout`. Of those that
@@ -105,14 +97,18 @@ impl Client {
                     .hand_in(index, &request, ANSWER_TIMEOUT.min(left))
                     .await
                 {
-                    Ok(_) => progress.handed_in = true,
-                    Err(Failure::Api(_, error)) if is_repeated(&error) => progress.handed_in = true,
+                    Ok(_) => self.prefer(index),
+                    Err(Failure::Api(_, error)) if is_repeated(&error) => self.prefer(index),
                     Err(failure) => {
+                        // Who has answered, if not in words of this API, may have it as well.
+                        let is_lost = !matches!(failure, Failure::BadAnswer(_));
                         retry |= progress.note(&self.urls()[index], failure);
-                        continue;
+                        if is_lost {
+                            continue;
+                        }
                     }
                 }
-                self.prefer(index);
+                progress.handed_in = true;
                 let found = self
                     .follow(index, signed.id(), deadline, &mut progress)
                     .await;
@@ -209,7 +205,8 @@ impl Progress {
         let url = url.to_owned();
         let (reason, retry) = match failure {
             Failure::NotSent(reason) => (reason, false),
-            Failure::NoAnswer(reason) => {
+            // What cannot be read may come from something in between that has passed it on.
+            Failure::NoAnswer(reason) | Failure::BadAnswer(reason) => {
                 self.handed_in = true;
                 (reason, true)
             }
@@ -221,13 +218,6 @@ impl Progress {
                     error,
                 });
                 (reason, status >= 500 || status == 429)
-            }
-            Failure::BadAnswer(reason) => {
-                self.refusal = Some(ClientError::BadAnswer {
-                    url: url.clone(),
-                    reason: reason.clone(),
-                });
-                (reason, false)
             }
         };
         self.trouble = Some(format!("{url}: {reason}"));

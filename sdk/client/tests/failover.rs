@@ -1,4 +1,4 @@
-//! A client among nodes that refuse, fall silent, forget, or are not there.
+//! A client among nodes that refuse, fall silent, forget, talk nonsense, or are not there.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
+use chancery_client::api::{EventFilter, Start};
 use chancery_client::{Client, ClientError, TransactionBuilder, UNDER_WAY_MAX};
 use chancery_ledger::transaction::SignedTransaction;
 use chancery_ledger::{ChainId, ChainLimits, Millis, SecretKey};
@@ -26,6 +27,10 @@ enum Manner {
     Refuses,
     /// Cannot take anything now.
     OutOfService,
+    /// Takes the transaction, which is final at once, but something in between garbles the receipt.
+    Garbles,
+    /// Says always the same, with this status.
+    Says(&'static str, &'static str),
 }
 
 /// A node: its address, and the bodies that were posted to it.
@@ -99,7 +104,9 @@ fn answer(manner: Manner, is_post: bool, path: &str) -> Option<(&'static str, St
         (Manner::Repeated, true) => Some(("409 Conflict", error("repeated_transaction"))),
         (Manner::Refuses, true) => Some(("422 Unprocessable", error("expired"))),
         (Manner::OutOfService, _) => Some(("503 Unavailable", error("not_ready"))),
-        (Manner::Serves | Manner::Repeated, false) => state("final"),
+        (Manner::Garbles, true) => Some(("202 Accepted", "{}".to_owned())),
+        (Manner::Says(status, text), _) => Some((status, text.to_owned())),
+        (Manner::Serves | Manner::Repeated | Manner::Garbles, false) => state("final"),
         (Manner::Stalls, false) => state("pending"),
         (Manner::TakesAndFallsSilent, false) => None,
         (Manner::Refuses, false) => state("unknown"),
@@ -209,6 +216,105 @@ async fn who_is_out_of_service_is_asked_again_until_the_time_is_over() {
     let serving = node(Manner::Serves);
     let urls = vec![node(Manner::OutOfService).url, serving.url];
     submit(urls, &signed(), LONG).await.0.expect("final");
+}
+
+/// Answers that are not of this API.
+const NONSENSE: [Manner; 5] = [
+    Manner::Says("502 Bad Gateway", "<html>"),
+    Manner::Says("404 Not Found", "<html>"),
+    Manner::Says("200 OK", "<html>"),
+    Manner::Says("202 Accepted", "{}"),
+    Manner::Says("410 Gone", "{}"),
+];
+const GONE: Manner = Manner::Says(
+    "410 Gone",
+    r#"{"error":{"code":"before_snapshot","message":"no"}}"#,
+);
+const PAGE: Manner = Manner::Says(
+    "200 OK",
+    r#"{"events":[],"next":"5","more":false,"final_height":4}"#,
+);
+
+#[tokio::test]
+async fn what_cannot_be_read_may_have_been_handed_in() {
+    let signed = signed();
+    let short = Duration::from_millis(600);
+    for nonsense in NONSENSE {
+        for other in [None, Some(Manner::Refuses), Some(nonsense)] {
+            let all = [Some(nonsense), other].into_iter().flatten();
+            let urls: Vec<String> = all.map(|manner| node(manner).url).collect();
+            match submit(urls, &signed, short).await.0.expect_err("not final") {
+                ClientError::NotFinal(not_final) => assert_eq!(not_final.id, signed.id()),
+                other => panic!("{other}"),
+            }
+        }
+        let (bad, good) = (node(nonsense), node(Manner::Serves));
+        let (outcome, _) = submit(vec![bad.url, good.url], &signed, LONG).await;
+        outcome.expect("final");
+    }
+    let urls = vec![node(Manner::Garbles).url];
+    let (outcome, elapsed) = submit(urls, &signed, LONG).await;
+    outcome.expect("final");
+    assert!(elapsed < Duration::from_secs(5), "{elapsed:?}");
+}
+
+#[tokio::test]
+async fn who_gives_no_answer_of_this_api_is_passed_over() {
+    let everything = EventFilter::default();
+    let read = async |client: &Client| {
+        let page = client.events(&everything, Start::Beginning, None).await;
+        page.map(|page| page.next.to_string())
+    };
+    for nonsense in NONSENSE {
+        let (bad, good) = (node(nonsense), node(PAGE));
+        let client = Client::new([bad.url, good.url]).expect("addresses");
+        for _ in 0..2 {
+            assert_eq!(read(&client).await, Ok("5".to_owned()));
+        }
+        let urls = [node(nonsense).url, nobody(), node(nonsense).url];
+        let last = urls[2].clone();
+        let client = Client::new(urls).expect("addresses");
+        match read(&client).await.expect_err("no answer") {
+            ClientError::BadAnswer { url, .. } => assert_eq!(url, last),
+            other => panic!("{other}"),
+        }
+    }
+    let id = signed().id();
+    let urls = [node(PAGE).url, node(GONE).url];
+    let client = Client::new(urls).expect("addresses");
+    let proof = client.transaction_proof(id).await;
+    assert!(
+        matches!(proof, Err(ClientError::BadAnswer { .. })),
+        "{proof:?}"
+    );
+}
+
+#[tokio::test]
+async fn what_one_node_lacks_is_asked_of_the_others() {
+    let ask = async |urls: Vec<String>| {
+        let client = Client::new(urls).expect("addresses");
+        let filter = EventFilter::default();
+        let page = client.events(&filter, Start::Beginning, None).await;
+        page.map(|_| ())
+    };
+    let url = |manner| node(manner).url;
+    assert_eq!(ask(vec![url(GONE), url(GONE), url(PAGE)]).await, Ok(()));
+    let all = ask(vec![url(GONE), url(GONE)]).await;
+    assert!(
+        matches!(&all, Err(ClientError::Api { status: 410, error, .. }) if error.code == "before_snapshot"),
+        "{all:?}"
+    );
+    // Who does not answer may have it.
+    let some = ask(vec![url(GONE), nobody()]).await;
+    assert!(
+        matches!(&some, Err(ClientError::NoNode { tried }) if tried.len() == 2),
+        "{some:?}"
+    );
+    let some = ask(vec![url(Manner::OutOfService), url(GONE)]).await;
+    assert!(
+        matches!(&some, Err(ClientError::Api { status: 503, .. })),
+        "{some:?}"
+    );
 }
 
 #[tokio::test]
