@@ -13,6 +13,7 @@ mod error;
 mod feed;
 mod keystore;
 mod liveness;
+mod pages;
 mod sse;
 mod submit;
 mod transaction;

@@ -4,7 +4,8 @@
 /// The longest message that is taken: an event's topic and data have at most 64 KiB.
 const MESSAGE_BYTES_MAX: usize = 1 << 20;
 
-/// One message: what stood between two empty lines, if there was an id or data.
+/// One message: what stood between two empty lines, if there was an id, data, or a comment, which
+/// says that the feed is alive.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Message {
     /// The newest cursor, if it has one.
@@ -13,6 +14,7 @@ pub(crate) struct Message {
     pub(crate) event: String,
     /// Empty where only the id moves on.
     pub(crate) data: String,
+    has_comment: bool,
 }
 
 /// Takes bytes and gives messages.
@@ -47,7 +49,7 @@ impl Parser {
             self.bytes.drain(..self.parsed);
             self.parsed = 0;
             let message = std::mem::take(&mut self.message);
-            if message.id.is_some() || !message.data.is_empty() {
+            if message.id.is_some() || !message.data.is_empty() || message.has_comment {
                 return Ok(Some(message));
             }
         }
@@ -63,12 +65,13 @@ impl Parser {
         &self.bytes[self.parsed..]
     }
 
-    /// Comments have an empty name, and other unknown fields are ignored as they are.
+    /// Comments have an empty name; other unknown fields are ignored.
     fn field(&mut self, line: &str) {
         let (name, value) = line.split_once(':').unwrap_or((line, ""));
         let value = value.strip_prefix(' ').unwrap_or(value);
         let message = &mut self.message;
         match name {
+            "" => message.has_comment = true,
             "id" => message.id = Some(value.to_owned()),
             "event" => value.clone_into(&mut message.event),
             "data" => {
@@ -91,6 +94,14 @@ mod tests {
             id: id.map(str::to_owned),
             event: event.to_owned(),
             data: data.to_owned(),
+            has_comment: false,
+        }
+    }
+
+    fn commented(message: Message) -> Message {
+        Message {
+            has_comment: true,
+            ..message
         }
     }
 
@@ -98,7 +109,8 @@ mod tests {
     fn messages_are_the_same_however_the_bytes_are_cut() {
         let text = ": \nid: 7\n\n:\n\nid: 7.0.0\r\ndata: {\"a\":1}\r\n\r\nevent: refused\ndata:x\ndata: é\n\ndata: late";
         let expected = [
-            message(Some("7"), "", ""),
+            commented(message(Some("7"), "", "")),
+            commented(message(None, "", "")),
             message(Some("7.0.0"), "", "{\"a\":1}"),
             message(None, "refused", "x\né"),
         ];

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
-use chancery_client::api::{EventFilter, Start};
+use chancery_client::api::{EventFilter, Start, TransactionFilter};
 use chancery_client::{Client, ClientError, TransactionBuilder, UNDER_WAY_MAX};
 use chancery_ledger::transaction::SignedTransaction;
 use chancery_ledger::{ChainId, ChainLimits, Millis, SecretKey};
@@ -315,6 +315,30 @@ async fn what_one_node_lacks_is_asked_of_the_others() {
         matches!(&some, Err(ClientError::Api { status: 503, .. })),
         "{some:?}"
     );
+}
+
+#[tokio::test]
+async fn a_page_that_does_not_get_on_is_none() {
+    let from = Start::At("7.1".parse().expect("a cursor"));
+    for (next, more, is_page) in [
+        ("7.1", false, true),
+        ("7.2.0", true, true),
+        ("8", true, true),
+        ("7.1", true, false),
+        ("7.0", true, false),
+        ("7.0", false, false),
+    ] {
+        let page = format!(
+            r#"{{"events":[],"transactions":[],"next":"{next}","more":{more},"final_height":9}}"#
+        );
+        let client = Client::new([node(Manner::Says("200 OK", page.leak())).url]);
+        let client = client.expect("an address");
+        let events = client.events(&EventFilter::default(), from, None).await;
+        assert_eq!(events.is_ok(), is_page, "{events:?}");
+        let filter = TransactionFilter::default();
+        let transactions = client.transactions(&filter, from, None).await;
+        assert_eq!(transactions.is_ok(), is_page, "{transactions:?}");
+    }
 }
 
 #[tokio::test]

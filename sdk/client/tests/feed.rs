@@ -3,7 +3,7 @@
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::TcpListener;
 use std::sync::mpsc::{Receiver, channel};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use chancery_client::api::{Cursor, EventEntry, EventFilter, Start};
 use chancery_client::{Client, ClientError};
@@ -40,6 +40,21 @@ fn node(answers: Vec<String>) -> Node {
     Node { url, asked }
 }
 
+/// A node that begins with this and says nothing more, on all connections.
+fn stalls_behind(start: String) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let url = format!("http://{}", listener.local_addr().expect("an address"));
+    std::thread::spawn(move || {
+        let mut open = Vec::new();
+        for stream in listener.incoming() {
+            let mut stream = stream.expect("a connection");
+            let _ = stream.write_all(start.as_bytes());
+            open.push(stream);
+        }
+    });
+    url
+}
+
 fn stream(body: &str) -> String {
     format!("HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n{body}")
 }
@@ -69,8 +84,12 @@ fn entry(height: u64) -> EventEntry {
 }
 
 fn message(height: u64) -> String {
-    let data = serde_json::to_string(&entry(height)).expect("JSON");
-    format!("id: {height}.0.0\ndata: {data}\n\n")
+    message_of(&entry(height))
+}
+
+fn message_of(entry: &EventEntry) -> String {
+    let data = serde_json::to_string(entry).expect("JSON");
+    format!("id: {}\ndata: {data}\n\n", entry.cursor)
 }
 
 async fn take(urls: Vec<String>, from: Start, count: usize) -> Vec<u64> {
@@ -175,4 +194,149 @@ async fn a_refusal_is_told_as_soon_as_it_is_final() {
         take(vec![gone(), serves.url], Start::Beginning, 1).await,
         [1]
     );
+}
+
+#[tokio::test]
+async fn what_is_not_of_this_api_is_one_nodes_failure() {
+    let html = |status: &str| {
+        format!("HTTP/1.1 {status}\r\ncontent-type: text/html\r\ncontent-length: 6\r\n\r\n<html>")
+    };
+    for status in ["502 Bad Gateway", "404 Not Found", "200 OK"] {
+        let (bad, good) = (node(vec![html(status)]), node(vec![stream(&message(1))]));
+        let urls = vec![bad.url.clone(), good.url];
+        assert_eq!(take(urls, Start::Beginning, 1).await, [1]);
+        let client = Client::new([bad.url]).expect("an address");
+        let feed = client.follow_events(EventFilter::default(), Start::Beginning);
+        let told = feed.patience(Duration::from_millis(400)).next().await;
+        assert!(
+            matches!(told, Err(ClientError::BadAnswer { .. })),
+            "{told:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_node_that_brings_nothing_is_not_asked_for_ever() {
+    let patience = Duration::from_millis(700);
+    for body in ["", "id: 7\n\n", ": \n\n", "id: x\ndata: x\n\n"] {
+        let node = node(vec![stream(body)]);
+        let client = Client::new([node.url]).expect("an address");
+        let feed = client.follow_events(EventFilter::default(), Start::Beginning);
+        let mut feed = feed.patience(patience);
+        let started = Instant::now();
+        let told = tokio::time::timeout(Duration::from_secs(10), feed.next()).await;
+        let told = told.expect("it is told").expect_err("there is no event");
+        assert!(
+            matches!(
+                told,
+                ClientError::NoNode { .. } | ClientError::BadAnswer { .. }
+            ),
+            "{told}"
+        );
+        assert!(started.elapsed() >= patience, "{:?}", started.elapsed());
+        let count = node.asked.try_iter().count();
+        assert!(count <= 5, "asked {count} times");
+    }
+    // One that opens a feed and stays silent holds it up no longer than one that does not answer.
+    let silent = stalls_behind(stream(""));
+    let client = Client::new([silent.clone()]).expect("an address");
+    let feed = client.follow_events(EventFilter::default(), Start::Beginning);
+    let mut feed = feed.patience(patience);
+    let told = tokio::time::timeout(Duration::from_secs(10), feed.next()).await;
+    let told = told.expect("it is told");
+    assert!(matches!(told, Err(ClientError::NoNode { .. })), "{told:?}");
+    let serves = node(vec![stream(&message(1))]);
+    let urls = vec![silent, serves.url];
+    assert_eq!(take(urls, Start::Beginning, 1).await, [1]);
+}
+
+#[tokio::test]
+async fn who_gives_up_waiting_gets_to_the_next_node_all_the_same() {
+    let serves = node(vec![stream(&message(1))]);
+    let client = Client::new([stalls_behind(String::new()), serves.url]).expect("addresses");
+    let mut feed = client.follow_events(EventFilter::default(), Start::Beginning);
+    let mut heights = Vec::new();
+    for _ in 0..10 {
+        let next = tokio::time::timeout(Duration::from_millis(300), feed.next()).await;
+        if let Ok(event) = next {
+            heights.push(event.expect("an event").height.0);
+            break;
+        }
+    }
+    assert_eq!(heights, [1]);
+}
+
+#[tokio::test]
+async fn an_event_out_of_its_place_or_not_asked_for_is_not_taken() {
+    let filter = EventFilter {
+        contract: Some(entry(1).contract),
+        event: Some(entry(1).topic),
+        account: Some(entry(1).sender),
+    };
+    let changed = |change: fn(&mut EventEntry)| {
+        let mut changed = entry(4);
+        change(&mut changed);
+        message_of(&changed)
+    };
+    for (number, lie) in [
+        message(3),
+        message(2),
+        format!("id: 2\n\n{}", message(4)),
+        format!("id: 900\n\n{}", message(4)),
+        changed(|event| event.height = Height(9)),
+        changed(|event| event.index = 1),
+        changed(|event| event.event_index = 1),
+        changed(|event| event.contract = ContractId([9; 32])),
+        changed(|event| event.topic = "Revoked".to_owned()),
+        changed(|event| event.sender = SecretKey::from_seed(&[9; 32]).account()),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let lies = node(vec![stream(&[message(3), lie].concat())]);
+        let honest = node(vec![stream(&[message(4), message(5)].concat())]);
+        let client = Client::new([lies.url, honest.url]).expect("addresses");
+        let mut feed = client.follow_events(filter.clone(), Start::Beginning);
+        for height in 3..=5 {
+            let next = tokio::time::timeout(Duration::from_secs(20), feed.next()).await;
+            let event = next.expect("it comes").expect("an event");
+            assert_eq!(event, entry(height), "lie {number}");
+        }
+        let asked = honest.asked.recv().expect("was asked");
+        assert!(asked.contains("from=3.0.0 "), "lie {number}: {asked}");
+    }
+}
+
+#[tokio::test]
+async fn the_word_of_one_node_that_nothing_came_is_not_taken_to_another() {
+    let quiet = format!("{}id: 900\n\n", message(1));
+    let first = node(vec![stream(&quiet), stream(&message(901))]);
+    let other = node(vec![stream("")]);
+    let urls = vec![first.url, other.url];
+    assert_eq!(take(urls, Start::Beginning, 2).await, [1, 901]);
+    let asked = other.asked.recv().expect("was asked");
+    assert!(asked.contains("from=1.0.0 "), "{asked}");
+    let asked: Vec<String> = first.asked.try_iter().collect();
+    assert!(asked[1].contains("from=900 "), "{asked:?}");
+}
+
+#[tokio::test]
+async fn latest_is_the_lesser_of_what_two_nodes_say() {
+    for (said, other_says, from) in [(17, 41, "from=17 "), (900, 41, "from=41 ")] {
+        let first = node(vec![stream(&format!("id: {said}\n\n"))]);
+        let page =
+            format!(r#"{{"events":[],"next":"{other_says}","more":false,"final_height":40}}"#);
+        let page = format!(
+            "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{page}",
+            page.len()
+        );
+        let other = node(vec![page, stream(&message(41))]);
+        assert_eq!(
+            take(vec![first.url, other.url], Start::Latest, 1).await,
+            [41]
+        );
+        let asked: Vec<String> = other.asked.try_iter().collect();
+        assert!(asked[0].contains("from=latest"), "{asked:?}");
+        assert!(asked[1].contains(from), "{asked:?}");
+    }
 }

@@ -1,0 +1,166 @@
+//! Final events and transactions, found again, a page at a time.
+//!
+//! A page that does not hold together is none, and the next node is asked: its entries are what was
+//! asked for and go on strictly from where it was to begin, and `next` is not before them. Where
+//! there is more, `next` is behind the start, so whoever goes on with it gets on.
+
+use crate::api::{
+    Cursor, EventEntry, EventFilter, EventsPage, Start, TransactionFilter, TransactionInfo,
+    TransactionsPage,
+};
+use crate::client::{Client, parse};
+use crate::error::ClientError;
+
+impl Client {
+    /// A page of final events; `limit` is at most what the node allows.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn events(
+        &self,
+        filter: &EventFilter,
+        from: Start,
+        limit: Option<usize>,
+    ) -> Result<EventsPage, ClientError> {
+        let path = events_path("/v1/events", filter, from, limit);
+        self.on_any::<(), _>(&path, None, |bytes| {
+            let page: EventsPage = parse(&bytes)?;
+            let mut reached = place(from);
+            for event in &page.events {
+                check_event(event, filter, reached)?;
+                reached = Some(event.cursor);
+            }
+            check_next(page.next, page.more, place(from), reached)?;
+            Ok(page)
+        })
+        .await
+    }
+
+    /// A page of final transactions with their receipts; `limit` is at most what the node allows.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn transactions(
+        &self,
+        filter: &TransactionFilter,
+        from: Start,
+        limit: Option<usize>,
+    ) -> Result<TransactionsPage, ClientError> {
+        let parameters = [
+            filter.account.map(|it| ("account", it.to_string())),
+            filter.contract.map(|it| ("contract", it.to_string())),
+            Some(("from", from.to_string())),
+            limit.map(|limit| ("limit", limit.to_string())),
+        ];
+        let path = path("/v1/transactions", parameters.into_iter().flatten());
+        self.on_any::<(), _>(&path, None, |bytes| {
+            let page: TransactionsPage = parse(&bytes)?;
+            let mut reached = place(from);
+            for info in &page.transactions {
+                let cursor = behind(info)?;
+                check_advance(cursor, reached)?;
+                if filter.account.is_some() && info.sender != filter.account {
+                    return Err(format!("transaction {} is of another account", info.id));
+                }
+                reached = Some(cursor);
+            }
+            check_next(page.next, page.more, place(from), reached)?;
+            Ok(page)
+        })
+        .await
+    }
+}
+
+/// The path of a list or a feed of events.
+pub(crate) fn events_path(
+    base: &str,
+    filter: &EventFilter,
+    from: Start,
+    limit: Option<usize>,
+) -> String {
+    let parameters = [
+        filter.contract.map(|it| ("contract", it.to_string())),
+        filter.event.clone().map(|it| ("event", it)),
+        filter.account.map(|it| ("account", it.to_string())),
+        Some(("from", from.to_string())),
+        limit.map(|limit| ("limit", limit.to_string())),
+    ];
+    path(base, parameters.into_iter().flatten())
+}
+
+fn path(base: &str, parameters: impl Iterator<Item = (&'static str, String)>) -> String {
+    let url = reqwest::Url::parse_with_params("http://node", parameters);
+    let url = url.expect("a constant is an address");
+    format!("{base}?{}", url.query().unwrap_or_default())
+}
+
+/// The first place that is not passed, unless only a node can say it.
+pub(crate) fn place(start: Start) -> Option<Cursor> {
+    match start {
+        Start::Beginning => Some(Cursor::default()),
+        Start::Latest => None,
+        Start::At(cursor) => Some(cursor),
+    }
+}
+
+/// Whether an event says its own place, is one that was asked for, and comes behind `reached`.
+pub(crate) fn check_event(
+    event: &EventEntry,
+    filter: &EventFilter,
+    reached: Option<Cursor>,
+) -> Result<(), String> {
+    let EventEntry {
+        cursor,
+        height,
+        index,
+        event_index,
+        ..
+    } = event;
+    let behind = Cursor::behind_event(*height, *index, *event_index);
+    if *cursor != behind {
+        return Err(format!(
+            "the event at {behind} is said to have the cursor {cursor}"
+        ));
+    }
+    check_advance(*cursor, reached)?;
+    let is_asked_for = filter.contract.is_none_or(|id| event.contract == id)
+        && filter.event.as_ref().is_none_or(|it| event.topic == *it)
+        && filter.account.is_none_or(|id| event.sender == id);
+    if !is_asked_for {
+        return Err(format!("the event at {cursor} was not asked for"));
+    }
+    Ok(())
+}
+
+fn check_advance(cursor: Cursor, reached: Option<Cursor>) -> Result<(), String> {
+    match reached {
+        Some(reached) if cursor <= reached => Err(format!(
+            "the entry with the cursor {cursor} does not come behind {reached}"
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// Whether one gets on from `start` by `next`, behind the entries up to `reached`.
+fn check_next(
+    next: Cursor,
+    more: bool,
+    start: Option<Cursor>,
+    reached: Option<Cursor>,
+) -> Result<(), String> {
+    if let Some(reached) = reached.filter(|reached| next < *reached) {
+        return Err(format!("next = {next} is before {reached}"));
+    }
+    match start {
+        Some(start) if more && next <= start => Err(format!(
+            "there is more, and next = {next} does not get on from {start}"
+        )),
+        _ => Ok(()),
+    }
+}
+
+fn behind(info: &TransactionInfo) -> Result<Cursor, String> {
+    let at = info.height.zip(info.index);
+    at.map(|(height, index)| Cursor::behind(height, index))
+        .ok_or_else(|| format!("transaction {} is listed without its place", info.id))
+}
