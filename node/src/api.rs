@@ -7,9 +7,9 @@
 //! - No access control and no CORS: it listens on loopback unless the configuration says
 //!   otherwise, and then answers only to names of this machine, so that no web page can read from
 //!   it through a name of its own (DNS rebinding).
-//! - Everything is bounded: connections, idle time of a connection, time and size of a request,
-//!   requests that wait, pages, live feeds ([`feed`]), and threads that read the disk, check
-//!   transactions or run contracts.
+//! - Everything is bounded: connections and the time for which one is of no use ([`connections`]),
+//!   time and size of a request, requests that wait, pages, live feeds ([`feed`]), and threads that
+//!   read the disk, check transactions or run contracts.
 
 mod connections;
 mod events;
@@ -46,7 +46,7 @@ use tracing::info;
 use crate::config::ApiConfig;
 use crate::handle::NodeHandle;
 
-use connections::Connections;
+use connections::{Activity, Connections, Limits};
 use refusal::Refusal;
 
 /// Threads that read the disk for requests.
@@ -108,9 +108,10 @@ impl Server {
         let address = listener.local_addr()?;
         let (stop, mut stopped) = watch::channel(false);
         let router = router(node, config, stopped.clone());
-        let connections = Connections::new(listener, config.connections_max);
+        let service = router.into_make_service_with_connect_info::<Activity>();
+        let connections = Connections::new(listener, Limits::of(config.connections_max));
         let task = tokio::spawn(async move {
-            let served = axum::serve(connections, router)
+            let served = axum::serve(connections, service)
                 .with_graceful_shutdown(async move {
                     // Dropping the sender stops the server as well.
                     let _ = stopped.changed().await;
@@ -202,6 +203,7 @@ fn router(node: Arc<NodeHandle>, config: &ApiConfig, stopping: watch::Receiver<b
         .method_not_allowed_fallback(refusal::no_such_method)
         .layer(DefaultBodyLimit::max(body_bytes_max))
         .layer(middleware::from_fn_with_state(Arc::clone(&api), guard))
+        .layer(middleware::from_fn(connections::in_use))
         .with_state(api)
 }
 

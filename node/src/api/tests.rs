@@ -632,19 +632,45 @@ async fn more_connections_than_allowed_wait_for_their_turn() {
         ..ApiConfig::default()
     };
     let ledger = Ledger::start(&config).await;
+    let path = format!("/v1/transactions/{}?wait_ms=5000", TransactionId([9; 32]));
+    let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n");
     let mut held = Vec::new();
     for _ in 0..8 {
-        held.push(
-            TcpStream::connect(ledger.server.address())
-                .await
-                .expect("connects"),
-        );
+        let stream = TcpStream::connect(ledger.server.address()).await;
+        let mut stream = stream.expect("connects");
+        stream
+            .write_all(request.as_bytes())
+            .await
+            .expect("is taken");
+        held.push(stream);
     }
     tokio::time::sleep(Duration::from_millis(100)).await;
     let mut waits = Box::pin(ledger.ask("GET /health/live", ""));
-    let early = tokio::time::timeout(Duration::from_millis(300), waits.as_mut()).await;
+    let early = tokio::time::timeout(Duration::from_millis(1_500), waits.as_mut()).await;
     assert!(early.is_err(), "all places are taken");
     drop(held);
     assert_eq!(waits.await.0, 200);
     ledger.server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn connections_that_ask_nothing_keep_nobody_out() {
+    let config = ApiConfig {
+        connections_max: 8,
+        ..ApiConfig::default()
+    };
+    let ledger = Ledger::start(&config).await;
+    let mut held = Vec::new();
+    for _ in 0..8 {
+        let stream = TcpStream::connect(ledger.server.address()).await;
+        let mut stream = stream.expect("connects");
+        stream.write_all(b"GET /").await.expect("is taken");
+        held.push(stream);
+    }
+    let started = Instant::now();
+    for _ in 0..3 {
+        assert_eq!(ledger.ask("GET /health/live", "").await.0, 200);
+    }
+    assert!(started.elapsed() < Duration::from_secs(8));
+    drop(held);
 }
