@@ -416,13 +416,12 @@ fn newest_certificate(
 ) -> Option<CheckpointCertificate> {
     let logged = records.iter().filter_map(|record| {
         // What a view went on from binds even if another record was lost in between.
-        record.certificate().or_else(|| match record {
-            Record::NewView(SignedMessage {
-                body: Body::NewView(new_view),
-                ..
-            }) => base(new_view),
-            _ => None,
-        })
+        if let Record::NewView(message) = record
+            && let Body::NewView(new_view) = &message.body
+        {
+            return base(new_view);
+        }
+        record.certificate()
     });
     stored
         .iter()
