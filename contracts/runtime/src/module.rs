@@ -3,7 +3,9 @@
 //!
 //! Accepted is WebAssembly 1.0 with mutable globals, minus floats, minus the start function, within
 //! the chain's limits and those below, importing only what the host offers, exporting only methods,
-//! the memory and the linker's two globals, with at most one schema, which must tell the truth.
+//! the memory and the linker's two globals, with at most one schema. That must name each exported
+//! method once, as the kind it is, and no other; of types, events and errors it says what its author
+//! chose, which nothing here can check.
 
 mod check;
 mod error;

@@ -2,6 +2,7 @@
 
 use core::fmt;
 use core::str::FromStr;
+use std::collections::BTreeSet;
 
 /// Types nest at most this deep.
 const DEPTH_MAX: u32 = 8;
@@ -175,18 +176,17 @@ fn parse_inner(rest: &mut &str, depth: u32) -> Option<Type> {
 }
 
 /// What follows `enum`: names and numbers stand once each, so there are at most 256.
-fn parse_variants(rest: &mut &str, depth: u32) -> Option<Vec<Variant>> {
+fn parse_variants<'a>(rest: &mut &'a str, depth: u32) -> Option<Vec<Variant>> {
     let mut variants: Vec<Variant> = Vec::new();
+    let (mut numbers, mut names) = (BTreeSet::new(), BTreeSet::new());
     symbol(rest, '{')?;
     loop {
         let number = word(rest)?.parse().ok()?;
-        let name = word(rest)?.to_owned();
-        if variants
-            .iter()
-            .any(|v| v.name == name || v.number == number)
-        {
+        let name = word(rest)?;
+        if !numbers.insert(number) || !names.insert(name) {
             return None;
         }
+        let name = name.to_owned();
         let fields = match symbol(rest, '{') {
             Some(()) => parse_record(rest, depth)?,
             None => Vec::new(),
@@ -204,13 +204,15 @@ fn parse_variants(rest: &mut &str, depth: u32) -> Option<Vec<Variant>> {
 }
 
 /// What follows `{`.
-fn parse_record(rest: &mut &str, depth: u32) -> Option<Vec<Field>> {
+fn parse_record<'a>(rest: &mut &'a str, depth: u32) -> Option<Vec<Field>> {
     let mut fields: Vec<Field> = Vec::new();
+    let mut names = BTreeSet::new();
     loop {
-        let name = word(rest)?.to_owned();
-        if fields.iter().any(|field| field.name == name) {
+        let name = word(rest)?;
+        if !names.insert(name) {
             return None;
         }
+        let name = name.to_owned();
         symbol(rest, ':')?;
         let kind = parse(rest, depth + 1)?;
         fields.push(Field { name, kind });
@@ -300,5 +302,12 @@ mod tests {
         ] {
             check(text, None);
         }
+    }
+    #[test]
+    fn names_without_number_are_compared_in_little_time() {
+        let fields: Vec<String> = (0..200_000).map(|n| format!("f{n}: u8")).collect();
+        check(&format!("{{{}, f7: u8}}", fields.join(", ")), None);
+        let record = format!("{{{}}}", fields.join(", "));
+        check(&record, Some(&record));
     }
 }
