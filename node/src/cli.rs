@@ -80,7 +80,7 @@ fn run(argv: Vec<OsString>) -> Exit {
         }
         Err(error) => return output.failure(&CliError::from_clap(&error)),
     };
-    let context = Context::new(cli.global, output, split.named);
+    let context = Context::new(cli.global, output, split.behind);
     match dispatch(&context, cli.command) {
         Ok(report) => output.report(&report),
         Err(error) => output.failure(&error),
@@ -146,6 +146,9 @@ mod tests {
             "chancery contract new x --dir /dev/null/x",
             "chancery contract build --dir /nowhere",
             "chancery query abc can_read --who x --api http://127.0.0.1:1",
+            "chancery query abc can_read --version 3 --api http://127.0.0.1:1",
+            "chancery query abc can_read --help --api http://127.0.0.1:1",
+            "chancery contract deploy /nowhere --version",
             "chancery access check abc --subject x --action read --resource y",
             "chancery access list abc --api http://127.0.0.1:1",
             "chancery status",

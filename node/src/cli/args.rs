@@ -12,6 +12,10 @@ const CALL_HELP: &str = "\
 Arguments of the method come behind its name, in the words of the contract's own schema:
   --recipient did:key:z6Mk… --expires-at +48h
 or by position, in the schema's order: --arg VALUE --arg VALUE; --arg NAME=VALUE always works.
+Of init and migrate they come behind the module's file.
+An option listed above that has the name of an argument is refused there, unless the argument is
+given by --arg as well; before the method it is the option. --help and --version are arguments
+there; -h shows this.
 An account is a key's name or a DID, a hash is hexadecimal or @FILE (its SHA-256), a time is
 RFC 3339, relative (+48h, +90s) or milliseconds since 1970.";
 

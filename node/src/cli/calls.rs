@@ -35,7 +35,7 @@ pub(super) fn call(context: &Context, args: &CallArgs) -> Result<Report, CliErro
             keys: &keys,
             now: session.now,
         };
-        let encoded = encode_arguments(method, &args.args, context.named(), &values)?;
+        let encoded = encode_arguments(method, &args.args, context.behind_method(), &values)?;
         let call = TransactionBuilder::invoke(contract, &method.name, encoded);
         let info = session.transact(context, &key, call, args.fuel).await?;
         transaction_report(
@@ -134,7 +134,7 @@ pub(super) fn query(context: &Context, args: &QueryArgs) -> Result<Report, CliEr
             keys: &keys,
             now: session.now,
         };
-        let encoded = encode_arguments(method, &args.args, context.named(), &values)?;
+        let encoded = encode_arguments(method, &args.args, context.behind_method(), &values)?;
         let answer = session
             .client
             .query(contract, &method.name, encoded)

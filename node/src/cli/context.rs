@@ -8,7 +8,7 @@ use std::time::Duration;
 use chancery_client::{Client, KeyStore};
 
 use super::args::Global;
-use super::named_args::NamedArg;
+use super::named_args::BehindMethod;
 use super::render::Names;
 use super::{CliError, Output};
 use crate::devnet::Description;
@@ -21,13 +21,13 @@ pub(super) struct Context {
     devnet_for_keys: Option<PathBuf>,
     timeout: Duration,
     output: Output,
-    named: Vec<NamedArg>,
+    behind_method: Vec<BehindMethod>,
 }
 
 impl Context {
     /// Options come before the environment, `--api` before `--devnet`; keys are the devnet's where
     /// one is named at all.
-    pub(super) fn new(global: Global, output: Output, named: Vec<NamedArg>) -> Self {
+    pub(super) fn new(global: Global, output: Output, behind_method: Vec<BehindMethod>) -> Self {
         let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty());
         let typed = !global.api.is_empty() || global.devnet.is_some();
         let mut api = global.api;
@@ -47,7 +47,7 @@ impl Context {
             devnet_for_keys,
             timeout: global.timeout,
             output,
-            named,
+            behind_method,
         }
     }
 
@@ -59,9 +59,9 @@ impl Context {
         self.timeout
     }
 
-    /// What was typed for the method.
-    pub(super) fn named(&self) -> &[NamedArg] {
-        &self.named
+    /// The options that were typed behind the method.
+    pub(super) fn behind_method(&self) -> &[BehindMethod] {
+        &self.behind_method
     }
 
     /// The directory of the devnet that was named.

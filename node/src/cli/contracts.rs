@@ -101,8 +101,12 @@ fn deploy(context: &Context, args: &DeployArgs) -> Result<Report, CliError> {
             keys: &keys,
             now: session.now,
         };
-        let encoded =
-            encode_arguments(init.unwrap_or(&none), &args.args, context.named(), &values)?;
+        let encoded = encode_arguments(
+            init.unwrap_or(&none),
+            &args.args,
+            context.behind_method(),
+            &values,
+        )?;
         let code = CodeHash::of(&wasm);
         let call = Call::Deploy {
             code: wasm,

@@ -1,14 +1,22 @@
 //! The arguments of contract methods, taken out of the command line before clap reads it.
 //!
-//! Behind the method of `call` and `query`, and behind the file of `contract deploy`, a `--name`
-//! that the command itself does not know is an argument of the method: `--name value` or
-//! `--name=value`. `--arg NAME=VALUE` reaches the names that the command knows.
+//! Behind the method of `call` and `query`, and behind the file of `contract deploy` and its like, a
+//! `--name` that the command itself does not know is an argument of the method: `--name value` or
+//! `--name=value`. So are `--help` and `--version` there, whatever stands elsewhere; `-h` is the
+//! command's everywhere.
+//!
+//! The command's own options stay its own. One that has the name of an argument could be meant
+//! either way: behind the method it is refused, unless the argument is given by `--arg NAME=VALUE`
+//! as well. Before the method it is an option.
 
 use std::ffi::{OsStr, OsString};
+use std::sync::LazyLock;
 
-use clap::Command;
+use chancery_runtime::schema::MethodKind;
+use clap::{Command, CommandFactory as _};
 
 use super::CliError;
+use super::args::Cli;
 
 /// `--name value`, as typed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,13 +27,22 @@ pub(super) struct NamedArg {
     pub(super) value: Option<String>,
 }
 
+/// An option behind the method.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum BehindMethod {
+    /// For the method.
+    Argument(NamedArg),
+    /// The command's own, without the dashes in front; clap has it as well.
+    Own(String),
+}
+
 /// The command line in two parts.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Split {
     /// For clap.
     pub(super) argv: Vec<OsString>,
-    /// For the method.
-    pub(super) named: Vec<NamedArg>,
+    /// For the method, and what could be meant for it.
+    pub(super) behind: Vec<BehindMethod>,
 }
 
 /// How many positions come before a method's arguments, for the commands that have such.
@@ -38,6 +55,36 @@ fn positions_before(path: &[&str]) -> Option<usize> {
     }
 }
 
+/// The commands that run methods of a kind.
+fn commands_for(kind: MethodKind) -> &'static [&'static [&'static str]] {
+    match kind {
+        MethodKind::Init => &[&["contract", "deploy"]],
+        MethodKind::Migrate => &[&["contract", "upgrade"], &["contract", "approve-upgrade"]],
+        MethodKind::Call => &[&["call"]],
+        MethodKind::View => &[&["query"], &["call"]],
+    }
+}
+
+/// Whether a command that runs methods of that kind keeps `--name` for itself, so that an argument
+/// of that name is reached by `--arg` alone.
+pub(super) fn is_own_option(kind: MethodKind, name: &str) -> bool {
+    static ROOT: LazyLock<Command> = LazyLock::new(|| {
+        let mut root = Cli::command();
+        root.build();
+        root
+    });
+    commands_for(kind).iter().any(|path| {
+        let command = path
+            .iter()
+            .try_fold(&*ROOT, |command, name| command.find_subcommand(name));
+        command.is_some_and(|command| known_behind(command, name).is_some())
+    })
+}
+
+/// What every command has that ends it at once: behind a method that would be nothing done, and
+/// called a success.
+const ENDING: &[&str] = &["help", "version"];
+
 /// Whether `command` has the option `--name`, and whether that takes a value.
 fn known(command: &Command, name: &str) -> Option<bool> {
     command
@@ -49,6 +96,11 @@ fn known(command: &Command, name: &str) -> Option<bool> {
         .map(|arg| arg.get_action().takes_values())
 }
 
+/// The same behind a method.
+fn known_behind(command: &Command, name: &str) -> Option<bool> {
+    known(command, name).filter(|_| !ENDING.contains(&name))
+}
+
 /// Splits `argv`; `root` must have been built, so that global options are known everywhere.
 pub(super) fn split(root: &Command, argv: Vec<OsString>) -> Result<Split, CliError> {
     let mut command = root;
@@ -56,7 +108,7 @@ pub(super) fn split(root: &Command, argv: Vec<OsString>) -> Result<Split, CliErr
     let mut positions = 0;
     let mut split = Split {
         argv: Vec::new(),
-        named: Vec::new(),
+        behind: Vec::new(),
     };
     let mut words = argv.into_iter().peekable();
     split.argv.extend(words.next());
@@ -83,13 +135,22 @@ pub(super) fn split(root: &Command, argv: Vec<OsString>) -> Result<Split, CliErr
             None => (option.to_owned(), None),
         };
         let behind_method = positions_before(&path).is_some_and(|before| positions >= before);
-        match known(command, &name) {
+        let takes_value = if behind_method {
+            known_behind(command, &name)
+        } else {
+            known(command, &name)
+        };
+        if behind_method && takes_value.is_some() {
+            split.behind.push(BehindMethod::Own(name.clone()));
+        }
+        match takes_value {
             None if behind_method => {
                 let value = match inline {
                     Some(value) => Some(value),
                     None => words.next_if(|next| is_value(next)).map(text).transpose()?,
                 };
-                split.named.push(NamedArg { name, value });
+                let argument = NamedArg { name, value };
+                split.behind.push(BehindMethod::Argument(argument));
             }
             Some(true) if inline.is_none() => {
                 split.argv.push(word);
@@ -114,20 +175,25 @@ fn text(word: OsString) -> Result<String, CliError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::args::Cli;
-    use clap::CommandFactory as _;
 
-    fn check(line: &str, for_clap: &str, for_method: &[(&str, Option<&str>)]) {
+    fn parts(line: &str) -> Split {
         let mut root = Cli::command();
         root.build();
         let argv = line.split_whitespace().map(OsString::from).collect();
-        let split = split(&root, argv).expect("UTF-8");
+        split(&root, argv).expect("UTF-8")
+    }
+
+    fn check(line: &str, for_clap: &str, for_method: &[(&str, Option<&str>)]) {
+        let split = parts(line);
         let rest: Vec<OsString> = for_clap.split_whitespace().map(OsString::from).collect();
         assert_eq!(split.argv, rest, "{line}");
         let named: Vec<(&str, Option<&str>)> = split
-            .named
+            .behind
             .iter()
-            .map(|arg| (arg.name.as_str(), arg.value.as_deref()))
+            .filter_map(|option| match option {
+                BehindMethod::Argument(arg) => Some((arg.name.as_str(), arg.value.as_deref())),
+                BehindMethod::Own(_) => None,
+            })
             .collect();
         assert_eq!(named, for_method, "{line}");
     }
@@ -190,5 +256,68 @@ mod tests {
             "chancery call C m --arg from=x --from h",
             &[],
         );
+    }
+
+    #[test]
+    fn help_and_version_behind_a_method_are_the_method_s() {
+        check(
+            "chancery call C m --version 3 --from h --help",
+            "chancery call C m --from h",
+            &[("version", Some("3")), ("help", None)],
+        );
+        check(
+            "chancery contract deploy F --version=3",
+            "chancery contract deploy F",
+            &[("version", Some("3"))],
+        );
+        for line in [
+            "chancery --version call C m",
+            "chancery call --help C m",
+            "chancery call C m -h",
+            "chancery status --version",
+        ] {
+            check(line, line, &[]);
+        }
+    }
+
+    #[test]
+    fn own_options_behind_a_method_are_told_from_those_before_it() {
+        for (line, own) in [
+            (
+                "chancery --json call --timeout 4s C m --from h --api=x",
+                &["from", "api"][..],
+            ),
+            ("chancery call --from h --fuel 3 C m --other 1", &[]),
+            ("chancery query C m --from h", &[]),
+            (
+                "chancery contract upgrade C F --arg x --unchecked",
+                &["arg", "unchecked"],
+            ),
+            ("chancery status --timeout 4s", &[]),
+        ] {
+            let behind = parts(line).behind.into_iter();
+            let found = behind.filter_map(|option| match option {
+                BehindMethod::Argument(_) => None,
+                BehindMethod::Own(name) => Some(name),
+            });
+            assert_eq!(found.collect::<Vec<_>>(), own, "{line}");
+        }
+    }
+
+    #[test]
+    fn what_a_command_keeps_depends_on_the_kind_of_the_method() {
+        for (kind, name, expected) in [
+            (MethodKind::Call, "timeout", true),
+            (MethodKind::Call, "from", true),
+            (MethodKind::Call, "unchecked", false),
+            (MethodKind::Call, "version", false),
+            (MethodKind::View, "fuel", true),
+            (MethodKind::Init, "upgrade-by", true),
+            (MethodKind::Init, "arg", true),
+            (MethodKind::Migrate, "withdraw", true),
+            (MethodKind::Migrate, "upgrade-by", false),
+        ] {
+            assert_eq!(is_own_option(kind, name), expected, "{kind:?} {name}");
+        }
     }
 }

@@ -112,7 +112,12 @@ impl Proposal {
         };
         let migrate = schema.as_ref().and_then(Schema::migrate).unwrap_or(&none);
         let now = session.now;
-        let args = encode_arguments(migrate, typed.args, context.named(), &Values { keys, now })?;
+        let args = encode_arguments(
+            migrate,
+            typed.args,
+            context.behind_method(),
+            &Values { keys, now },
+        )?;
         Ok(Self {
             info,
             wasm,

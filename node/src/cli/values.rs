@@ -8,7 +8,7 @@ use chancery_genesis::time;
 use chancery_ledger::{AccountId, Millis};
 use chancery_runtime::schema::{ArgText, Field, Method, MethodKind, Resolver, Type, encode_args};
 
-use super::named_args::NamedArg;
+use super::named_args::{BehindMethod, NamedArg, is_own_option};
 use super::{CliError, files};
 
 /// The longest file that is itself an argument (its hash may be of any file).
@@ -104,11 +104,11 @@ fn rfc3339(text: &str) -> Option<Millis> {
     }
 }
 
-/// The arguments that `method` gets: SCALE of what was typed by position and by name.
+/// The arguments that `method` gets: SCALE of what was typed by `--arg` and behind the method.
 pub(super) fn encode_arguments(
     method: &Method,
-    positions: &[String],
-    named: &[NamedArg],
+    typed: &[String],
+    behind: &[BehindMethod],
     values: &Values<'_>,
 ) -> Result<Vec<u8>, CliError> {
     let fail = |message: String| {
@@ -116,14 +116,14 @@ pub(super) fn encode_arguments(
             .code("bad_arguments")
             .hint(format!("usage: {}", signature(method)))
     };
-    let texts = texts(method, positions, named, fail)?;
+    let texts = texts(method, typed, behind, fail)?;
     encode_args(&method.args, &texts, values).map_err(|error| fail(error.to_string()))
 }
 
 fn texts(
     method: &Method,
-    positions: &[String],
-    named: &[NamedArg],
+    typed: &[String],
+    behind: &[BehindMethod],
     fail: impl Fn(String) -> CliError,
 ) -> Result<Vec<ArgText>, CliError> {
     let field_of = |name: &str| {
@@ -132,7 +132,8 @@ fn texts(
     };
     let mut texts = Vec::new();
     let mut position = 0;
-    for typed in positions {
+    let mut by_arg = Vec::new();
+    for typed in typed {
         let by_name = typed
             .split_once('=')
             .and_then(|(name, text)| Some((field_of(name)?, text)));
@@ -143,12 +144,30 @@ fn texts(
                 (method.args.get(position - 1), None, typed.as_str())
             }
         };
+        by_arg.extend(field.map(|field| &field.name));
         let text = hash_of_file(field, text)?;
         texts.push(ArgText { name, text });
     }
-    for NamedArg { name, value } in named {
-        let field = field_of(name)
-            .ok_or_else(|| fail(format!("{} has no argument --{name}", method.name)))?;
+    for option in behind {
+        let NamedArg { name, value } = match option {
+            BehindMethod::Argument(argument) => argument,
+            BehindMethod::Own(name) => match field_of(name) {
+                Some(field) if !by_arg.contains(&&field.name) => {
+                    return Err(ambiguous(method, name, field));
+                }
+                _ => continue,
+            },
+        };
+        let field = field_of(name).ok_or_else(|| {
+            let error = fail(format!("{} has no argument --{name}", method.name));
+            match &error.hint {
+                Some(usage) if name == "help" => {
+                    let hint = format!("{usage}; -h lists the command's own options");
+                    error.hint(hint)
+                }
+                _ => error,
+            }
+        })?;
         let text = match value {
             Some(value) => value.as_str(),
             None if field.kind == Type::Bool => "true",
@@ -164,6 +183,22 @@ fn texts(
     Ok(texts)
 }
 
+/// An option of the command that has the name of an argument which was not given otherwise.
+fn ambiguous(method: &Method, option: &str, field: &Field) -> CliError {
+    let place = match method.kind {
+        MethodKind::Init | MethodKind::Migrate => "the module's file",
+        MethodKind::Call | MethodKind::View => "the method's name",
+    };
+    let (method, name) = (&method.name, &field.name);
+    CliError::usage(format!(
+        "--{option} could be the command's own option or the argument {name} of {method}"
+    ))
+    .code("ambiguous_option")
+    .hint(format!(
+        "the argument is --arg {name}=VALUE; the option stands before {place}, or anywhere if the argument is given by --arg"
+    ))
+}
+
 /// Puts the hash of a file of any length where a hash is wanted and `@FILE` was typed.
 fn hash_of_file(field: Option<&Field>, text: &str) -> Result<String, CliError> {
     let wanted = field.is_some_and(|field| match &field.kind {
@@ -176,7 +211,8 @@ fn hash_of_file(field: Option<&Field>, text: &str) -> Result<String, CliError> {
     }
 }
 
-/// How a method is called: `grant_access --recipient ACCOUNT --expires-at TIME`.
+/// How a method is called: `grant_access --recipient ACCOUNT --expires-at TIME`; an argument that has
+/// the name of an option of the command as `--arg timeout=TIME`.
 pub(super) fn signature(method: &Method) -> String {
     let mut text = match method.kind {
         MethodKind::Init => "init".to_owned(),
@@ -185,9 +221,17 @@ pub(super) fn signature(method: &Method) -> String {
     };
     for Field { name, kind } in &method.args {
         let option = name.replace('_', "-");
+        let shown = |kind| {
+            let kind = kind_name(kind);
+            if is_own_option(method.kind, &option) {
+                format!("--arg {name}={kind}")
+            } else {
+                format!("--{option} {kind}")
+            }
+        };
         match kind {
-            Type::Option(inner) => text.push_str(&format!(" [--{option} {}]", kind_name(inner))),
-            kind => text.push_str(&format!(" --{option} {}", kind_name(kind))),
+            Type::Option(inner) => text.push_str(&format!(" [{}]", shown(inner))),
+            kind => text.push_str(&format!(" {}", shown(kind))),
         }
     }
     text
@@ -207,6 +251,7 @@ fn kind_name(kind: &Type) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::Exit;
 
     const NOW: Millis = Millis(1_769_860_800_000);
 
@@ -264,6 +309,7 @@ mod tests {
     }
 
     fn check(positions: &[&str], named: &[NamedArg], expected: Result<usize, &str>) {
+        let behind: Vec<BehindMethod> = named.iter().cloned().map(BehindMethod::Argument).collect();
         let directory = tempfile::tempdir().expect("a temporary directory");
         let keys = KeyStore::new(directory.path());
         keys.create("specialist").expect("a key");
@@ -272,7 +318,7 @@ mod tests {
             now: NOW,
         };
         let positions: Vec<String> = positions.iter().map(|&text| text.to_owned()).collect();
-        let got = encode_arguments(&method(), &positions, named, &values);
+        let got = encode_arguments(&method(), &positions, &behind, &values);
         match (got, expected) {
             (Ok(bytes), Ok(len)) => assert_eq!(bytes.len(), len),
             (Err(error), Err(part)) => assert!(error.message.contains(part), "{error:?}"),
@@ -323,5 +369,51 @@ mod tests {
             "grant_access --recipient ACCOUNT --expires-at TIME [--record HASH] [--audit BOOL] \
              [--how read_only|full]"
         );
+    }
+
+    #[test]
+    fn an_own_option_that_could_be_an_argument_is_never_guessed_at() {
+        let method: Method = serde_json::from_str(
+            r#"{"name": "wait", "kind": "call", "args": [
+                {"name": "who", "type": "u8"},
+                {"name": "timeout", "type": "option<time>"},
+                {"name": "version", "type": "option<u32>"}
+            ]}"#,
+        )
+        .expect("a method");
+        assert_eq!(
+            signature(&method),
+            "wait --who U8 [--arg timeout=TIME] [--version U32]"
+        );
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let keys = KeyStore::new(directory.path());
+        let encode = |typed: &[&str], own: &[&str]| {
+            let typed: Vec<String> = typed.iter().map(|&text| text.to_owned()).collect();
+            let own = own.iter().map(|&name| BehindMethod::Own(name.to_owned()));
+            let version = BehindMethod::Argument(named("version", "3"));
+            let behind: Vec<BehindMethod> = own.chain([version]).collect();
+            let values = Values {
+                keys: &keys,
+                now: NOW,
+            };
+            encode_arguments(&method, &typed, &behind, &values)
+        };
+        let without = vec![7, 0, 1, 3, 0, 0, 0];
+        let with = [&[7, 1][..], &9_u64.to_le_bytes(), &[1, 3, 0, 0, 0]].concat();
+        assert_eq!(encode(&["7"], &["arg", "from"]), Ok(without.clone()));
+        assert_eq!(encode(&["7", "timeout=9"], &["timeout"]), Ok(with.clone()));
+        assert_eq!(encode(&["7", "9"], &["timeout"]), Ok(with));
+        assert_eq!(encode(&["7", "timeout=none"], &["timeout"]), Ok(without));
+        let error = encode(&["7"], &["timeout"]).expect_err("could be either");
+        assert_eq!(
+            (error.exit, error.code.as_str()),
+            (Exit::Usage, "ambiguous_option")
+        );
+        let hint = error.hint.unwrap_or_default();
+        assert!(
+            hint.starts_with("the argument is --arg timeout=VALUE"),
+            "{hint}"
+        );
+        assert!(hint.contains("before the method's name"), "{hint}");
     }
 }
