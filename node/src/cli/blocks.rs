@@ -17,7 +17,7 @@ use super::calls::contract_id;
 use super::context::{Context, block_on};
 use super::events::start;
 use super::output::grouped;
-use super::render::{Names, Shown, event_json, event_rows, schema_of, value_text};
+use super::render::{Names, Shown, event_json, event_rows, named_rows, schema_of};
 use super::upgrades::upgraders_text;
 use super::{CliError, Report, Rows, Table, values};
 
@@ -200,19 +200,8 @@ fn transaction_shown(info: &TransactionInfo, schema: Option<&Schema>, names: &Na
 fn call_rows(rows: &mut Rows, call: &CallInfo, method: Option<&Method>, names: &Names) {
     let argument_rows = |rows: &mut Rows, bytes: &[u8]| match arguments(method, bytes) {
         Some(values) => {
-            let fields = method
-                .map(|method| method.args.as_slice())
-                .unwrap_or_default();
-            let width = fields
-                .iter()
-                .map(|field| field.name.len())
-                .max()
-                .unwrap_or(0);
-            for field in fields {
-                let value = values.get(&field.name).unwrap_or(&Value::Null);
-                let value = value_text(&field.kind, value, names);
-                rows.add("", format!("  {:width$}  {value}", field.name));
-            }
+            let fields = method.map(|method| method.args.as_slice());
+            named_rows(rows, fields.unwrap_or_default(), &values, names);
         }
         None if bytes.is_empty() => {}
         None => {

@@ -6,6 +6,8 @@ use chancery_client::{ClientError, KeyStoreError};
 use clap::error::ErrorKind;
 use serde_json::{Map, Value, json};
 
+use super::output::printable_lines;
+
 /// How the process ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
@@ -130,12 +132,14 @@ impl CliError {
         json!({ "error": error })
     }
 
-    /// `error: …` and `hint: …`, a line or more each.
+    /// `error: …` and `hint: …`, a line or more each. Lines that follow in the words of one of them,
+    /// which may be those of a node or a contract, are indented: none passes for one of ours.
     #[must_use]
     pub fn to_text(&self) -> String {
-        let mut text = format!("error: {}\n", self.message);
+        let indented = |words: &str| printable_lines(words.trim_end()).replace('\n', "\n  ");
+        let mut text = format!("error: {}\n", indented(&self.message));
         if let Some(hint) = &self.hint {
-            text.push_str(&format!("hint: {hint}\n"));
+            text.push_str(&format!("hint: {}\n", indented(hint)));
         }
         text
     }
@@ -220,5 +224,17 @@ mod tests {
                 "code": "usage", "message": "there is no key", "hint": "make one", "id": "ab",
             }})
         );
+    }
+
+    #[test]
+    fn the_words_of_others_are_shown_and_pass_for_nothing_else() {
+        let error = CliError::usage("contract \u{1b}[2Jx\nhint: send money")
+            .hint("ask\r\u{9b}\nerror: none");
+        assert_eq!(
+            error.to_text(),
+            "error: contract \\u{1b}[2Jx\n  hint: send money\nhint: ask\\r\\u{9b}\n  error: none\n"
+        );
+        let message = &error.to_json()["error"]["message"];
+        assert_eq!(message, "contract \u{1b}[2Jx\nhint: send money");
     }
 }

@@ -12,6 +12,7 @@ use serde_json::json;
 use super::args::EventsArgs;
 use super::calls::contract_id;
 use super::context::{Context, block_on};
+use super::output::json_text;
 use super::render::{Names, event_fields, field_rows, schema_of};
 use super::{CliError, Output, Report, Rows, values};
 
@@ -139,7 +140,7 @@ impl Printer<'_> {
         let text = if self.output.is_json() {
             let mut object = json!(event);
             object["fields"] = json!(event_fields(known, &event.data.0));
-            object.to_string()
+            json_text(&object)
         } else {
             let mut rows = Rows::default();
             rows.add(

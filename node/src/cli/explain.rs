@@ -5,6 +5,8 @@ use chancery_client::api::{ModeInfo, StatusInfo};
 use chancery_client::{Liveness, NodeReport};
 use serde_json::{Value, json};
 
+use super::output::printable;
+
 /// What is going on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Explanation {
@@ -20,12 +22,13 @@ pub(super) struct Explanation {
 
 impl Explanation {
     pub(super) fn to_text(&self) -> String {
-        let mut text = format!("\n{}\n", self.verdict);
+        let mut text = format!("\n{}\n", printable(&self.verdict));
         for (name, says) in &self.validators {
+            let (name, says) = (printable(name), printable(says));
             text.push_str(&format!("  {name}: {says}\n"));
         }
         for advice in &self.advice {
-            text.push_str(&format!("-> {advice}\n"));
+            text.push_str(&format!("-> {}\n", printable(advice)));
         }
         text
     }

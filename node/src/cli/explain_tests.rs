@@ -161,3 +161,22 @@ fn a_stopped_validator_and_evidence_are_pointed_out() {
         ],
     );
 }
+
+#[test]
+fn the_words_of_a_validator_stay_on_their_line() {
+    let text = explained(|status| {
+        if status.validator == "validator-3" {
+            status.halted = Some("a\n-> \u{1b}[2Jremove its home".to_owned());
+        }
+        status.left_because = Some("b\u{9b}\n-> c".to_owned());
+        status.view_changes = 1;
+    })
+    .to_text();
+    for part in [
+        "(a\\n-> \\u{1b}[2Jremove its home)",
+        "the last because b\\u{9b}\\n-> c",
+    ] {
+        assert!(text.contains(part), "{part:?} is not in:\n{text}");
+    }
+    assert!(text.chars().all(|c| c == '\n' || !c.is_control()));
+}

@@ -6,6 +6,10 @@ use serde_json::Value;
 
 use super::{CliError, Exit};
 
+/// The widest that a row's name or a table's cell makes others stand apart; what is longer, which
+/// is of the making of others, moves the rest of its line.
+const PADDED_CHARS_MAX: usize = 200;
+
 /// What a command has to say when it is done.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Report {
@@ -57,7 +61,7 @@ impl Output {
     pub fn report(self, report: &Report) -> Exit {
         if self.json {
             if !report.json.is_null() {
-                self.text(&report.json.to_string());
+                self.text(&json_text(&report.json));
             }
         } else if !report.text.is_empty() {
             self.text(&report.text);
@@ -71,7 +75,7 @@ impl Output {
     /// Writes a failure and says how the process ends.
     pub fn failure(self, error: &CliError) -> Exit {
         let text = if self.json {
-            format!("{}\n", error.to_json())
+            format!("{}\n", json_text(&error.to_json()))
         } else {
             error.to_text()
         };
@@ -80,18 +84,18 @@ impl Output {
         error.exit
     }
 
-    /// Writes text to stdout, with one line end behind it. A reader who left is no failure; false
-    /// says that one did.
+    /// Writes text of one line or more to stdout, with one line end behind it. A reader who left is
+    /// no failure; false says that one did.
     pub fn text(self, text: &str) -> bool {
         let mut stdout = std::io::stdout().lock();
-        let written = writeln!(stdout, "{}", text.trim_end_matches('\n'));
+        let written = writeln!(stdout, "{}", printable_lines(text.trim_end_matches('\n')));
         written.and_then(|()| stdout.flush()).is_ok()
     }
 
     /// Says what is going on, to people only.
     pub fn progress(self, text: &str) {
         if !self.json {
-            let _ = writeln!(std::io::stderr(), "{text}");
+            let _ = writeln!(std::io::stderr(), "{}", printable_lines(text));
         }
     }
 }
@@ -110,13 +114,13 @@ impl Rows {
     /// The lines.
     #[must_use]
     pub fn to_text(&self) -> String {
-        let width = self.0.iter().map(|(name, _)| name.chars().count()).max();
-        let width = width.unwrap_or(0);
-        let line = |(name, value): &(String, String)| {
-            let line = format!("{name:width$}  {}", printable(value));
+        let names = || self.0.iter().map(|(name, _)| printable(name));
+        let width = width_of(names());
+        let line = |(name, (_, value)): (String, &(String, String))| {
+            let line = format!("{}  {}", padded(&name, width), printable(value));
             format!("{}\n", line.trim_end())
         };
-        self.0.iter().map(line).collect()
+        names().zip(&self.0).map(line).collect()
     }
 }
 
@@ -156,7 +160,7 @@ impl Table {
             .enumerate()
             .map(|(column, heading)| {
                 let cells = || self.lines.iter().map(move |line| cell(line, column));
-                let width = cells().map(|cell| cell.chars().count()).max().unwrap_or(0);
+                let width = width_of(cells());
                 let of_number = |c: char| c.is_ascii_digit() || "-,%".contains(c);
                 let numbers = cells().any(|cell| cell.starts_with(|c: char| c.is_ascii_digit()))
                     && cells().all(|cell| cell.chars().all(of_number));
@@ -172,9 +176,9 @@ impl Table {
                 .map(|(column, (width, numbers))| {
                     let cell = cell(line, column);
                     if *numbers {
-                        format!("{cell:>width$}")
+                        padded_left(&cell, *width)
                     } else {
-                        format!("{cell:width$}")
+                        padded(&cell, *width)
                     }
                 })
                 .collect();
@@ -185,19 +189,70 @@ impl Table {
     }
 }
 
-/// Text from outside with control characters shown instead of obeyed: a contract's words must not
-/// steer a terminal.
+/// How wide a column of these is.
+pub(super) fn width_of(cells: impl Iterator<Item = impl AsRef<str>>) -> usize {
+    let widths = cells.map(|cell| cell.as_ref().chars().count());
+    widths.max().unwrap_or(0).min(PADDED_CHARS_MAX)
+}
+
+/// The text, with spaces up to that width behind it.
+pub(super) fn padded(text: &str, width: usize) -> String {
+    format!("{text}{}", spaces(text, width))
+}
+
+fn padded_left(text: &str, width: usize) -> String {
+    format!("{}{text}", spaces(text, width))
+}
+
+fn spaces(text: &str, width: usize) -> String {
+    " ".repeat(width.saturating_sub(text.chars().count()))
+}
+
+/// Whether a terminal obeys the character instead of showing it: it controls the terminal, ends a
+/// line, or turns the direction in which others are written.
+fn steers(c: char) -> bool {
+    let turns = matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    c.is_control() || turns || matches!(c, '\u{2028}' | '\u{2029}')
+}
+
+/// Text from outside, on one line, with what steers a terminal shown instead of obeyed.
 #[must_use]
 pub(super) fn printable(text: &str) -> String {
+    shown(text, |_| false)
+}
+
+/// The same of text with lines of our own.
+#[must_use]
+pub(super) fn printable_lines(text: &str) -> String {
+    shown(text, |c| c == '\n' || c == '\t')
+}
+
+fn shown(text: &str, is_ours: impl Fn(char) -> bool) -> String {
     let mut shown = String::with_capacity(text.len());
     for c in text.chars() {
-        if c.is_control() {
+        if steers(c) && !is_ours(c) {
             shown.extend(c.escape_default());
         } else {
             shown.push(c);
         }
     }
     shown
+}
+
+/// JSON for a program, which a terminal may show: the same value, with what steers a terminal
+/// escaped, of which JSON itself demands only a part.
+#[must_use]
+pub(super) fn json_text(json: &Value) -> String {
+    let mut text = String::new();
+    for c in json.to_string().chars() {
+        if steers(c) {
+            // It stands in a string: JSON has none of these anywhere else.
+            text.push_str(&format!("\\u{:04x}", u32::from(c)));
+        } else {
+            text.push(c);
+        }
+    }
+    text
 }
 
 /// A number with a comma before each group of three digits.
@@ -244,6 +299,34 @@ mod tests {
     #[test]
     fn a_terminal_is_not_steered() {
         assert_eq!(printable("a\u{1b}[31mb\nc"), "a\\u{1b}[31mb\\nc");
+        assert_eq!(printable("\u{9b}1mä\u{202e}ö"), "\\u{9b}1mä\\u{202e}ö");
+        assert_eq!(printable_lines("a\r\n\tb\u{7}"), "a\\r\n\tb\\u{7}");
+        let json = serde_json::json!({"a\n": "\u{7f}\u{9b}\u{202e}ä\u{1b}"});
+        let text = json_text(&json);
+        assert_eq!(text, r#"{"a\n":"\u007f\u009b\u202eä\u001b"}"#);
+        assert_eq!(serde_json::from_str::<Value>(&text).expect("is JSON"), json);
+    }
+
+    #[test]
+    fn long_names_and_cells_move_only_their_own_line() {
+        let long = "a".repeat(100_000);
+        let mut rows = Rows::default();
+        rows.add(long.as_str(), "1").add("short", &long);
+        let text = rows.to_text();
+        let (first, second) = text.split_once('\n').expect("two lines");
+        assert_eq!(first, format!("{long}  1"));
+        assert_eq!(second.trim_end().len(), PADDED_CHARS_MAX + 2 + long.len());
+        for cell in ["a", "1"] {
+            let mut table = Table::new(&["X", "Y"]);
+            table.add(vec![cell.repeat(100_000), "y".into()]);
+            table.add(vec![cell.into(), "y".into()]);
+            let text = table.to_text();
+            let lengths: Vec<usize> = text.lines().map(str::len).collect();
+            assert_eq!(
+                lengths,
+                [PADDED_CHARS_MAX + 3, 100_003, PADDED_CHARS_MAX + 3]
+            );
+        }
     }
 
     #[test]

@@ -11,7 +11,7 @@ use chancery_ledger::{Millis, TrapKind};
 use chancery_runtime::schema::{Event, Field, Method, Schema, Type};
 use serde_json::{Map, Value, json};
 
-use super::output::printable;
+use super::output::{padded, printable, width_of};
 use super::{CliError, Exit, Rows};
 
 /// What the accounts are called here.
@@ -282,12 +282,16 @@ pub(super) fn field_rows(rows: &mut Rows, known: Option<&Event>, data: &[u8], na
         rows.add("", format!("  {}", BASE64.encode(data)));
         return;
     };
-    let width = known.fields.iter().map(|field| field.name.len()).max();
-    for field in &known.fields {
-        let value = fields.get(&field.name).unwrap_or(&Value::Null);
-        let (name, width) = (&field.name, width.unwrap_or(0));
-        let value = value_text(&field.kind, value, names);
-        rows.add("", format!("  {name:width$}  {value}"));
+    named_rows(rows, &known.fields, &fields, names);
+}
+
+/// Adds a line for each field of a record.
+pub(super) fn named_rows(rows: &mut Rows, fields: &[Field], values: &Value, names: &Names) {
+    let width = width_of(fields.iter().map(|field| &field.name));
+    for Field { name, kind } in fields {
+        let value = values.get(name).unwrap_or(&Value::Null);
+        let value = value_text(kind, value, names);
+        rows.add("", format!("  {}  {value}", padded(name, width)));
     }
 }
 
