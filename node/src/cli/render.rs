@@ -8,7 +8,7 @@ use chancery_client::KeyStore;
 use chancery_client::api::{ContractInfo, EventInfo, Outcome, ReceiptInfo};
 use chancery_genesis::time;
 use chancery_ledger::{Millis, TrapKind};
-use chancery_runtime::schema::{Event, Field, Method, Schema, Type};
+use chancery_runtime::schema::{Event, Field, Method, SCHEMA_BYTES_MAX, Schema, Type};
 use serde_json::{Map, Value, json};
 
 use super::output::{padded, printable, width_of};
@@ -38,6 +38,10 @@ impl Names {
     }
 }
 
+/// The longest schema that is taken from a node, in bytes of JSON. A section of the longest length
+/// may come out twice as long: what it left out is written out, with spaces.
+const SCHEMA_JSON_BYTES_MAX: usize = 2 * SCHEMA_BYTES_MAX;
+
 /// The schema that a node hands out with a contract.
 pub(super) fn schema_of(contract: &ContractInfo) -> Result<Schema, CliError> {
     let no_schema = |reason: &str| {
@@ -49,6 +53,12 @@ pub(super) fn schema_of(contract: &ContractInfo) -> Result<Schema, CliError> {
         .schema
         .clone()
         .ok_or_else(|| no_schema("does not say what its methods take"))?;
+    let len = schema.to_string().len();
+    if len > SCHEMA_JSON_BYTES_MAX {
+        return Err(no_schema(&format!(
+            "has a schema of {len} bytes, more than the {SCHEMA_JSON_BYTES_MAX} that one can have"
+        )));
+    }
     serde_json::from_value(schema).map_err(|error| {
         no_schema(&format!(
             "has a schema that is not understood here: {error}"
@@ -116,12 +126,17 @@ impl Shown<'_> {
         }
     }
 
-    /// `status`, and `value`, or `code`, `data` and `error`, or `kind`.
+    /// `status`, and `value`, or `code`, `data` and `error`, or `kind`. A value that does not fit its
+    /// type is null, with its bytes in `value_base64`.
     pub(super) fn to_json(&self, object: &mut Map<String, Value>) {
         object.insert("status".to_owned(), json!(self.status()));
         match self.outcome {
             Outcome::Applied { value } => {
-                object.insert("value".to_owned(), self.value(&value.0));
+                let shown = self.value(&value.0);
+                if shown.is_err() {
+                    object.insert("value_base64".to_owned(), json!(value));
+                }
+                object.insert("value".to_owned(), shown.unwrap_or_default());
             }
             Outcome::Reverted { code, data } => {
                 object.insert("code".to_owned(), json!(code));
@@ -135,13 +150,16 @@ impl Shown<'_> {
         }
     }
 
-    /// The returned value by the schema; base64 where that does not fit.
-    fn value(&self, bytes: &[u8]) -> Value {
-        let decoded = match self.method {
-            Some(method) => method.decode_result(bytes).ok(),
-            None => bytes.is_empty().then_some(Value::Null),
-        };
-        decoded.unwrap_or_else(|| json!(BASE64.encode(bytes)))
+    /// The returned value by the schema, or why it does not fit.
+    fn value(&self, bytes: &[u8]) -> Result<Value, String> {
+        match self.method {
+            Some(method) => method.decode_result(bytes).map_err(|error| {
+                // It names a type, which may be of any length.
+                error.to_string().chars().take(200).collect()
+            }),
+            None if bytes.is_empty() => Ok(Value::Null),
+            None => Err("its type is not known here".to_owned()),
+        }
     }
 
     /// The returned value for people, if there is any.
@@ -149,14 +167,12 @@ impl Shown<'_> {
         let Outcome::Applied { value } = self.outcome else {
             return None;
         };
-        let value = self.value(&value.0);
-        match (
-            self.method.and_then(|method| method.returns.as_ref()),
-            value,
-        ) {
-            (Some(kind), value) => Some(value_text(kind, &value, names)),
-            (None, Value::Null) => None,
-            (None, value) => Some(value.to_string()),
+        match self.value(&value.0) {
+            Ok(shown) => {
+                let returns = self.method.and_then(|method| method.returns.as_ref());
+                returns.map(|kind| value_text(kind, &shown, names))
+            }
+            Err(reason) => Some(format!("{reason}; in base64: {}", BASE64.encode(&value.0))),
         }
     }
 
@@ -403,6 +419,67 @@ mod tests {
             value_text(&kind, &value, &names),
             "[deny, permit {until: 2026-01-31T12:00:00Z}]"
         );
+    }
+
+    #[test]
+    fn a_value_that_does_not_fit_its_type_is_told_from_a_text() {
+        let schema: Schema = serde_json::from_value(json!({
+            "name": "liar",
+            "methods": [{"name": "text", "kind": "view", "args": [], "returns": "string"}],
+        }))
+        .expect("a schema");
+        let check = |bytes: &[u8], declared: bool, json: Value, words: &str| {
+            let outcome = Outcome::Applied {
+                value: Bytes(bytes.to_vec()),
+            };
+            let method = schema.callable("text").filter(|_| declared);
+            let shown = Shown {
+                outcome: &outcome,
+                schema: Some(&schema),
+                method,
+            };
+            let mut object = Map::new();
+            shown.to_json(&mut object);
+            object.remove("status");
+            assert_eq!(Value::Object(object), json);
+            assert_eq!(
+                shown.value_text(&Names::default()).unwrap_or_default(),
+                words
+            );
+        };
+        check(b"\x10AQI=", true, json!({"value": "AQI="}), "AQI=");
+        check(
+            &[1, 2],
+            true,
+            json!({"value": null, "value_base64": "AQI="}),
+            "the bytes are not an encoding of string; in base64: AQI=",
+        );
+        check(
+            &[1, 2],
+            false,
+            json!({"value": null, "value_base64": "AQI="}),
+            "its type is not known here; in base64: AQI=",
+        );
+        check(&[], false, json!({"value": null}), "");
+    }
+
+    #[test]
+    fn a_schema_longer_than_any_on_the_chain_is_not_read() {
+        let info = |schema: Value| -> ContractInfo {
+            serde_json::from_value(json!({
+                "contract": "00".repeat(32), "code": "00".repeat(32), "version": 1,
+                "deployer": "did:key:z6MkiTBz1ymuepAQ4HEHYSF1H8quG5GLVVQR3djdX3mDooWp",
+                "upgraders": {"quorum": 0, "accounts": []}, "approvals": [], "schema": schema,
+            }))
+            .expect("a contract")
+        };
+        let of = |docs: usize| {
+            let docs = "d".repeat(docs);
+            schema_of(&info(json!({"name": "x", "docs": docs, "methods": []})))
+        };
+        assert!(of(SCHEMA_BYTES_MAX).is_ok());
+        let error = of(SCHEMA_JSON_BYTES_MAX).expect_err("too long");
+        assert!(error.message.contains("more than the 131072"), "{error:?}");
     }
 
     #[test]
