@@ -61,9 +61,45 @@ impl Limits {
 
     /// Judges a module.
     pub(super) fn judge(&self, wasm: &[u8]) -> Result<ModuleReport, CliError> {
-        Runtime::check_module(&self.chain, wasm)
-            .map_err(|error| refused(&error).detail("limits", self.whose.as_str()))
+        judge(&self.chain, wasm).map_err(|error| error.detail("limits", self.whose.as_str()))
     }
+}
+
+/// Judges a module by a chain's limits: whether it keeps the rules, and whether a transaction can
+/// pay for what its code alone costs.
+fn judge(limits: &ChainLimits, wasm: &[u8]) -> Result<ModuleReport, CliError> {
+    let report = Runtime::check_module(limits, wasm).map_err(|error| refused(&error))?;
+    payable(&report, limits.transaction_fuel_max)?;
+    Ok(report)
+}
+
+/// What is known of a module that is about to be handed in, whatever it is if `unchecked`.
+pub(super) fn report_of(
+    limits: &ChainLimits,
+    wasm: &[u8],
+    unchecked: bool,
+) -> Result<Option<ModuleReport>, CliError> {
+    if unchecked {
+        Ok(Runtime::check_module(limits, wasm).ok())
+    } else {
+        judge(limits, wasm).map(Some)
+    }
+}
+
+fn payable(report: &ModuleReport, fuel_max: u64) -> Result<(), CliError> {
+    let fuel = report.deploy_fuel;
+    if fuel <= fuel_max {
+        return Ok(());
+    }
+    let (fuel_shown, fuel_max_shown) = (grouped(fuel), grouped(fuel_max));
+    let message = format!(
+        "the module may not be deployed: its code alone burns {fuel_shown} fuel, and a transaction at most {fuel_max_shown}"
+    );
+    Err(CliError::usage(message)
+        .code("deployment_too_dear")
+        .hint("a smaller module burns less; the limit is transaction_fuel_max of the genesis document")
+        .detail("deploy_fuel", fuel)
+        .detail("transaction_fuel_max", fuel_max))
 }
 
 /// A module that breaks a rule.
@@ -188,6 +224,7 @@ pub(super) fn report_json(report: &ModuleReport, limits: &Limits) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::Exit;
 
     fn limit(used: u64, used_max: u64) -> LimitUse {
         LimitUse {
@@ -218,6 +255,27 @@ mod tests {
                         types_max  1,500    2,000   75%  types of functions\n\
                         types_max      0       64    0%  types of functions\n";
         assert_eq!(table, expected);
+    }
+
+    #[test]
+    fn what_no_transaction_can_pay_for_may_not_be_deployed() {
+        // The shortest module: its header, and nothing in it.
+        let module = b"\0asm\x01\0\0\0";
+        let mut limits = ChainLimits::default();
+        let fuel = judge(&limits, module).expect("keeps the rules").deploy_fuel;
+        limits.transaction_fuel_max = fuel;
+        assert!(judge(&limits, module).is_ok());
+        limits.transaction_fuel_max = fuel - 1;
+        let error = judge(&limits, module).expect_err("is too dear");
+        assert_eq!(
+            (error.exit, error.code.as_str()),
+            (Exit::Usage, "deployment_too_dear")
+        );
+        for number in [fuel, fuel - 1] {
+            assert!(error.message.contains(&grouped(number)), "{error:?}");
+        }
+        assert_eq!(error.details["deploy_fuel"], json!(fuel));
+        assert_eq!(error.details["transaction_fuel_max"], json!(fuel - 1));
     }
 
     #[test]

@@ -1,13 +1,12 @@
 //! `contract deploy`, `info`.
 
 use chancery_ledger::{Call, CodeHash};
-use chancery_runtime::Runtime;
 use chancery_runtime::schema::{Method, MethodKind, Schema};
 use serde_json::json;
 
 use super::args::{ContractCommand, ContractName, DeployArgs};
 use super::calls::{Seen, contract_id, transaction_report};
-use super::checks::{MODULE_BYTES_MAX, check, refused};
+use super::checks::{MODULE_BYTES_MAX, check, report_of};
 use super::context::{Context, block_on};
 use super::output::printable;
 use super::render::{Names, schema_of};
@@ -79,15 +78,10 @@ fn deploy(context: &Context, args: &DeployArgs) -> Result<Report, CliError> {
     let key = keys.load(&args.from)?;
     block_on(async {
         let session = Session::open(context).await?;
-        let checked = Runtime::check_module(&session.chain.limits, &wasm);
-        let report = match checked {
-            Ok(report) => Some(report),
-            Err(_) if args.unchecked => None,
-            Err(error) => {
-                return Err(refused(&error)
-                    .hint("--unchecked hands it in nevertheless, for the ledger to refuse"));
-            }
-        };
+        let checked = report_of(&session.chain.limits, &wasm, args.unchecked);
+        let report = checked.map_err(|error| {
+            error.hint("--unchecked hands it in nevertheless, for the ledger to refuse")
+        })?;
         let schema = report.and_then(|report| report.schema);
         let init = schema.as_ref().and_then(Schema::init);
         let none = Method {

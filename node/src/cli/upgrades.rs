@@ -6,13 +6,12 @@ use std::path::Path;
 use chancery_client::KeyStore;
 use chancery_client::api::{ContractInfo, UpgradersInfo};
 use chancery_ledger::{AccountId, Call, ChainLimits, CodeHash, UpgradeApproval, Upgraders};
-use chancery_runtime::Runtime;
 use chancery_runtime::schema::{Method, MethodKind, Schema};
 use serde_json::json;
 
 use super::args::{ApproveUpgradeArgs, UpgradeArgs, UpgraderArgs};
 use super::calls::{Seen, contract_id, transaction_report};
-use super::checks::{MODULE_BYTES_MAX, refused};
+use super::checks::{MODULE_BYTES_MAX, report_of};
 use super::context::{Context, block_on};
 use super::output::printable;
 use super::render::Names;
@@ -98,11 +97,8 @@ impl Proposal {
             .contract(contract_id(typed.contract)?)
             .await?;
         let wasm = files::read(typed.file, MODULE_BYTES_MAX)?;
-        let schema = match Runtime::check_module(&session.chain.limits, &wasm) {
-            Ok(report) => report.schema,
-            Err(_) if typed.unchecked => None,
-            Err(error) => return Err(refused(&error)),
-        };
+        let report = report_of(&session.chain.limits, &wasm, typed.unchecked)?;
+        let schema = report.and_then(|report| report.schema);
         let none = Method {
             name: "migrate".to_owned(),
             kind: MethodKind::Migrate,
