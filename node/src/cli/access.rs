@@ -1,32 +1,32 @@
-//! `access check`: whether a contract permits something. `access list`: all that it ever granted.
+//! `access check`: whether a contract permits something.
 //!
 //! Whatever is not a permission for the time asked about is a denial: a contract without `decide`,
 //! one whose `decide` is about something else, one that refuses or traps, an answer that is no
 //! decision, a permission that is over by then.
 
-use chancery_client::api::{ContractInfo, Outcome, QueryInfo};
+mod list;
+
+use chancery_client::api::{ContractInfo, Outcome, QueryInfo, StatusInfo};
 use chancery_contract::SchemaType as _;
-use chancery_contract::access::{AccessEntry, Decision};
+use chancery_contract::access::Decision;
 use chancery_genesis::time;
-use chancery_ledger::{AccountId, CodeHash, ContractId, Height, Millis};
+use chancery_ledger::{AccountId, ContractId, Height, Millis};
 use chancery_runtime::Schema;
 use chancery_runtime::schema::{Field, Method};
 use parity_scale_codec::{DecodeAll as _, Encode as _};
-use serde_json::{Value, json};
+use serde_json::json;
 
-use super::args::{AccessCheckArgs, AccessCommand, AccessListArgs};
+use super::args::{AccessCheckArgs, AccessCommand};
 use super::calls::contract_id;
 use super::context::{Context, block_on};
 use super::output::printable;
 use super::render::{Names, Shown, schema_of, trap_name, trap_words};
 use super::submit::Session;
 use super::values::{account, parse_time};
-use super::{CliError, Exit, Report, Rows, Table};
+use super::{CliError, Exit, Report, Rows};
 
-/// The views of the interface.
+/// The view that decides.
 const DECIDE: &str = "decide";
-const COUNT: &str = "count";
-const ENTRY: &str = "entry";
 /// What a node says of a view that the contract has not.
 const NO_SUCH_VIEW: &str = "unknown_method";
 /// How often a question is asked again because the code changed meanwhile.
@@ -35,7 +35,7 @@ const ATTEMPTS_MAX: u32 = 3;
 pub(super) fn access(context: &Context, command: AccessCommand) -> Result<Report, CliError> {
     match command {
         AccessCommand::Check(args) => check(context, &args),
-        AccessCommand::List(args) => list(context, &args),
+        AccessCommand::List(args) => list::list(context, &args),
     }
 }
 
@@ -103,6 +103,25 @@ struct Answered {
     contract: ContractInfo,
 }
 
+/// The state that was asked, and the code that stood in it.
+struct AsOf {
+    contract: ContractInfo,
+    height: Height,
+    block_time: String,
+    block_time_ms: Millis,
+}
+
+impl Answered {
+    fn as_of(&self) -> AsOf {
+        AsOf {
+            contract: self.contract.clone(),
+            height: self.query.height,
+            block_time: self.query.block_time.clone(),
+            block_time_ms: self.query.block_time_ms,
+        }
+    }
+}
+
 /// Asks a view, and looks the contract up for the code of the version that answered.
 async fn ask(
     session: &Session,
@@ -117,8 +136,12 @@ async fn ask(
             return Ok(Answered { query, contract });
         }
     }
+    Err(code_changes(contract))
+}
+
+fn code_changes(contract: ContractId) -> CliError {
     let message = format!("contract {contract} is being replaced again and again");
-    Err(CliError::failed("code_changes", message))
+    CliError::failed("code_changes", message)
 }
 
 /// `chancery access check`.
@@ -132,38 +155,63 @@ fn check(context: &Context, args: &AccessCheckArgs) -> Result<Report, CliError> 
         let at = parse_time(text, session.now)
             .map_err(|reason| CliError::usage(format!("--at {text:?}: {reason}")))?;
         let question = (subject, &args.action, &args.resource, at).encode();
-        let answered = ask(&session, contract, DECIDE, &question).await;
-        let answered = answered.map_err(|error| {
-            if error.code != NO_SUCH_VIEW {
-                return error;
-            }
-            let message = "access is denied: the contract decides nothing, it has no view `decide`";
-            CliError::new(Exit::Denied, "access_denied", message)
-                .detail("decision", "deny")
-                .detail("because", "not_decidable")
-        })?;
-        let schema = schema_of(&answered.contract).ok();
-        let refusal = || {
-            let shown = Shown {
-                outcome: &answered.query.outcome,
-                schema: schema.as_ref(),
-                method: None,
-            };
-            format!("the contract refused to decide, {}", shown.in_words())
-        };
-        let verdict = if schema.as_ref().is_none_or(declares_decide) {
-            judge(&answered.query.outcome, at, refusal)
-        } else {
-            Verdict::deny("not_decidable", "its `decide` decides something else")
-        };
+        let (verdict, as_of) = decided(&session, contract, &question, at).await?;
         let asked = Asked { args, subject, at };
-        Ok(verdict_report(
-            &asked,
-            &verdict,
-            &answered,
-            &Names::of(&keys),
-        ))
+        Ok(verdict_report(&asked, &verdict, &as_of, &Names::of(&keys)))
     })
+}
+
+/// The verdict, and the state that it is about. A node that knows no such view does not say what it
+/// read: that is its newest block then, if the contract has the code that it had before.
+async fn decided(
+    session: &Session,
+    contract: ContractId,
+    question: &[u8],
+    at: Millis,
+) -> Result<(Verdict, AsOf), CliError> {
+    for _ in 0..ATTEMPTS_MAX {
+        let before = session.client.contract(contract).await?;
+        match ask(session, contract, DECIDE, question).await {
+            Ok(answered) => return Ok((verdict(&answered, at), answered.as_of())),
+            Err(error) if error.code == NO_SUCH_VIEW => {
+                let status = session.client.status().await?;
+                let after = session.client.contract(contract).await?;
+                if after.version == before.version {
+                    return Ok(undecided(after, status));
+                }
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Err(code_changes(contract))
+}
+
+fn undecided(contract: ContractInfo, newest: StatusInfo) -> (Verdict, AsOf) {
+    let reason = "the contract decides nothing, it has no view `decide`";
+    let as_of = AsOf {
+        contract,
+        height: newest.height,
+        block_time: newest.block_time,
+        block_time_ms: newest.block_time_ms,
+    };
+    (Verdict::deny("not_decidable", reason), as_of)
+}
+
+fn verdict(answered: &Answered, at: Millis) -> Verdict {
+    let schema = schema_of(&answered.contract).ok();
+    let refusal = || {
+        let shown = Shown {
+            outcome: &answered.query.outcome,
+            schema: schema.as_ref(),
+            method: None,
+        };
+        format!("the contract refused to decide, {}", shown.in_words())
+    };
+    if schema.as_ref().is_none_or(declares_decide) {
+        judge(&answered.query.outcome, at, refusal)
+    } else {
+        Verdict::deny("not_decidable", "its `decide` decides something else")
+    }
 }
 
 struct Asked<'a> {
@@ -172,14 +220,9 @@ struct Asked<'a> {
     at: Millis,
 }
 
-fn verdict_report(
-    asked: &Asked<'_>,
-    verdict: &Verdict,
-    answered: &Answered,
-    names: &Names,
-) -> Report {
+fn verdict_report(asked: &Asked<'_>, verdict: &Verdict, as_of: &AsOf, names: &Names) -> Report {
     let Asked { args, subject, at } = asked;
-    let Answered { query, contract } = answered;
+    let contract = &as_of.contract;
     let subject = subject.to_string();
     let mut rows = Rows::default();
     let mut json = json!({
@@ -192,9 +235,9 @@ fn verdict_report(
         "resource": args.resource,
         "at": time::format(*at),
         "at_ms": at,
-        "height": query.height,
-        "block_time": query.block_time,
-        "block_time_ms": query.block_time_ms,
+        "height": as_of.height,
+        "block_time": as_of.block_time,
+        "block_time_ms": as_of.block_time_ms,
     });
     let failure = match &verdict.decision {
         Decision::Permit { until } => {
@@ -211,7 +254,12 @@ fn verdict_report(
             json["reason"] = json!(reason);
             rows.add("deny", reason);
             let message = format!("access is denied: {}", printable(reason));
-            Some(CliError::new(Exit::Denied, "access_denied", message))
+            let denied = CliError::new(Exit::Denied, "access_denied", message);
+            Some(
+                denied
+                    .detail("decision", "deny")
+                    .detail("because", verdict.because),
+            )
         }
     };
     rows.add("subject", names.show(&subject))
@@ -225,7 +273,7 @@ fn verdict_report(
         )
         .add(
             "as of",
-            format!("height {}, block time {}", query.height, query.block_time),
+            format!("height {}, block time {}", as_of.height, as_of.block_time),
         );
     Report {
         text: rows.to_text(),
@@ -234,174 +282,10 @@ fn verdict_report(
     }
 }
 
-/// `chancery access list`.
-fn list(context: &Context, args: &AccessListArgs) -> Result<Report, CliError> {
-    let contract = contract_id(&args.contract)?;
-    let names = context.names();
-    block_on(async {
-        let session = Session::open(context).await?;
-        let counted = enumerable(contract, COUNT, ask(&session, contract, COUNT, &[]).await)?;
-        let count = enumerated::<u64>(contract, COUNT, &counted.query.outcome)?;
-        let entry_of = async |number: u64| {
-            let answered = ask(&session, contract, ENTRY, &number.encode()).await;
-            let answered = enumerable(contract, ENTRY, answered)?;
-            if answered.contract.version != counted.contract.version {
-                let message = format!("contract {contract} was replaced meanwhile: ask again");
-                return Err(CliError::failed("code_changes", message));
-            }
-            enumerated::<Option<AccessEntry>>(contract, ENTRY, &answered.query.outcome)
-        };
-        // A `count` of something else is told from one of an index also where it is 0.
-        let _ = entry_of(count).await?;
-        let end = count.min(args.first.saturating_add(args.limit.into()));
-        let mut entries = Vec::new();
-        for number in args.first..end {
-            let entry = entry_of(number).await?.ok_or_else(|| {
-                let message =
-                    format!("entry {number} of {count} is missing: the index is not whole");
-                CliError::failed("index_not_whole", message)
-            })?;
-            entries.push((number, entry));
-        }
-        let listed = Listed {
-            count,
-            end,
-            height: counted.query.height,
-            block_time: counted.query.block_time_ms,
-            time: counted.query.time_used_ms,
-            code: counted.contract.code,
-            version: counted.contract.version,
-            contract,
-        };
-        Ok(list_report(&listed, &entries, &names))
-    })
-}
-
-/// What a view of the index answered.
-fn enumerated<T: parity_scale_codec::Decode>(
-    contract: ContractId,
-    view: &str,
-    outcome: &Outcome,
-) -> Result<T, CliError> {
-    let value = match outcome {
-        Outcome::Applied { value } => T::decode_all(&mut value.0.as_slice()).ok(),
-        Outcome::Reverted { .. } | Outcome::Trapped { .. } => None,
-    };
-    value.ok_or_else(|| not_enumerable(contract, view))
-}
-
-/// The answer, where the contract has that view.
-fn enumerable(
-    contract: ContractId,
-    view: &str,
-    answered: Result<Answered, CliError>,
-) -> Result<Answered, CliError> {
-    answered.map_err(|error| {
-        if error.code == NO_SUCH_VIEW {
-            not_enumerable(contract, view)
-        } else {
-            error
-        }
-    })
-}
-
-fn not_enumerable(contract: ContractId, view: &str) -> CliError {
-    let message = format!(
-        "what contract {contract} granted is not enumerable: its view `{view}` is not that of an access index"
-    );
-    CliError::usage(message)
-        .code("not_enumerable")
-        .hint("single questions may be answered all the same: `chancery access check`")
-}
-
-struct Listed {
-    count: u64,
-    /// The first entry not shown.
-    end: u64,
-    height: Height,
-    block_time: Millis,
-    /// As of when the states are told.
-    time: Millis,
-    code: CodeHash,
-    version: u32,
-    contract: ContractId,
-}
-
-/// What became of an entry, in a word or two.
-fn state_of(entry: &AccessEntry, now: Millis) -> String {
-    match entry.revoked_at {
-        Some(at) => format!("revoked {}", time::format(Millis(at.0))),
-        None if now.0 >= entry.until.0 => "expired".to_owned(),
-        None if now.0 < entry.from.0 => "not begun".to_owned(),
-        None => "not revoked".to_owned(),
-    }
-}
-
-fn list_report(listed: &Listed, entries: &[(u64, AccessEntry)], names: &Names) -> Report {
-    let headings = ["ENTRY", "SUBJECT", "ACTION", "RESOURCE", "UNTIL", "STATE"];
-    let mut table = Table::new(&headings);
-    let mut objects = Vec::new();
-    for (number, entry) in entries {
-        let subject = AccountId(entry.subject.0).to_string();
-        let until = time::format(Millis(entry.until.0));
-        let mut state = state_of(entry, listed.time);
-        if let Some(under) = entry.under {
-            state.push_str(&format!(", under {under}"));
-        }
-        table.add(vec![
-            number.to_string(),
-            names.show(&subject),
-            entry.action.clone(),
-            entry.resource.clone(),
-            until.clone(),
-            state.clone(),
-        ]);
-        objects.push(entry_json(*number, entry, &state));
-    }
-    let mut rows = Rows::default();
-    rows.add("contract", listed.contract)
-        .add(
-            "code",
-            format!("{}, version {}", listed.code, listed.version),
-        )
-        .add("entries", listed.count)
-        .add("as of", format!("height {}", listed.height));
-    let mut text = format!("{}\n{}", rows.to_text(), table.to_text());
-    if listed.end < listed.count {
-        let more = format!("… and more: --first {} goes on\n", listed.end);
-        text.push_str(&more);
-    }
-    let json = json!({
-        "contract": listed.contract,
-        "version": listed.version,
-        "code": listed.code,
-        "count": listed.count,
-        "height": listed.height,
-        "block_time_ms": listed.block_time,
-        "entries": objects,
-    });
-    Report::new(text, json)
-}
-
-fn entry_json(number: u64, entry: &AccessEntry, state: &str) -> Value {
-    json!({
-        "number": number,
-        "subject": AccountId(entry.subject.0).to_string(),
-        "action": entry.action,
-        "resource": entry.resource,
-        "from_ms": entry.from.0,
-        "until_ms": entry.until.0,
-        "granted_by": AccountId(entry.granted_by.0).to_string(),
-        "under": entry.under,
-        "passes_max": entry.passes_max,
-        "revoked_at_ms": entry.revoked_at.map(|at| at.0),
-        "state": state,
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::status::tests::answer;
     use chancery_client::api::Bytes;
     use chancery_ledger::TrapKind;
 
@@ -471,39 +355,73 @@ mod tests {
     }
 
     #[test]
-    fn an_index_answers_in_its_own_types_or_is_none() {
-        let contract = ContractId::default();
-        let count = |outcome: &Outcome| enumerated::<u64>(contract, COUNT, outcome);
-        assert_eq!(count(&applied(&3_u64)), Ok(3));
-        for bad in [
-            applied(&3_u32),
-            Outcome::Trapped {
-                kind: TrapKind::UnknownMethod,
-            },
-        ] {
-            assert_eq!(count(&bad).expect_err("is none").code, "not_enumerable");
-        }
-    }
-
-    #[test]
-    fn an_entry_says_what_became_of_it() {
-        let account = chancery_contract::AccountId([1; 32]);
-        let at = chancery_contract::Millis;
-        let mut entry = AccessEntry {
-            subject: account,
+    fn every_denial_names_what_was_asked_and_of_which_state() {
+        let did = "did:key:z6MkiTBz1ymuepAQ4HEHYSF1H8quG5GLVVQR3djdX3mDooWp";
+        let args = AccessCheckArgs {
+            contract: "00".repeat(32),
+            subject: did.to_owned(),
             action: "read".to_owned(),
-            resource: "x".to_owned(),
-            from: at(500),
-            until: at(1_000),
-            granted_by: account,
-            under: None,
-            passes_max: 0,
-            revoked_at: None,
+            resource: "labs/7".to_owned(),
+            at: None,
         };
-        for (now, expected) in [(499, "not begun"), (500, "not revoked"), (1_000, "expired")] {
-            assert_eq!(state_of(&entry, Millis(now)), expected);
+        let asked = Asked {
+            args: &args,
+            subject: did.parse().expect("a DID"),
+            at: AT,
+        };
+        let info: ContractInfo = serde_json::from_value(json!({
+            "contract": "00".repeat(32), "code": "ab".repeat(32), "version": 3, "deployer": did,
+            "upgraders": {"quorum": 0, "accounts": []}, "approvals": [],
+        }))
+        .expect("a contract");
+        let query: QueryInfo = serde_json::from_value(json!({
+            "status": "trapped", "kind": "unreachable", "fuel_used": 1, "contract_version": 3,
+            "height": 13, "block_time": "2026-01-31T12:00:00Z",
+            "block_time_ms": 1_769_860_800_000_u64, "time_used": "2026-01-31T12:00:00Z",
+            "time_used_ms": 1_769_860_800_000_u64, "time_source": "block",
+        }))
+        .expect("an answer");
+        let answered = Answered {
+            query,
+            contract: info.clone(),
+        };
+        let trapped = (verdict(&answered, AT), answered.as_of());
+        for ((verdict, as_of), because) in [
+            (trapped, "trapped"),
+            (undecided(info, answer("validator-1")), "not_decidable"),
+        ] {
+            let report = verdict_report(&asked, &verdict, &as_of, &Names::default());
+            for (field, expected) in [
+                ("decision", json!("deny")),
+                ("because", json!(because)),
+                ("subject", json!(did)),
+                ("action", json!("read")),
+                ("resource", json!("labs/7")),
+                ("at_ms", json!(AT)),
+                ("contract", json!("00".repeat(32))),
+                ("code", json!("ab".repeat(32))),
+                ("version", json!(3)),
+                ("height", json!(13)),
+                ("block_time", json!("2026-01-31T12:00:00Z")),
+                ("block_time_ms", json!(1_769_860_800_000_u64)),
+            ] {
+                assert_eq!(report.json[field], expected, "{field} of {because}");
+            }
+            for part in [
+                "height 13, block time 2026-01-31T12:00:00Z",
+                ", version 3",
+                did,
+                "labs/7",
+            ] {
+                assert!(
+                    report.text.contains(part),
+                    "{part} is not in:\n{}",
+                    report.text
+                );
+            }
+            let failure = report.failure.expect("a denial");
+            assert_eq!(failure.exit, Exit::Denied);
+            assert_eq!(failure.details["because"], json!(because));
         }
-        entry.revoked_at = Some(at(700));
-        assert!(state_of(&entry, Millis(600)).starts_with("revoked 1970-01-01T00:00:00"));
     }
 }
