@@ -24,8 +24,9 @@ Only final events are shown: every validator shows the same ones, in the same or
 taken back. The cursor at the head of each one says where to go on, at any validator:
   chancery events --follow --from 57.0.0
 With --json each event is one object on a line of its own; its fields are named by the schema that
-the contract has now. An event is part of the receipt of its
-transaction, so `chancery proof tx` proves it.";
+the contract had when it was asked: at its first event here, and again at one of a later block that
+does not fit. Of an event that still does not, `fields` is null, and `data` has the bytes. An event
+is part of the receipt of its transaction, so `chancery proof tx` proves it.";
 
 const CHECK_HELP: &str = "\
 Whose limits count: those of --genesis; those of the node at --api or CHANCERY_API, which is asked;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use chancery_client::Client;
 use chancery_client::api::{
-    CallInfo, Cursor, Start, TransactionFilter, TransactionInfo, TransactionState,
+    CallInfo, Cursor, TransactionFilter, TransactionInfo, TransactionState,
 };
 use chancery_genesis::time;
 use chancery_ledger::TransactionId;
@@ -15,7 +15,7 @@ use super::accounts::roles_text;
 use super::args::{BlockCommand, BlockName, TransactionName, TransactionsArgs, TxCommand};
 use super::calls::contract_id;
 use super::context::{Context, block_on};
-use super::events::start;
+use super::events::{beyond, start};
 use super::output::grouped;
 use super::render::{Names, Shown, event_json, event_rows, named_rows, schema_of};
 use super::upgrades::upgraders_text;
@@ -63,10 +63,10 @@ fn transactions(context: &Context, args: &TransactionsArgs) -> Result<Report, Cl
         let page = loop {
             let mut page = client.transactions(&filter, from, None).await?;
             listed.append(&mut page.transactions);
-            from = Start::At(page.next);
             if listed.len() >= limit || !page.more {
                 break page;
             }
+            from = beyond(from, page.next)?;
         };
         let cut = listed.len() > limit;
         listed.truncate(limit);
