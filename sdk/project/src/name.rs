@@ -68,21 +68,64 @@ const RESERVED: &[&str] = &[
     "yield",
 ];
 
-/// Types that the first contract of a project names already.
+/// What the first contract of a project and its tests name already, and what Rust names everywhere.
 const TAKEN_TYPES: &[&str] = &[
+    "AccessEntry",
+    "AccessIndex",
     "AccountId",
+    "AlreadyOver",
+    "AsMut",
+    "AsRef",
+    "Clone",
+    "Copy",
+    "Debug",
+    "Decision",
+    "Default",
+    "DoubleEndedIterator",
+    "Drop",
     "Env",
+    "Eq",
+    "Err",
     "Error",
+    "ExactSizeIterator",
+    "Extend",
+    "FnMut",
+    "FnOnce",
+    "From",
+    "FromIterator",
+    "Grant",
     "Granted",
+    "HOUR",
+    "Hash",
+    "Into",
+    "IntoIterator",
     "Item",
+    "Iterator",
     "Map",
     "Millis",
     "None",
+    "NotGranted",
+    "NotOwner",
+    "OWNER",
     "Ok",
     "Option",
+    "Ord",
+    "PartialEq",
+    "PartialOrd",
+    "RECORD",
     "Result",
     "Revoked",
+    "Send",
+    "Sized",
     "Some",
+    "String",
+    "Sync",
+    "TestEnv",
+    "ToOwned",
+    "ToString",
+    "TryFrom",
+    "TryInto",
+    "Unpin",
     "Vec",
 ];
 
@@ -215,6 +258,42 @@ mod tests {
         check("data-access_2", Ok(("data_access_2", "DataAccess2")));
         check("a--b", Ok(("a__b", "AB")));
         check("env", Ok(("env", "EnvContract")));
+        check("grant", Ok(("grant", "GrantContract")));
+    }
+
+    /// The names in Rust code that begin with a capital letter, comments and texts left out.
+    fn capitalised(code: &str) -> Vec<&str> {
+        let lines = code.lines().filter_map(|line| line.split("//").next());
+        let outside_of_texts = lines.flat_map(|line| line.split('"').step_by(2));
+        outside_of_texts
+            .flat_map(|code| code.split(|c: char| !c.is_ascii_alphanumeric() && c != '_'))
+            .filter(|word| word.starts_with(|c: char| c.is_ascii_uppercase()))
+            .collect()
+    }
+
+    #[test]
+    fn the_type_s_name_is_no_other_in_the_template() {
+        let template = [
+            include_str!("../template/src/lib.rs"),
+            include_str!("../template/tests/rules.rs"),
+        ];
+        let taken: Vec<&str> = template.into_iter().flat_map(capitalised).collect();
+        assert!(taken.contains(&"Grant") && taken.contains(&"TestEnv"));
+        // `Self` is a word of the language; the last is the type itself.
+        let others = taken
+            .iter()
+            .filter(|name| !["Self", "ContractName"].contains(name));
+        for name in others.chain(TAKEN_TYPES) {
+            // `NotOwner` is the type of `not-owner`, `OWNER` that of `o-w-n-e-r`.
+            let dashed: String = name
+                .chars()
+                .flat_map(|c| [c.is_ascii_uppercase().then_some('-'), Some(c)])
+                .flatten()
+                .collect();
+            let project = dashed.trim_start_matches('-').to_lowercase();
+            let project: ProjectName = project.parse().expect("is a name");
+            assert_eq!(project.type_name(), format!("{name}Contract"));
+        }
     }
 
     #[test]

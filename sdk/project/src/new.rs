@@ -83,10 +83,33 @@ fn write_files(project: &Path, name: &ProjectName) -> Result<(), NewError> {
     Ok(())
 }
 
+/// The text with the name in the template's place. In one pass: the name itself may contain that of
+/// the template.
 fn named(text: &str, name: &ProjectName) -> String {
-    text.replace("contract-name", &name.to_string())
-        .replace("contract_name", &name.library())
-        .replace("ContractName", &name.type_name())
+    let names = [
+        ("contract-name", name.to_string()),
+        ("contract_name", name.library()),
+        ("ContractName", name.type_name()),
+    ];
+    let mut made = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(first) = rest.chars().next() {
+        let found = names.iter().find_map(|(template, name)| {
+            let behind = rest.strip_prefix(template)?;
+            Some((name, behind))
+        });
+        rest = match found {
+            Some((name, behind)) => {
+                made.push_str(name);
+                behind
+            }
+            None => {
+                made.push(first);
+                rest.get(first.len_utf8()..).unwrap_or_default()
+            }
+        };
+    }
+    made
 }
 
 #[cfg(test)]
@@ -105,6 +128,22 @@ mod tests {
             );
         }
         assert!(named(FILES[4].1, &name).contains("impl LandRegistry {"));
+    }
+
+    #[test]
+    fn a_name_that_contains_the_template_s_is_put_in_once() {
+        let named = |name: &str| {
+            let name: ProjectName = name.parse().expect("is a name");
+            named("contract-name contract_name ContractName é", &name)
+        };
+        assert_eq!(
+            named("my_contract_name"),
+            "my_contract_name my_contract_name MyContractName é"
+        );
+        assert_eq!(
+            named("a-contract-name"),
+            "a-contract-name a_contract_name AContractName é"
+        );
     }
 
     #[test]
