@@ -505,8 +505,9 @@ fn there_is_one_budget_and_it_is_exact() {
     };
     assert_eq!(with(used).fuel_used, Fuel(used));
     value_of(&with(used));
-    let least = fuel::TRANSACTION;
-    for fuel_max in (least..used).step_by(97).chain([used - 1]) {
+    // Less than that, and it would not be taken in.
+    let least = fuel::TRANSACTION + 500 * fuel::TRANSACTION_PER_BYTE;
+    for fuel_max in (least..used).step_by(197).chain([used - 1]) {
         let receipt = with(fuel_max);
         assert_eq!(trap_of(&receipt), TrapKind::OutOfFuel, "{fuel_max}");
         assert_eq!(receipt.fuel_used, Fuel(fuel_max));

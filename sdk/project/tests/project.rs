@@ -33,7 +33,7 @@ fn a_new_project_passes_its_tests_and_compiles_without_a_network() {
         String::from_utf8_lossy(&test.stderr),
     );
     assert!(test.status.success(), "{out}\n{err}");
-    assert!(out.contains("5 passed; 0 failed"), "{out}");
+    assert!(out.contains("6 passed; 0 failed"), "{out}");
     assert!(!err.contains("warning"), "{err}");
     assert!(project.join("Cargo.lock").is_file());
 

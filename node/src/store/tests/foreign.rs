@@ -104,15 +104,15 @@ fn what_is_no_ledger_of_ours_is_named() {
     let error = tampered(|write| {
         write
             .open_table(tables::META)?
-            .insert(tables::SCHEMA, 4_u16.encode().as_slice())?;
+            .insert(tables::SCHEMA, 5_u16.encode().as_slice())?;
         Ok(())
     });
     assert!(
         matches!(
             error,
             StoreError::Schema {
-                found: 4,
-                supported: 3
+                found: 5,
+                supported: 4
             }
         ),
         "{error}"
