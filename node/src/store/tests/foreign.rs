@@ -131,7 +131,7 @@ fn what_is_no_ledger_of_ours_is_named() {
             error,
             StoreError::Schema {
                 found: 1,
-                supported: 3
+                supported: 4
             }
         ),
         "{error}"
