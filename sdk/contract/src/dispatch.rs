@@ -2,11 +2,11 @@
 
 #[cfg(not(target_arch = "wasm32"))]
 use parity_scale_codec::DecodeAll as _;
-use parity_scale_codec::Encode;
+use parity_scale_codec::{Decode, Encode};
 
 #[cfg(not(target_arch = "wasm32"))]
 use crate::test_host::Ending;
-use crate::{SchemaType, Text};
+use crate::{CallError, SchemaType, Text};
 
 /// Why a contract refuses; [`contract_error`](crate::contract_error) makes one.
 #[diagnostic::on_unimplemented(
@@ -47,7 +47,7 @@ impl ContractError for Never {
 )]
 pub trait Outcome {
     /// The value in the receipt.
-    type Value: Encode;
+    type Value: Encode + Decode;
     /// Why there may be none.
     type Error: ContractError;
     /// JSON: `,"returns":"TYPE"`, or nothing.
@@ -70,6 +70,9 @@ pub trait Outcome {
     where
         Self: Sized;
 }
+
+/// What a contract gets that calls a method of another one, which returns an `R` there.
+pub type Called<R> = Result<<R as Outcome>::Value, CallError<<R as Outcome>::Error>>;
 
 /// The value that a module returned, of a method that has no other end.
 #[cfg(not(target_arch = "wasm32"))]
@@ -123,7 +126,7 @@ impl<T: SchemaType> Outcome for T {
     }
 }
 
-impl<T: Encode + Outcome<Error = Never>, E: ContractError> Outcome for Result<T, E> {
+impl<T: Encode + Decode + Outcome<Error = Never>, E: ContractError> Outcome for Result<T, E> {
     type Value = T;
     type Error = E;
     const SCHEMA: Text = T::SCHEMA;

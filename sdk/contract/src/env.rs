@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use parity_scale_codec::{Decode, DecodeAll as _, Encode};
 
 use crate::host::Host;
-use crate::{AccountId, ContractId, Hash, Millis, Text, abi};
+use crate::{AccountId, ContractError, ContractId, Hash, Millis, Never, Text, abi};
 
 /// Something a contract announces; [`event`](crate::event) makes them.
 #[diagnostic::on_unimplemented(
@@ -83,9 +83,14 @@ impl Role {
 
 /// What came of a call to another contract, if not a value. All other ends of that contract are the
 /// end of the whole transaction, and of this call with it.
+///
+/// `E` is the other contract's `#[contract_error]`, where an interface names it; whoever calls by
+/// [`Env::call`] gets codes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum CallError {
-    /// It refused. What it changed and announced is taken back, and nothing else.
+pub enum CallError<E = Never> {
+    /// It refused, for this reason. What it changed and announced is taken back, and nothing else.
+    Refused(E),
+    /// It refused as well, with a code that `E` does not have.
     Reverted {
         /// Its own code; its schema gives the name.
         code: u32,
@@ -94,6 +99,21 @@ pub enum CallError {
     },
     /// It returned what is no value of the type asked for. What it changed stays.
     OtherType,
+}
+
+impl CallError {
+    /// The reason in the place of its code, if `E` has that code.
+    #[must_use]
+    pub fn named<E: ContractError>(self) -> CallError<E> {
+        match self {
+            Self::Refused(never) => match never {},
+            Self::Reverted { code, data } => match E::of_code(code) {
+                Some(reason) => CallError::Refused(reason),
+                None => CallError::Reverted { code, data },
+            },
+            Self::OtherType => CallError::OtherType,
+        }
+    }
 }
 
 /// What the host keeps of a call that reverted: 4 bytes of code, then the data.
@@ -133,7 +153,8 @@ impl Env {
     }
 
     /// Calls a method of another contract. `args` is a tuple of its arguments, `(a,)` for one.
-    /// What it costs is taken from this call's fuel.
+    /// What it costs is taken from this call's fuel. [`contract_interface`](crate::contract_interface)
+    /// makes functions of such calls, with types.
     ///
     /// The transaction ends if there is no such contract or method, if the contract is running
     /// already (it called this one), if contracts call each other too deep, and if the other
@@ -147,7 +168,7 @@ impl Env {
         method: &str,
         args: &impl Encode,
     ) -> Result<T, CallError> {
-        let output = self.host.call(contract, method, &args.encode())?;
+        let output = Host::call(self, contract, method, &args.encode())?;
         T::decode_all(&mut &output[..]).map_err(|_| CallError::OtherType)
     }
 
@@ -161,7 +182,7 @@ impl Env {
         method: &str,
         args: &impl Encode,
     ) -> Result<T, CallError> {
-        let output = self.host.view(contract, method, &args.encode())?;
+        let output = Host::view(self, contract, method, &args.encode())?;
         T::decode_all(&mut &output[..]).map_err(|_| CallError::OtherType)
     }
 
@@ -232,6 +253,32 @@ mod tests {
         let error = reverted(&[1, 2, 0, 0, 7, 8]);
         let data = Vec::from([7, 8]);
         assert_eq!(error, CallError::Reverted { code: 513, data });
+    }
+
+    #[test]
+    fn a_code_is_a_reason_where_there_is_one() {
+        #[derive(Debug, PartialEq)]
+        struct Five;
+
+        impl ContractError for Five {
+            fn code(&self) -> u32 {
+                5
+            }
+
+            fn of_code(code: u32) -> Option<Self> {
+                (code == 5).then_some(Self)
+            }
+        }
+
+        let reverted = |code| CallError::Reverted {
+            code,
+            data: Vec::new(),
+        };
+        assert_eq!(reverted(5).named(), CallError::Refused(Five));
+        let data = Vec::new();
+        let unknown = CallError::<Five>::Reverted { code: 6, data };
+        assert_eq!(reverted(6).named(), unknown);
+        assert_eq!(CallError::OtherType.named(), CallError::<Five>::OtherType);
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! - [`Env`] is what a method can see and do; a `view` gets `&Env` and so cannot write.
 //! - [`Item`] and [`Map`] are typed places in the contract's own storage.
 //! - [`event`], [`contract_error`] and [`contract_type`] make types that the schema describes.
+//! - [`contract_interface`] makes functions of the methods of another contract, with their types.
 //! - [`access`] is the standard way to be asked who may do what, with an index of all grants.
 //! - [`TestEnv`] (not on Wasm) runs methods in a test, with caller and time set by hand; the same
 //!   test can run the compiled module, in the validators' executor or (by [`Devnet`]) on validators.
@@ -58,6 +59,63 @@
 //! assert_eq!(test.events_of::<Added>(), [Added { step: 2 }]);
 //! ```
 //!
+//! A contract calls another one through an interface, which lists that one's methods as they stand
+//! there, and its test deploys both:
+//!
+//! ```
+//! # use chancery_contract::{AccountId, ContractId, Env, Item, Map, TestEnv};
+//! # use chancery_contract::{contract, contract_error, contract_interface};
+//! # const OWNERS: Map<u64, AccountId> = Map::new("owner/");
+//! # #[contract_error]
+//! # pub enum RegistryError { NotOwner = 1 }
+//! # pub struct LandRegistry;
+//! # #[contract]
+//! # impl LandRegistry {
+//! #     #[call]
+//! #     pub fn register(env: &mut Env, plot: u64) {
+//! #         if let Some(owner) = env.caller().account() { OWNERS.set(env, &plot, &owner); }
+//! #     }
+//! #     #[view]
+//! #     pub fn owner_of(env: &Env, plot: u64) -> Option<AccountId> { OWNERS.get(env, &plot) }
+//! # }
+//! const REGISTRY: Item<ContractId> = Item::new("registry");
+//!
+//! /// The land registry, as far as it is asked here.
+//! #[contract_interface]
+//! pub trait Registry {
+//!     #[view]
+//!     fn owner_of(env: &Env, plot: u64) -> Option<AccountId>;
+//!     #[call]
+//!     fn transfer(env: &mut Env, plot: u64, to: AccountId) -> Result<(), RegistryError>;
+//! }
+//!
+//! pub struct Lease;
+//!
+//! #[contract]
+//! impl Lease {
+//!     #[init]
+//!     pub fn init(env: &mut Env, registry: ContractId) {
+//!         REGISTRY.set(env, &registry);
+//!     }
+//!
+//!     /// Whether somebody may let the plot.
+//!     #[view]
+//!     pub fn may_let(env: &Env, plot: u64, account: AccountId) -> bool {
+//!         let registry = REGISTRY.get(env).expect("init stores it");
+//!         Registry(registry).owner_of(env, plot) == Ok(Some(account))
+//!     }
+//! }
+//!
+//! let mut test = TestEnv::new();
+//! let (owner, other) = (TestEnv::account("owner"), TestEnv::account("other"));
+//! let registry = test.deploy::<LandRegistry>(|_| ());
+//! test.call(|env| Lease::init(env, registry));
+//! test.as_account(owner);
+//! test.call_at(registry, |env| LandRegistry::register(env, 7));
+//! assert!(test.view(|env| Lease::may_let(env, 7, owner)));
+//! assert!(!test.view(|env| Lease::may_let(env, 7, other)));
+//! ```
+//!
 //! On Wasm, `#[contract]` writes for each method what could be written by hand as well, and for the
 //! schema a custom section (a module may also have none):
 //!
@@ -95,13 +153,15 @@ mod wasm;
 #[cfg(target_arch = "wasm32")]
 use wasm as host;
 
-pub use chancery_contract_macros::{contract, contract_error, contract_type, event};
+pub use chancery_contract_macros::{
+    contract, contract_error, contract_interface, contract_type, event,
+};
 #[cfg(target_arch = "wasm32")]
 pub use dispatch::dispatch;
-pub use dispatch::{ContractError, Never, Outcome};
+pub use dispatch::{Called, ContractError, Never, Outcome};
 pub use env::{CallError, Caller, Env, Event, Role};
 pub use storage::{Item, Map};
 #[cfg(not(target_arch = "wasm32"))]
-pub use test_env::{Devnet, Emitted, TestEnv, TestLimits};
+pub use test_env::{Contract, Devnet, Emitted, TestEnv, TestLimits};
 pub use text::Text;
 pub use types::{AccountId, ContractId, Hash, Millis, SchemaType};

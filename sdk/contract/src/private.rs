@@ -7,7 +7,7 @@ pub use alloc::string::String;
 
 pub use parity_scale_codec as codec;
 
-use crate::{ContractError, Event, Never, Outcome, SchemaType, Text};
+use crate::{ContractError, Env, Event, Never, Outcome, SchemaType, Text};
 
 #[must_use]
 pub const fn type_name<T: SchemaType>() -> Text {
@@ -62,32 +62,83 @@ impl NoError for Never {}
 
 pub const fn no_error<E: NoError>() {}
 
-#[cfg(not(target_arch = "wasm32"))]
-pub use module::{AnyArg, AnyReturn, Arg, EncodedArg, OutcomeReturn, Return, in_module};
+/// That a method's first argument is the one that methods get.
+#[diagnostic::on_unimplemented(
+    message = "a method gets `chancery_contract::Env`, not `{Self}`",
+    note = "write `use chancery_contract::Env;` in the place of the other one"
+)]
+pub trait IsEnv {}
 
-/// How a method is run by the compiled module, if a test has that in the place of native code.
+impl IsEnv for Env {}
+
+pub const fn is_env<E: IsEnv>() {}
+
+#[cfg(not(target_arch = "wasm32"))]
+pub use native::{
+    AnyArg, AnyArgs, AnyReturn, Arg, Args, EncodedArg, Entered, Native, NativeMethod,
+    OutcomeReturn, Return, Run, SomeArgs, enter, env, env_mut, judged,
+};
+
+/// How a method is run where its code is native: by the compiled module, if a test has that in its
+/// place, by a test, and by other contracts.
 ///
 /// Methods of a type that lacks a trait must compile here, because the missing trait is told
 /// elsewhere, once. So each step has two forms; the second is found only where the first is not,
 /// as it takes one more reference.
 #[cfg(not(target_arch = "wasm32"))]
-mod module {
+mod native {
     use core::any::Any;
     use core::marker::PhantomData;
 
-    use parity_scale_codec::Encode;
+    use parity_scale_codec::{DecodeAll, Encode};
 
+    pub use crate::test_env::{Entered, Native, NativeMethod, Run};
     use crate::test_host::Ending;
-    use crate::{Env, Outcome};
+    use crate::{ContractError as _, Env, Outcome};
 
-    /// How the method ends in the module; `None` where native code is tested.
-    pub fn in_module<E: Any>(
+    /// Begins a method.
+    pub fn enter<E: Any>(
         env: &E,
+        native: Native,
         method: &str,
         args: impl FnOnce(&mut Vec<u8>),
-    ) -> Option<Ending> {
-        let env = (env as &dyn Any).downcast_ref::<Env>()?;
-        env.host.in_module(method, args)
+    ) -> Entered {
+        match (env as &dyn Any).downcast_ref::<Env>() {
+            Some(env) => env.host.enter(native, method, args),
+            None => refused(),
+        }
+    }
+
+    /// What a view returned that a test called, if the ledger allows that.
+    pub fn judged<E: Any, R>(env: &E, outcome: R, end: impl FnOnce(&R) -> Ending) -> R {
+        if let (Some(env), Ending::Returned(value)) =
+            ((env as &dyn Any).downcast_ref::<Env>(), end(&outcome))
+        {
+            env.host.check_result(value.len());
+        }
+        outcome
+    }
+
+    /// The `Env`, for a method that calls it that.
+    #[must_use]
+    pub fn env<E: Any>(env: &Env) -> &E {
+        match (env as &dyn Any).downcast_ref() {
+            Some(env) => env,
+            None => refused(),
+        }
+    }
+
+    /// The same for one that may write.
+    #[must_use]
+    pub fn env_mut<E: Any>(env: &mut Env) -> &mut E {
+        match (env as &mut dyn Any).downcast_mut() {
+            Some(env) => env,
+            None => refused(),
+        }
+    }
+
+    fn refused() -> ! {
+        unreachable!("the checks refuse such a contract")
     }
 
     /// An argument.
@@ -106,11 +157,38 @@ mod module {
 
     pub trait AnyArg {
         fn add_to(&self, _args: &mut Vec<u8>) {
-            unreachable!("the checks refuse such a contract");
+            refused()
         }
     }
 
     impl<T> AnyArg for &Arg<'_, T> {}
+
+    /// The types of all arguments.
+    #[derive(Debug)]
+    pub struct Args<A>(PhantomData<fn() -> A>);
+
+    impl<A> Args<A> {
+        pub const TYPES: Self = Self(PhantomData);
+    }
+
+    pub trait SomeArgs<A> {
+        /// The arguments; how the call ends if they are others.
+        fn of(&self, args: &[u8]) -> Result<A, Ending>;
+    }
+
+    impl<A: DecodeAll> SomeArgs<A> for Args<A> {
+        fn of(&self, mut args: &[u8]) -> Result<A, Ending> {
+            A::decode_all(&mut args).map_err(|_| Ending::Trapped("bad_arguments".to_owned()))
+        }
+    }
+
+    pub trait AnyArgs<A> {
+        fn of(&self, _args: &[u8]) -> Result<A, Ending> {
+            refused()
+        }
+    }
+
+    impl<A> AnyArgs<A> for &Args<A> {}
 
     /// The type that the method returns.
     #[derive(Debug)]
@@ -121,18 +199,32 @@ mod module {
     }
 
     pub trait OutcomeReturn<R> {
+        /// What the method of a module returned.
         fn of(&self, ending: Ending) -> R;
+        /// How the method of native code ended.
+        fn end(&self, outcome: &R) -> Ending;
     }
 
     impl<R: Outcome> OutcomeReturn<R> for Return<R> {
         fn of(&self, ending: Ending) -> R {
             R::of_module(ending)
         }
+
+        fn end(&self, outcome: &R) -> Ending {
+            match outcome.settle() {
+                Ok(value) => Ending::Returned(value.encode()),
+                Err(refusal) => Ending::Reverted(refusal.code()),
+            }
+        }
     }
 
     pub trait AnyReturn<R> {
         fn of(&self, _ending: Ending) -> R {
-            unreachable!("the checks refuse such a contract");
+            refused()
+        }
+
+        fn end(&self, _outcome: &R) -> Ending {
+            refused()
         }
     }
 

@@ -1,21 +1,28 @@
-//! A ledger for tests of contracts: in the same process, caller and time set by hand. It holds one
-//! contract: a call to another one is a panic that says so. A compiled module can stand in the place
-//! of native code: see `module`.
+//! A ledger for tests of contracts: in the same process, caller and time set by hand. It tests one
+//! contract, and holds others that this one calls: see `calls`. Compiled modules can stand in the
+//! place of native code: see `module`.
 
+mod calls;
 mod host;
 mod module;
+mod native;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fmt::Display;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::Path;
 
 use parity_scale_codec::{DecodeAll as _, Encode as _};
 
+pub use host::Entered;
 pub(crate) use host::Host;
+use host::Storage;
 use module::{Level, Module};
+pub use native::{Contract, Native, NativeMethod, Run};
 
-use crate::{AccountId, Env, Event, Millis, Outcome, Role};
+use crate::test_host;
+use crate::{AccountId, ContractError as _, ContractId, Env, Event, Millis, Outcome, Role};
 
 /// What a ledger allows; its genesis document states it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,6 +37,10 @@ pub struct TestLimits {
     pub events_max: usize,
     /// A returned value.
     pub return_bytes_max: usize,
+    /// The encoded arguments of a call.
+    pub args_bytes_max: usize,
+    /// Contracts running within each other in one transaction, the first one included.
+    pub call_depth_max: usize,
 }
 
 /// Those of a genesis document that names no others.
@@ -41,6 +52,8 @@ impl Default for TestLimits {
             event_bytes_max: 8_192,
             events_max: 64,
             return_bytes_max: 65_536,
+            args_bytes_max: 65_536,
+            call_depth_max: 8,
         }
     }
 }
@@ -48,22 +61,48 @@ impl Default for TestLimits {
 /// An event as it was emitted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Emitted {
+    /// Who emitted it.
+    pub contract: ContractId,
     /// The event's name.
     pub topic: String,
     /// SCALE of its fields.
     pub data: Vec<u8>,
 }
 
+impl From<test_host::Event> for Emitted {
+    fn from(event: test_host::Event) -> Self {
+        let test_host::Event {
+            contract,
+            topic,
+            data,
+        } = event;
+        Self {
+            contract,
+            topic,
+            data,
+        }
+    }
+}
+
+/// What is stored where nothing is.
+static NOTHING: Storage = Storage::new();
+
 /// Runs a contract's methods in a test, as a ledger would: a call that refuses leaves nothing
 /// behind, a view writes nothing, and time never goes back. Whoever calls is who
 /// [`as_account`](Self::as_account) said; no authorisation can be skipped.
 ///
 /// What the ledger answers with a trap is a panic here: an `expect` of the contract, and a key, a
-/// value, an event or a result beyond the [`TestLimits`]. Fuel, memory and stack are not counted:
-/// they are those of the compiled module, not of this machine's code.
+/// value, an event, the arguments or the result of a method beyond the [`TestLimits`]. Fuel, memory
+/// and stack are not counted: they are those of the compiled module, not of this machine's code.
+///
+/// Contracts that the one under test calls are deployed beside it, by [`deploy`](Self::deploy). They
+/// call each other by the rules of the ledger: each is called by a contract and not by the sender, a
+/// refusal takes back what the callee did, and whatever else ends the transaction is a panic that
+/// names the trap.
 ///
 /// The same test can run the compiled module, where all of that counts; only the line that makes the
-/// `TestEnv` differs:
+/// `TestEnv` differs, and those that deploy other contracts
+/// ([`deploy_module`](Self::deploy_module)):
 ///
 /// | made by | runs | time | storage, logs | fuel |
 /// |---|---|---|---|---|
@@ -72,7 +111,9 @@ pub struct Emitted {
 /// | [`Devnet::test`] | the module, on four validators | goes by | not seen | seen |
 ///
 /// There, `init` deploys the module (whoever calls it may deploy for that moment), and what runs
-/// inside of [`call`](Self::call) and [`view`](Self::view) is one method of the contract.
+/// inside of [`call`](Self::call) and [`view`](Self::view) is one method of the contract. Calls may
+/// burn as much there as `chancery call` lets them. Everywhere, a contract is deployed once: a second
+/// `init` is a panic.
 #[derive(Debug)]
 pub struct TestEnv {
     env: Env,
@@ -213,22 +254,116 @@ impl TestEnv {
         self
     }
 
+    /// Puts another contract beside the one under test, by one transaction that runs its `init`;
+    /// of a contract that has none, `|_| ()`. Its address is what others call it by, and what
+    /// [`call_at`](Self::call_at), [`view_at`](Self::view_at), [`storage_at`](Self::storage_at) and
+    /// [`events_at`](Self::events_at) take.
+    ///
+    /// # Panics
+    /// If its `init` refuses, where the ledger would trap, and in a test of a compiled module, to
+    /// which [`deploy_module`](Self::deploy_module) adds others.
+    pub fn deploy<C: Contract>(&mut self, init: impl FnOnce(&mut Env) -> C::Init) -> ContractId
+    where
+        C::Init: Outcome,
+    {
+        let host = &mut self.env.host;
+        assert!(
+            host.module.is_none(),
+            "this test runs a compiled module: `deploy_module` adds others"
+        );
+        let number = host.storage.len();
+        let contract = ContractId(host::sha256(format!("contract {number}").as_bytes()));
+        host.storage.insert(contract, Storage::new());
+        host.code.borrow_mut().insert(contract, C::NATIVE);
+        must_not_refuse(&self.call_at(contract, init));
+        contract
+    }
+
+    /// The same with the module in that file, where the contract under test is a module as well.
+    ///
+    /// # Panics
+    /// If there is no such module, its `init` refuses, the ledger traps, or the contract under test
+    /// is native code, to which [`deploy`](Self::deploy) adds others.
+    pub fn deploy_module<R: Outcome>(
+        &mut self,
+        module: impl AsRef<Path>,
+        init: impl FnOnce(&mut Env) -> R,
+    ) -> ContractId {
+        let code = module::read(module.as_ref());
+        assert!(
+            self.env.host.module.is_some(),
+            "this test runs native code: `deploy::<CONTRACT>` adds others"
+        );
+        // Nobody is there yet.
+        let nobody = ContractId([0; 32]);
+        self.env.host.begin(nobody);
+        if let Some(module) = self.module() {
+            module.new_code = Some(code);
+        }
+        let outcome = init(&mut self.env);
+        let host = &mut self.env.host;
+        if let Some(module) = &host.module {
+            let mut module = module.borrow_mut();
+            if let Some(code) = module.new_code.take() {
+                let seen = module.run(&host.deployment(code, Vec::new()));
+                module.seen = Some(seen);
+            }
+        }
+        let contract = host.take_over(nobody);
+        must_not_refuse(&outcome);
+        contract.expect("the module has an `init`, which was not called: it deploys the contract")
+    }
+
+    /// The address of the contract under test.
+    ///
+    /// # Panics
+    /// If that is a module that is not deployed yet.
+    #[must_use]
+    pub fn address(&self) -> ContractId {
+        let host = &self.env.host;
+        assert!(
+            host.module.is_none() || host.tested != host::TESTED,
+            "the contract is not deployed yet: the ledger gives it an address when its `init` runs"
+        );
+        host.tested
+    }
+
     /// Runs `init` or a `call` as one transaction: a refusal rolls everything back.
     ///
     /// # Panics
     /// Where the ledger would trap.
     pub fn call<R: Outcome>(&mut self, run: impl FnOnce(&mut Env) -> R) -> R {
-        let before = self.env.host.begin();
-        let outcome = run(&mut self.env);
-        if self.env.host.module.is_some() {
-            self.env.host.take_over();
-            return outcome;
+        self.call_at(self.env.host.tested, run)
+    }
+
+    /// Runs a `call` of another contract as one transaction: whoever calls is an account.
+    ///
+    /// # Panics
+    /// Where the ledger would trap, and if no such contract was deployed.
+    pub fn call_at<R: Outcome>(
+        &mut self,
+        contract: ContractId,
+        run: impl FnOnce(&mut Env) -> R,
+    ) -> R {
+        let before = self.env.host.begin(contract);
+        let ran = catch_unwind(AssertUnwindSafe(|| {
+            let outcome = run(&mut self.env);
+            let host = &self.env.host;
+            // What a module returns is judged by the ledger.
+            if host.module.is_none()
+                && let Ok(value) = outcome.settle()
+            {
+                host.check_result(value.encoded_size());
+            }
+            outcome
+        }));
+        let host = &mut self.env.host;
+        if host.module.is_some() {
+            host.take_over(contract);
+        } else if !matches!(&ran, Ok(outcome) if outcome.settle().is_ok()) {
+            host.roll_back(before);
         }
-        match outcome.settle() {
-            Ok(value) => self.env.host.check_result(value.encoded_size()),
-            Err(_) => self.env.host.roll_back(before),
-        }
-        outcome
+        ran.unwrap_or_else(|trap| resume_unwind(trap))
     }
 
     /// Puts the code of `migrate` in the place of the old one, as one transaction: `migrate` finds
@@ -236,17 +371,29 @@ impl TestEnv {
     /// test calls the new code's methods. Code without a `migrate` needs nothing: the storage stays.
     ///
     /// Who may upgrade a contract is said at deployment and judged by the ledger, before any code
-    /// runs; here it is whoever calls.
+    /// runs; here it is whoever calls. Native code only: what a module makes of an old one's state is
+    /// the same, and `chancery contract upgrade` tries it on a network.
     ///
     /// # Panics
-    /// Where the ledger would trap.
+    /// Where the ledger would trap, and in a test of a compiled module.
     pub fn upgrade<R: Outcome>(&mut self, migrate: impl FnOnce(&mut Env) -> R) -> R {
         self.call(migrate)
     }
 
-    /// Runs a `view` as a query does: nobody calls, so the caller is zero.
+    /// Runs a `view` as a query does: nobody calls.
+    ///
+    /// # Panics
+    /// Where the ledger would trap.
     pub fn view<T>(&self, run: impl FnOnce(&Env) -> T) -> T {
-        self.env.host.begin_query();
+        self.view_at(self.env.host.tested, run)
+    }
+
+    /// Runs a `view` of another contract.
+    ///
+    /// # Panics
+    /// Where the ledger would trap, and if no such contract was deployed.
+    pub fn view_at<T>(&self, contract: ContractId, run: impl FnOnce(&Env) -> T) -> T {
+        self.env.host.begin_query(contract);
         run(&self.env)
     }
 
@@ -256,25 +403,41 @@ impl TestEnv {
         self.env.host.fuel_used
     }
 
-    /// What is stored, by storage key; on a devnet, nothing of it is seen.
+    /// What the contract stores, by storage key; on a devnet, nothing of it is seen.
     #[must_use]
     pub fn storage(&self) -> &BTreeMap<Vec<u8>, Vec<u8>> {
-        &self.env.host.storage
+        self.storage_at(self.env.host.tested)
     }
 
-    /// All events so far.
+    /// What another contract stores.
+    #[must_use]
+    pub fn storage_at(&self, contract: ContractId) -> &BTreeMap<Vec<u8>, Vec<u8>> {
+        self.env.host.storage.get(&contract).unwrap_or(&NOTHING)
+    }
+
+    /// All events so far, in order, of all contracts.
     #[must_use]
     pub fn events(&self) -> &[Emitted] {
         &self.env.host.events
     }
 
-    /// All events of one kind so far.
+    /// All events of one kind so far that the contract under test has emitted.
     ///
     /// # Panics
     /// If one was emitted under that topic with other fields.
     #[must_use]
     pub fn events_of<E: Event>(&self) -> Vec<E> {
-        let of_kind = self.events().iter().filter(|event| event.topic == E::TOPIC);
+        self.events_at(self.env.host.tested)
+    }
+
+    /// The same of another contract.
+    ///
+    /// # Panics
+    /// If one was emitted under that topic with other fields.
+    #[must_use]
+    pub fn events_at<E: Event>(&self, contract: ContractId) -> Vec<E> {
+        let emitted = self.events().iter();
+        let of_kind = emitted.filter(|event| event.contract == contract && event.topic == E::TOPIC);
         of_kind
             .map(|event| E::decode_all(&mut &event.data[..]).expect("the topic is the type's"))
             .collect()
@@ -284,6 +447,13 @@ impl TestEnv {
     #[must_use]
     pub fn logs(&self) -> Vec<String> {
         self.env.host.logs.borrow().clone()
+    }
+}
+
+fn must_not_refuse(outcome: &impl Outcome) {
+    if let Err(refusal) = outcome.settle() {
+        let code = refusal.code();
+        panic!("the contract cannot be deployed: its `init` refuses with code {code}");
     }
 }
 

@@ -11,7 +11,7 @@ use std::io::{self, Read, Write};
 
 use parity_scale_codec::{Decode, DecodeAll as _, Encode};
 
-use crate::{AccountId, Millis};
+use crate::{AccountId, ContractId, Millis};
 
 /// The longest frame: a module's storage may be in one.
 pub const FRAME_BYTES_MAX: u32 = 64 * 1024 * 1024;
@@ -36,9 +36,11 @@ pub enum Request {
         /// As bits of [`abi::ROLES`](crate::abi::ROLES).
         roles: i32,
     },
-    /// One transaction: `init` deploys the module, anew each time; all else is called.
+    /// One transaction: `init` deploys the module under test; all else is called.
     #[codec(index = 1)]
     Transact {
+        /// Whom it calls, if not the module under test.
+        contract: Option<ContractId>,
         /// Who sends it.
         sender: AccountId,
         /// The method.
@@ -51,6 +53,8 @@ pub enum Request {
     /// A view, outside of any transaction.
     #[codec(index = 2)]
     Query {
+        /// Whom it asks, if not the module under test.
+        contract: Option<ContractId>,
         /// The view.
         method: String,
         /// SCALE of its arguments.
@@ -63,6 +67,18 @@ pub enum Request {
     Accounts {
         /// In no order that means anything.
         accounts: Vec<AccountId>,
+    },
+    /// One transaction that deploys another module.
+    #[codec(index = 4)]
+    Deploy {
+        /// Who sends it.
+        sender: AccountId,
+        /// The module.
+        code: Vec<u8>,
+        /// SCALE of the arguments of its `init`.
+        args: Vec<u8>,
+        /// The block it is in.
+        moment: Moment,
     },
 }
 
@@ -80,19 +96,41 @@ pub enum Ending {
     Trapped(String),
 }
 
+/// An event that a contract emitted.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct Event {
+    /// Which one.
+    pub contract: ContractId,
+    /// The event's name.
+    pub topic: String,
+    /// SCALE of its fields.
+    pub data: Vec<u8>,
+}
+
+/// All that a contract stores.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct Storage {
+    /// Which one.
+    pub contract: ContractId,
+    /// By its own keys.
+    pub entries: Vec<(Vec<u8>, Vec<u8>)>,
+}
+
 /// What there is to see of a transaction or a query.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub struct Seen {
     /// How it ended.
     pub ending: Ending,
+    /// The contract that a transaction called, or made.
+    pub contract: Option<ContractId>,
     /// What it burnt.
     pub fuel_used: u64,
-    /// Topics and data of its events, in order; none if it did not return.
-    pub events: Vec<(String, Vec<u8>)>,
+    /// Its events, in order; none if it did not return.
+    pub events: Vec<Event>,
     /// What it logged, where that can be seen.
     pub logs: Vec<String>,
-    /// All that the contract stores now, where that can be seen.
-    pub storage: Option<Vec<(Vec<u8>, Vec<u8>)>>,
+    /// All that the contracts store now, where that can be seen.
+    pub storage: Option<Vec<Storage>>,
     /// The newest block now.
     pub moment: Moment,
 }

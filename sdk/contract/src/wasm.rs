@@ -12,7 +12,7 @@ use core::arch::wasm32;
 use core::cell::Cell;
 
 use crate::env::reverted;
-use crate::{AccountId, CallError, Caller, ContractId, abi};
+use crate::{AccountId, CallError, Caller, ContractId, Env, abi};
 
 mod imports {
     #[link(wasm_import_module = "chancery")]
@@ -149,7 +149,7 @@ impl Host {
     }
 
     pub(crate) fn call(
-        &self,
+        _: &mut Env,
         contract: ContractId,
         method: &str,
         args: &[u8],
@@ -158,7 +158,7 @@ impl Host {
     }
 
     pub(crate) fn view(
-        &self,
+        _: &Env,
         contract: ContractId,
         method: &str,
         args: &[u8],

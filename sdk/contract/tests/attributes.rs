@@ -1,7 +1,9 @@
 //! What the attributes make of a contract that uses all they know.
 
 use chancery_contract::{AccountId, ContractError, Env, Event, Item, Map, Millis, Text};
-use chancery_contract::{TestEnv, contract, contract_error, contract_type, event};
+use chancery_contract::{
+    TestEnv, contract, contract_error, contract_interface, contract_type, event,
+};
 use parity_scale_codec::{DecodeAll as _, Encode as _};
 
 /// Not part of the schema: only the `impl` is.
@@ -125,6 +127,63 @@ impl Consents {
             None => Ok(()),
             Some(_) => Err(Refusal::NotNow),
         }
+    }
+}
+
+/// Names that the attributes use in what they write, or that stand there without a path.
+mod shadowed {
+    use super::{Env, TestEnv, contract, contract_error, contract_interface};
+    use chancery_contract::{CallError, ContractId};
+
+    #[allow(dead_code, reason = "only the name matters")]
+    struct Option;
+    #[allow(dead_code, reason = "only the name matters")]
+    struct Result;
+    #[allow(dead_code, reason = "only the name matters")]
+    struct Vec;
+
+    #[contract_error]
+    enum Refusal {
+        Some = 1,
+        None = 2,
+    }
+
+    struct Sums;
+
+    #[contract]
+    impl Sums {
+        #[call]
+        fn args(_: &mut Env, args: u8, env: u8, ending: u8, outcome: u8) -> u8 {
+            args + env + ending + outcome
+        }
+
+        #[view]
+        fn env(first: &Env, env: u8, arg0: u8) -> core::result::Result<u8, Refusal> {
+            let _ = first.block_height();
+            env.checked_sub(arg0).ok_or(Refusal::None)
+        }
+    }
+
+    #[contract_interface]
+    trait Sum {
+        #[call]
+        fn args(_: &mut Env, args: u8, env: u8, ending: u8, outcome: u8) -> u8;
+        #[view]
+        fn env(first: &Env, env: u8, arg0: u8) -> core::result::Result<u8, Refusal>;
+    }
+
+    #[test]
+    fn arguments_and_types_have_the_names_that_the_developer_likes() {
+        let mut test = TestEnv::new();
+        let sums: ContractId = test.deploy::<Sums>(|_| ());
+        assert_eq!(test.call(|env| Sums::args(env, 1, 2, 3, 4)), 10);
+        assert_eq!(test.view(|env| Sums::env(env, 3, 1)), Ok(2));
+        let sum = test.call(|env| Sum(sums).args(env, 1, 2, 3, 4) == Ok(10));
+        assert!(sum);
+        let refused = test.view(|env| Sum(sums).env(env, 1, 2));
+        assert_eq!(refused, Err(CallError::Refused(Refusal::None)));
+        let some = test.view(|env| Sum(sums).env(env, 2, 2));
+        assert!(some.is_ok() && Refusal::Some != Refusal::None);
     }
 }
 

@@ -1,7 +1,7 @@
 //! The test ledger keeps the rules of the real one.
 
-use chancery_contract::{Caller, ContractId, Env, Item, Map, Millis, Never, Role};
-use chancery_contract::{TestEnv, TestLimits, contract_error, event};
+use chancery_contract::{Caller, Env, Item, Map, Millis, Never, Role};
+use chancery_contract::{TestEnv, TestLimits, contract, contract_error, event};
 use chancery_ledger::ChainLimits;
 
 #[contract_error]
@@ -26,6 +26,8 @@ fn limits_are_those_of_a_new_genesis_document() {
         event_bytes_max: chain.event_bytes_max as usize,
         events_max: chain.events_max as usize,
         return_bytes_max: chain.return_bytes_max as usize,
+        args_bytes_max: chain.args_bytes_max as usize,
+        call_depth_max: chain.call_depth_max as usize,
     };
     assert_eq!(TestLimits::default(), expected);
 }
@@ -182,9 +184,64 @@ fn roles_are_those_that_were_set() {
     });
 }
 
+struct Echo;
+
+#[contract]
+impl Echo {
+    #[init]
+    fn init(env: &mut Env, text: String) -> Result<(), Error> {
+        TEXT.set(env, &text);
+        if text.is_empty() {
+            return Err(Error::No);
+        }
+        Ok(())
+    }
+
+    #[view]
+    fn echo(_: &Env, text: String) -> String {
+        text
+    }
+
+    #[view]
+    fn twice(env: &Env, text: String) -> Result<Vec<u8>, Error> {
+        // What a method calls of its own is no call: these arguments go nowhere.
+        let text = Self::echo(env, [text.as_str(), &text].concat());
+        let most = text.len().min(65_533);
+        text.as_bytes()
+            .get(..most)
+            .map(<[u8]>::to_vec)
+            .ok_or(Error::No)
+    }
+}
+
 #[test]
-#[should_panic(expected = "calls between contracts are tested on the runtime")]
-fn another_contract_is_not_there() {
-    let test = TestEnv::new();
-    let _ = test.view(|env| env.view::<bool>(ContractId([9; 32]), "can_read", &()));
+#[should_panic(expected = "bytes of arguments: 65540, but the ledger allows at most 65536")]
+fn arguments_are_not_too_long() {
+    let text = "x".repeat(65_536);
+    TestEnv::new().view(|env| Echo::echo(env, text));
+}
+
+#[test]
+#[should_panic(expected = "bytes of a result: 65537, but the ledger allows at most 65536")]
+fn the_result_of_a_view_is_not_too_long() {
+    let text = "x".repeat(40_000);
+    let _ = TestEnv::new().view(|env| Echo::twice(env, text));
+}
+
+#[test]
+fn a_refused_init_can_be_tried_again() {
+    let mut test = TestEnv::new();
+    let refused = test.call(|env| Echo::init(env, String::new()));
+    assert_eq!((refused, test.storage().len()), (Err(Error::No), 0));
+    assert_eq!(test.call(|env| Echo::init(env, "once".to_owned())), Ok(()));
+}
+
+#[test]
+#[should_panic(expected = "a contract is deployed once: use another TestEnv")]
+fn a_contract_is_deployed_once() {
+    let mut test = TestEnv::new();
+    for text in ["once", "twice"] {
+        let text = text.to_owned();
+        let _ = test.call(|env| Echo::init(env, text));
+    }
 }

@@ -1,6 +1,6 @@
 //! `#[contract]`: from a plain `impl` to exports and a schema.
 
-use proc_macro2::{Ident, TokenStream};
+use proc_macro2::{Ident, Span, TokenStream};
 use quote::{quote, quote_spanned};
 use syn::ext::IdentExt as _;
 use syn::parse::{Parse, ParseStream};
@@ -33,6 +33,12 @@ impl Parse for Args {
             if name == "access" && args.access.is_none() {
                 args.access = Some(name);
             } else if name == "events" && args.events.is_none() {
+                if !input.peek(Token![=]) {
+                    return Err(syn::Error::new(
+                        name.span(),
+                        "the events are a list: write `events = [Granted, Revoked]`",
+                    ));
+                }
                 input.parse::<Token![=]>()?;
                 let list;
                 bracketed!(list in input);
@@ -88,6 +94,7 @@ pub(crate) fn expand(args: TokenStream, item: TokenStream) -> TokenStream {
                 methods,
             };
             let (schema, exports) = (contract.schema(), contract.exports());
+            let native = contract.native();
             for function in &mut item.items {
                 if let ImplItem::Fn(function) = function {
                     let method = contract
@@ -95,11 +102,11 @@ pub(crate) fn expand(args: TokenStream, item: TokenStream) -> TokenStream {
                         .iter()
                         .find(|m| m.ident == function.sig.ident);
                     if let Some(method) = method {
-                        module_first(method, function);
+                        begin_native(method, function);
                     }
                 }
             }
-            quote!(#item #schema #exports)
+            quote!(#item #schema #exports #native)
         }
         (errors, _) => quote!(#errors #item),
     }
@@ -172,7 +179,7 @@ fn methods_of(item: &mut ItemImpl, mistakes: &mut Mistakes) -> Vec<Method> {
             _ => {}
         }
         kinds.push(kind);
-        methods.extend(method(kind, function, mistakes));
+        methods.extend(method(kind, &function.attrs, &function.sig, mistakes));
     }
     if kinds.is_empty() {
         mistakes.at(
@@ -184,25 +191,40 @@ fn methods_of(item: &mut ItemImpl, mistakes: &mut Mistakes) -> Vec<Method> {
     methods
 }
 
-/// A test may run the compiled module: then that answers, instead of the method's own words.
-fn module_first(method: &Method, function: &mut ImplItemFn) {
+/// A name that no name of the developer can be mistaken for.
+fn own(name: &str) -> Ident {
+    Ident::new(name, Span::mixed_site())
+}
+
+/// What a test has to know before the method's own words: a compiled module may answer in their
+/// place, and what the test calls itself is judged as the ledger judges it.
+fn begin_native(method: &Method, function: &mut ImplItemFn) {
     let Some(FnArg::Typed(first)) = function.sig.inputs.first_mut() else {
         return;
     };
     let env = match &*first.pat {
         Pat::Ident(env) => env.ident.clone(),
         _ => {
-            let env = Ident::new("env", first.pat.span());
+            let env = own("env");
             *first.pat = parse_quote!(#env);
             env
         }
     };
-    let name = method.name();
-    let names = method.args.iter().map(|(name, _)| name);
-    let returns = match &method.returns {
-        Some(returns) => quote!(#returns),
-        None => quote!(()),
-    };
+    let (ident, name) = (&method.ident, method.name());
+    let names: Vec<&Ident> = method.args.iter().map(|(name, _)| name).collect();
+    let returns = method.returns();
+    let [args, ending, outcome] = ["args", "ending", "outcome"].map(own);
+    let from_outside = method.kind.only_reads().then(|| {
+        quote! {
+            ::chancery_contract::private::Entered::FromOutside => {
+                return ::chancery_contract::private::judged(
+                    &*#env,
+                    Self::#ident(#env, #(#names),*),
+                    |#outcome| (&::chancery_contract::private::Return::<#returns>::TYPE).end(#outcome),
+                );
+            }
+        }
+    });
     // Nothing here asks for a trait: what is wrong with a type is told once, by the checks.
     let first: Stmt = parse_quote! {
         #[cfg(not(target_arch = "wasm32"))]
@@ -211,10 +233,19 @@ fn module_first(method: &Method, function: &mut ImplItemFn) {
             use ::chancery_contract::private::{
                 AnyArg as _, AnyReturn as _, EncodedArg as _, OutcomeReturn as _,
             };
-            if let Some(ending) = ::chancery_contract::private::in_module(&*#env, #name, |args| {
-                #((&::chancery_contract::private::Arg(&#names)).add_to(args);)*
-            }) {
-                return (&::chancery_contract::private::Return::<#returns>::TYPE).of(ending);
+            match ::chancery_contract::private::enter(
+                &*#env,
+                <Self as ::chancery_contract::Contract>::NATIVE,
+                #name,
+                |#args| {
+                    #((&::chancery_contract::private::Arg(&#names)).add_to(#args);)*
+                },
+            ) {
+                ::chancery_contract::private::Entered::InModule(#ending) => {
+                    return (&::chancery_contract::private::Return::<#returns>::TYPE).of(#ending);
+                }
+                #from_outside
+                _ => {}
             }
         }
     };
@@ -249,17 +280,11 @@ impl Contract {
 
     /// What must hold on every target: each method is what its words say, and there is one error.
     fn checks(&self) -> TokenStream {
-        let (self_type, error) = (&self.self_type, self.error());
+        let error = self.error();
         let checks = self.methods.iter().map(|method| {
-            let (ident, env, returns) = (&method.ident, &method.env, &method.returns);
-            let types = method.args.iter().map(|(_, kind)| kind);
-            let arrow = returns.as_ref().map(|returns| quote!(-> #returns));
-            let reference = match method.kind {
-                Kind::Init | Kind::Migrate | Kind::Call => quote!(&mut ::chancery_contract::Env),
-                Kind::View => quote!(&::chancery_contract::Env),
-            };
+            let (env, returns) = (&method.env, &method.returns);
             let same_env = quote_spanned! {env.span()=>
-                let _: fn(#reference #(, #types)*) #arrow = <#self_type>::#ident;
+                ::chancery_contract::private::is_env::<#env>();
             };
             let own = error_of(returns.as_ref());
             let one_error = match method.returns_result() {
@@ -320,25 +345,24 @@ impl Contract {
         quote! {
             const _: () = {
                 // The checks stand here so that what is wrong with a type is told once.
-                #[allow(clippy::type_complexity, reason = "a method has the arguments it needs")]
                 const TEXT: ::chancery_contract::Text = {
                     #checks
                     #json
                 };
-                const BYTES: [u8; TEXT.len()] = TEXT.to_bytes();
+                const BYTES: [::core::primitive::u8; TEXT.len()] = TEXT.to_bytes();
 
                 impl #self_type {
                     /// The contract's schema, as JSON.
-                    pub const SCHEMA: &'static str = match ::core::str::from_utf8(&BYTES) {
-                        Ok(text) => text,
-                        Err(_) => ::core::panic!("made of text"),
+                    pub const SCHEMA: &'static ::core::primitive::str = match ::core::str::from_utf8(&BYTES) {
+                        ::core::result::Result::Ok(text) => text,
+                        ::core::result::Result::Err(_) => ::core::panic!("made of text"),
                     };
                 }
 
                 #[cfg(target_arch = "wasm32")]
                 #[allow(unsafe_code, reason = "a custom section is how a module carries its schema")]
                 #[unsafe(link_section = "chancery.schema")]
-                static SECTION: [u8; TEXT.len()] = BYTES;
+                static SECTION: [::core::primitive::u8; TEXT.len()] = BYTES;
             };
         }
     }
@@ -351,15 +375,17 @@ impl Contract {
                 Kind::Call | Kind::View => format!("{}.{}", method.kind.name(), method.name()),
             };
             let ident = &method.ident;
-            let (names, types): (Vec<_>, Vec<_>) = method.args.iter().cloned().unzip();
+            let types = method.types();
+            let names = names(&types);
+            let env = own("env");
             quote! {
                 #[cfg(target_arch = "wasm32")]
                 const _: () = {
                     #[allow(unsafe_code, reason = "an export is found by its name")]
                     #[unsafe(export_name = #export)]
                     extern "C" fn export() {
-                        ::chancery_contract::dispatch(|env, (#(#names,)*): (#(#types,)*)| {
-                            <#self_type>::#ident(env, #(#names),*)
+                        ::chancery_contract::dispatch(|#env, (#(#names,)*): (#(#types,)*)| {
+                            <#self_type>::#ident(#env, #(#names),*)
                         })
                     }
                 };
@@ -367,4 +393,75 @@ impl Contract {
         });
         quote!(#(#exports)*)
     }
+
+    /// What other contracts of a native test call.
+    fn native(&self) -> TokenStream {
+        let (self_type, name) = (&self.self_type, &self.name);
+        let init = self.methods.iter().find(|method| method.kind == Kind::Init);
+        let init = init.map_or_else(|| quote!(()), Method::returns);
+        let called = self
+            .methods
+            .iter()
+            .filter(|method| matches!(method.kind, Kind::Call | Kind::View));
+        let methods = called.map(|method| {
+            let (ident, name, returns) = (&method.ident, method.name(), method.returns());
+            let (run, env_of) = match method.kind.only_reads() {
+                true => (quote!(View), quote!(env)),
+                false => (quote!(Call), quote!(env_mut)),
+            };
+            let types = method.types();
+            let names = names(&types);
+            let [env, args, ending] = ["env", "args", "ending"].map(own);
+            quote! {
+                ::chancery_contract::private::NativeMethod {
+                    name: #name,
+                    run: ::chancery_contract::private::Run::#run(|#env, #args| {
+                        match (&::chancery_contract::private::Args::<(#(#types,)*)>::TYPES).of(#args) {
+                            ::core::result::Result::Ok((#(#names,)*)) => {
+                                (&::chancery_contract::private::Return::<#returns>::TYPE).end(
+                                    &<#self_type>::#ident(
+                                        ::chancery_contract::private::#env_of(#env),
+                                        #(#names),*
+                                    ),
+                                )
+                            }
+                            ::core::result::Result::Err(#ending) => #ending,
+                        }
+                    }),
+                }
+            }
+        });
+        let by_the_ledger = self
+            .methods
+            .iter()
+            .filter(|method| matches!(method.kind, Kind::Init | Kind::Migrate))
+            .map(|method| &method.ident);
+        quote! {
+            #[cfg(not(target_arch = "wasm32"))]
+            const _: () = {
+                // Not dead, though a test may leave them out.
+                #(let _ = <#self_type>::#by_the_ledger;)*
+
+                #[allow(unused_imports, reason = "each is for other types")]
+                use ::chancery_contract::private::{
+                    AnyArgs as _, AnyReturn as _, OutcomeReturn as _, SomeArgs as _,
+                };
+
+                impl ::chancery_contract::Contract for #self_type {
+                    type Init = #init;
+                    const NATIVE: ::chancery_contract::private::Native =
+                        ::chancery_contract::private::Native {
+                            name: #name,
+                            methods: &[#(#methods),*],
+                        };
+                }
+            };
+        }
+    }
+}
+
+/// A name for each argument, whatever the developer calls it.
+fn names(types: &[&Type]) -> Vec<Ident> {
+    let numbers = 0..types.len();
+    numbers.map(|number| own(&format!("arg{number}"))).collect()
 }

@@ -26,7 +26,7 @@ pub(crate) fn expand(args: TokenStream, item: TokenStream) -> TokenStream {
                     let stand_in = contract_error(&without_values(item), &[], &quote!(0));
                     quote!(#errors #stand_in)
                 }
-                None => contract_error(&item, &codes, &quote!(*self as u32)),
+                None => contract_error(&item, &codes, &quote!(*self as ::core::primitive::u32)),
             }
         }
         Ok(other) => {
@@ -136,7 +136,7 @@ fn contract_error(item: &ItemEnum, codes: &[u32], code: &TokenStream) -> TokenSt
     let names = item.variants.iter().map(|variant| &variant.ident);
     let of_code = names
         .zip(codes)
-        .map(|(name, code)| quote!(#code => Some(Self::#name),));
+        .map(|(name, code)| quote!(#code => ::core::option::Option::Some(Self::#name),));
     let (derives, schema) = (derives(&item.attrs, DERIVES, false), json.finish());
     let repr = (!item.variants.is_empty()).then(|| quote!(#[repr(u32)]));
     quote! {
@@ -145,14 +145,14 @@ fn contract_error(item: &ItemEnum, codes: &[u32], code: &TokenStream) -> TokenSt
         #item
 
         impl ::chancery_contract::ContractError for #ident {
-            fn code(&self) -> u32 {
+            fn code(&self) -> ::core::primitive::u32 {
                 #code
             }
 
-            fn of_code(code: u32) -> Option<Self> {
+            fn of_code(code: ::core::primitive::u32) -> ::core::option::Option<Self> {
                 match code {
                     #(#of_code)*
-                    _ => None,
+                    _ => ::core::option::Option::None,
                 }
             }
 

@@ -41,7 +41,17 @@ pub(crate) fn derives(attributes: &[Attribute], wanted: &[&str], codec: bool) ->
     let missing = wanted
         .iter()
         .filter(|name| there.iter().all(|t| t != *name));
-    let missing = missing.map(|name| quote::format_ident!("{name}"));
+    // By their paths: the developer may have other things of these names.
+    let missing = missing.map(|name| {
+        let path = match *name {
+            "Debug" => quote!(fmt),
+            "Clone" => quote!(clone),
+            "Copy" => quote!(marker),
+            _ => quote!(cmp),
+        };
+        let name = quote::format_ident!("{name}");
+        quote!(::core::#path::#name)
+    });
     let codec = codec.then(|| {
         quote! {
             #[derive(

@@ -85,7 +85,7 @@ fn event(item: &ItemStruct, fields: &[Field]) -> TokenStream {
         #item
 
         impl ::chancery_contract::Event for #ident {
-            const TOPIC: &'static str = #name;
+            const TOPIC: &'static ::core::primitive::str = #name;
             const SCHEMA: ::chancery_contract::Text = #schema;
         }
     }

@@ -8,6 +8,7 @@ mod contract;
 mod contract_error;
 mod docs;
 mod event;
+mod interface;
 mod method;
 mod mistakes;
 mod record;
@@ -33,6 +34,35 @@ use proc_macro::TokenStream;
 #[proc_macro_attribute]
 pub fn contract(args: TokenStream, item: TokenStream) -> TokenStream {
     contract::expand(args.into(), item.into()).into()
+}
+
+/// Makes functions of the methods of another contract: `Registry(address).owner_of(env, 7)`.
+///
+/// A trait lists them as they stand in that contract, with `;` in the place of the body:
+///
+/// ```ignore
+/// /// The registry that this contract asks.
+/// #[contract_interface]
+/// pub trait Registry {
+///     #[view]
+///     fn owner_of(env: &Env, plot: u64) -> Option<AccountId>;
+///     #[call]
+///     fn transfer(env: &mut Env, plot: u64, to: AccountId) -> Result<u64, RegistryError>;
+/// }
+/// ```
+///
+/// Made is a struct of that name, `pub struct Registry(pub ContractId)`, with a function for each
+/// method: `Env::view` for a view, `Env::call` for a call, with the method's name and arguments. So a
+/// view, which has no `&mut Env`, can only ask views. What comes back is a
+/// `chancery_contract::Called<R>` of what the method returns: its value, or a `CallError` with the
+/// reasons of its `#[contract_error]`.
+///
+/// Nothing compares the trait with the other contract. A method that is not there ends the
+/// transaction, as do arguments that are not its own; a value of another type is
+/// `CallError::OtherType`.
+#[proc_macro_attribute]
+pub fn contract_interface(args: TokenStream, item: TokenStream) -> TokenStream {
+    interface::expand(args.into(), item.into()).into()
 }
 
 /// Makes a struct an event: its name is the topic, its fields are the data.

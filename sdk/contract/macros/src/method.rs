@@ -1,8 +1,9 @@
 //! One method of a contract: what its signature must be, and why.
 
-use proc_macro2::Ident;
+use proc_macro2::{Ident, TokenStream};
+use quote::quote;
 use syn::ext::IdentExt as _;
-use syn::{Attribute, FnArg, ImplItemFn, Meta, Pat, PatType, ReturnType, Signature, Type};
+use syn::{Attribute, FnArg, Meta, Pat, PatType, ReturnType, Signature, Type};
 
 use crate::docs::docs_of;
 use crate::mistakes::Mistakes;
@@ -16,6 +17,10 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
+    pub(crate) fn only_reads(self) -> bool {
+        matches!(self, Self::View)
+    }
+
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Init => "init",
@@ -26,7 +31,7 @@ impl Kind {
     }
 
     /// What its first argument must be.
-    fn env(self) -> &'static str {
+    pub(crate) fn env(self) -> &'static str {
         match self {
             Self::Init | Self::Migrate | Self::Call => "env: &mut Env",
             Self::View => "env: &Env",
@@ -44,7 +49,7 @@ pub(crate) struct Method {
     pub(crate) kind: Kind,
     pub(crate) ident: Ident,
     pub(crate) docs: String,
-    /// The type of its first argument.
+    /// The type of its first argument, without the reference.
     pub(crate) env: Type,
     pub(crate) args: Vec<(Ident, Type)>,
     /// `None` for a function without `->`.
@@ -54,6 +59,19 @@ pub(crate) struct Method {
 impl Method {
     pub(crate) fn name(&self) -> String {
         self.ident.unraw().to_string()
+    }
+
+    /// The types of its arguments.
+    pub(crate) fn types(&self) -> Vec<&Type> {
+        self.args.iter().map(|(_, kind)| kind).collect()
+    }
+
+    /// The type that it returns.
+    pub(crate) fn returns(&self) -> TokenStream {
+        match &self.returns {
+            Some(returns) => quote!(#returns),
+            None => quote!(()),
+        }
     }
 
     /// Whether its words say that it may refuse.
@@ -99,9 +117,13 @@ pub(crate) fn mark(attributes: &mut Vec<Attribute>, mistakes: &mut Mistakes) -> 
 }
 
 /// What a marked function is; `None` if its first argument is not the `Env`.
-pub(crate) fn method(kind: Kind, function: &ImplItemFn, mistakes: &mut Mistakes) -> Option<Method> {
-    let signature = &function.sig;
-    judge_attributes(&function.attrs, mistakes);
+pub(crate) fn method(
+    kind: Kind,
+    attributes: &[Attribute],
+    signature: &Signature,
+    mistakes: &mut Mistakes,
+) -> Option<Method> {
+    judge_attributes(attributes, mistakes);
     judge_name(kind, &signature.ident, mistakes);
     judge_form(signature, mistakes);
     let mut inputs = signature.inputs.iter();
@@ -117,7 +139,7 @@ pub(crate) fn method(kind: Kind, function: &ImplItemFn, mistakes: &mut Mistakes)
     Some(Method {
         kind,
         ident: signature.ident.clone(),
-        docs: docs_of(&function.attrs),
+        docs: docs_of(attributes),
         env: env?,
         args,
         returns,
@@ -163,6 +185,12 @@ fn judge_name(kind: Kind, ident: &Ident, mistakes: &mut Mistakes) {
 }
 
 fn judge_form(signature: &Signature, mistakes: &mut Mistakes) {
+    if let Some(word) = &signature.constness {
+        mistakes.at(
+            word,
+            "a method sees the ledger, which is not there while compiling: remove `const`",
+        );
+    }
     if let Some(word) = &signature.asyncness {
         mistakes.at(
             word,
@@ -212,9 +240,18 @@ fn env(
             return None;
         }
     };
-    let writes = match &*first.ty {
-        Type::Reference(reference) => Some(reference.mutability.is_some()),
-        _ => None,
+    let (env, writes) = match &*first.ty {
+        Type::Reference(reference) => {
+            if let Some(lifetime) = reference.lifetime.as_ref().filter(|life| life.ident != "_") {
+                let env = kind.env();
+                mistakes.at(
+                    lifetime,
+                    format!("a method has the `Env` for as long as it runs: write `{env}`"),
+                );
+            }
+            (&*reference.elem, Some(reference.mutability.is_some()))
+        }
+        env => (env, None),
     };
     match (kind, writes) {
         (Kind::Init | Kind::Migrate | Kind::Call, Some(true)) | (Kind::View, Some(false)) => {}
@@ -228,7 +265,7 @@ fn env(
         ),
         (_, _) => mistakes.at(&first.ty, kind.wants_env()),
     }
-    Some((*first.ty).clone())
+    Some(env.clone())
 }
 
 /// Whether a type is called `Env`, behind a reference or not.

@@ -27,6 +27,13 @@ impl Mistakes {
         }
     }
 
+    /// Adds others; whether there are any.
+    pub(crate) fn take(&mut self, others: Self) -> bool {
+        let any = others.0.is_some();
+        others.0.into_iter().for_each(|errors| self.add(errors));
+        any
+    }
+
     /// Attributes without arguments take none.
     pub(crate) fn no_arguments(&mut self, attribute: &str, args: &TokenStream) {
         if !args.is_empty() {

@@ -1,19 +1,32 @@
 //! What stands in for the validators.
 
-use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
 
 use sha2::{Digest as _, Sha256};
 
 use super::module::Module;
+use super::native::Native;
 use super::{Emitted, TestLimits};
 use crate::test_host::{Ending, Moment, Request};
-use crate::{AccountId, CallError, Caller, ContractId, Millis, Role, abi};
+use crate::{AccountId, Caller, ContractId, Millis, Role, abi};
+
+/// What one contract stores.
+pub(super) type Storage = BTreeMap<Vec<u8>, Vec<u8>>;
+
+/// Where the contract under test is, unless it is a module: that one is told by the ledger.
+pub(super) const TESTED: ContractId = ContractId([0xc0; 32]);
 
 #[derive(Debug)]
 pub(crate) struct Host {
-    limits: TestLimits,
-    pub(super) storage: BTreeMap<Vec<u8>, Vec<u8>>,
+    pub(super) limits: TestLimits,
+    /// The address of the contract under test.
+    pub(super) tested: ContractId,
+    pub(super) storage: BTreeMap<ContractId, Storage>,
+    /// What is known of the native code of contracts.
+    pub(super) code: RefCell<BTreeMap<ContractId, Native>>,
+    /// Whose `init` has run.
+    initialized: RefCell<BTreeSet<ContractId>>,
     pub(super) events: Vec<Emitted>,
     pub(super) account: AccountId,
     /// Of the admitted accounts.
@@ -23,20 +36,41 @@ pub(crate) struct Host {
     pub(super) logs: RefCell<Vec<String>>,
     /// Of the last call, where it is known.
     pub(super) fuel_used: Option<u64>,
-    own_address: ContractId,
     /// How many transactions there were, this one included.
     transactions: u64,
     /// Where this transaction's events begin.
     events_before: usize,
-    in_query: Cell<bool>,
+    /// The contracts that are running, the innermost last; the first is called by the test.
+    pub(super) frames: RefCell<Vec<Frame>>,
     /// What runs in the place of native code.
     pub(super) module: Option<RefCell<Module>>,
 }
 
+/// A contract that is running.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Frame {
+    pub(super) contract: ContractId,
+    pub(super) caller: Caller,
+    /// Whether the method that was called has begun: what it calls of its own is no call.
+    pub(super) entered: bool,
+}
+
 /// What a refusal goes back to.
 pub(super) struct Before {
-    storage: BTreeMap<Vec<u8>, Vec<u8>>,
+    storage: BTreeMap<ContractId, Storage>,
     events: usize,
+    initialized: BTreeSet<ContractId>,
+}
+
+/// How a method begins.
+#[derive(Debug)]
+pub enum Entered {
+    /// It has run, in the module.
+    InModule(Ending),
+    /// The test called it.
+    FromOutside,
+    /// A method called it.
+    FromWithin,
 }
 
 pub(super) fn sha256(bytes: &[u8]) -> [u8; 32] {
@@ -44,7 +78,7 @@ pub(super) fn sha256(bytes: &[u8]) -> [u8; 32] {
 }
 
 /// The ledger ends such a call with the trap `SizeLimit`.
-fn at_most(what: &str, size: usize, size_max: usize) {
+pub(super) fn at_most(what: &str, size: usize, size_max: usize) {
     assert!(
         size <= size_max,
         "{what}: {size}, but the ledger allows at most {size_max}"
@@ -55,7 +89,10 @@ impl Host {
     pub(super) fn new(limits: TestLimits, account: AccountId) -> Self {
         Self {
             limits,
-            storage: BTreeMap::new(),
+            tested: TESTED,
+            storage: BTreeMap::from([(TESTED, Storage::new())]),
+            code: RefCell::default(),
+            initialized: RefCell::default(),
             events: Vec::new(),
             account,
             roles: BTreeMap::from([(account, Vec::new())]),
@@ -63,96 +100,204 @@ impl Host {
             height: 1,
             logs: RefCell::default(),
             fuel_used: None,
-            own_address: ContractId([0xc0; 32]),
             transactions: 0,
             events_before: 0,
-            in_query: Cell::new(false),
+            frames: RefCell::default(),
             module: None,
         }
     }
 
-    /// Runs a method in the module, if there is one. A call is over when its method is.
-    pub(crate) fn in_module(
+    /// The innermost of the contracts that are running.
+    fn frame(&self) -> Frame {
+        let frames = self.frames.borrow();
+        *frames.last().expect("an `Env` is seen by methods only")
+    }
+
+    /// Whether all that runs was asked by a query.
+    fn in_query(&self) -> bool {
+        let frames = self.frames.borrow();
+        frames
+            .first()
+            .is_some_and(|first| first.caller == Caller::Nobody)
+    }
+
+    /// Begins a method of the contract that is running.
+    pub(crate) fn enter(
         &self,
+        native: Native,
         method: &str,
         add_args: impl FnOnce(&mut Vec<u8>),
-    ) -> Option<Ending> {
-        let mut module = self.module.as_ref()?.borrow_mut();
-        let (method, mut args) = (method.to_owned(), Vec::new());
+    ) -> Entered {
+        let Frame {
+            contract, entered, ..
+        } = self.frame();
+        if entered && self.module.is_none() {
+            return Entered::FromWithin;
+        }
+        let mut initialized = self.initialized.borrow_mut();
+        assert!(
+            method != abi::INIT || !initialized.contains(&contract),
+            "`init` has run, and a contract is deployed once: use another TestEnv"
+        );
+        let mut args = Vec::new();
         add_args(&mut args);
-        let moment = Moment {
-            time: self.time,
-            height: self.height,
-        };
-        if self.in_query.get() {
+        if let Some(module) = &self.module {
+            let ending = self.in_module(&mut module.borrow_mut(), method, args);
+            if method == abi::INIT && matches!(ending, Ending::Returned(_)) {
+                initialized.insert(contract);
+            }
+            return Entered::InModule(ending);
+        }
+        at_most("bytes of arguments", args.len(), self.limits.args_bytes_max);
+        if let Some(frame) = self.frames.borrow_mut().last_mut() {
+            frame.entered = true;
+        }
+        if method == abi::INIT {
+            initialized.insert(contract);
+        }
+        self.code.borrow_mut().insert(contract, native);
+        Entered::FromOutside
+    }
+
+    /// Runs a method in the module. A call is over when its method is.
+    fn in_module(&self, module: &mut Module, method: &str, args: Vec<u8>) -> Ending {
+        let moment = self.moment();
+        let contract = self.frame().contract;
+        let contract = (contract != self.tested).then_some(contract);
+        if self.in_query() {
             let request = Request::Query {
-                method,
+                contract,
+                method: method.to_owned(),
                 args,
                 moment,
             };
-            return Some(module.run(&request).ending);
+            return module.run(&request).ending;
         }
         assert!(
             module.seen.is_none(),
             "one `call` is one transaction, so one method of the contract: use another `call`"
         );
-        let request = Request::Transact {
-            sender: self.account,
-            method,
-            args,
-            moment,
+        let request = match module.new_code.take() {
+            Some(code) => {
+                assert!(
+                    method == abi::INIT,
+                    "`deploy_module` runs `init`, not `{method}`: call that afterwards"
+                );
+                self.deployment(code, args)
+            }
+            None => Request::Transact {
+                contract,
+                sender: self.account,
+                method: method.to_owned(),
+                args,
+                moment,
+            },
         };
         let seen = module.run(&request);
         let ending = seen.ending.clone();
         module.seen = Some(seen);
-        Some(ending)
+        ending
+    }
+
+    fn moment(&self) -> Moment {
+        Moment {
+            time: self.time,
+            height: self.height,
+        }
+    }
+
+    pub(super) fn deployment(&self, code: Vec<u8>, args: Vec<u8>) -> Request {
+        Request::Deploy {
+            sender: self.account,
+            code,
+            args,
+            moment: self.moment(),
+        }
     }
 
     /// Nothing but the module's own methods can touch its storage, or ask for its block.
-    fn must_be_native(&self) {
+    pub(super) fn must_be_native(&self) {
         assert!(
             self.module.is_none(),
             "this test runs the compiled module: inside of `call` and `view` it can only call methods of the contract"
         );
     }
 
-    /// What the module did becomes what the test sees.
-    pub(super) fn take_over(&mut self) {
-        let Some(module) = &self.module else { return };
-        let Some(seen) = module.borrow_mut().seen.take() else {
-            return;
-        };
-        let events = seen.events.into_iter();
+    /// What the module did becomes what the test sees; gives the contract that was called or made.
+    pub(super) fn take_over(&mut self, called: ContractId) -> Option<ContractId> {
+        let seen = self.module.as_ref()?.borrow_mut().seen.take()?;
+        if let Some(contract) = seen.contract {
+            // A contract that was made just now has its address from the ledger.
+            let mut initialized = self.initialized.borrow_mut();
+            if initialized.remove(&called) {
+                initialized.insert(contract);
+            }
+            if called == self.tested {
+                self.tested = contract;
+            }
+        }
         self.events
-            .extend(events.map(|(topic, data)| Emitted { topic, data }));
+            .extend(seen.events.into_iter().map(Emitted::from));
         self.logs.borrow_mut().extend(seen.logs);
         if let Some(storage) = seen.storage {
-            self.storage = storage.into_iter().collect();
+            let storage = storage.into_iter();
+            self.storage = storage
+                .map(|stored| (stored.contract, stored.entries.into_iter().collect()))
+                .collect();
         }
         (self.time, self.height) = (seen.moment.time, seen.moment.height);
         self.fuel_used = Some(seen.fuel_used);
+        seen.contract
     }
 
-    pub(super) fn begin(&mut self) -> Before {
-        self.in_query.set(false);
+    /// Begins a transaction that calls the contract.
+    pub(super) fn begin(&mut self, contract: ContractId) -> Before {
         self.transactions += 1;
         self.events_before = self.events.len();
-        Before {
-            storage: self.storage.clone(),
-            events: self.events_before,
+        if let Some(module) = &mut self.module {
+            // A test may have caught the panic that ended the call before.
+            let module = module.get_mut();
+            (module.new_code, module.seen) = (None, None);
         }
+        self.begin_frame(contract, Caller::Account(self.account));
+        self.savepoint()
     }
 
-    pub(super) fn begin_query(&self) {
-        self.in_query.set(true);
+    /// Begins a query of the contract.
+    pub(super) fn begin_query(&self, contract: ContractId) {
+        self.begin_frame(contract, Caller::Nobody);
+    }
+
+    fn begin_frame(&self, contract: ContractId, caller: Caller) {
+        let known = self.module.is_some() || self.storage.contains_key(&contract);
+        assert!(
+            known,
+            "there is no {contract:?}: `TestEnv::deploy` puts contracts there"
+        );
+        let entered = false;
+        *self.frames.borrow_mut() = vec![Frame {
+            contract,
+            caller,
+            entered,
+        }];
+    }
+
+    pub(super) fn savepoint(&self) -> Before {
+        Before {
+            storage: self.storage.clone(),
+            events: self.events.len(),
+            initialized: self.initialized.borrow().clone(),
+        }
     }
 
     pub(super) fn roll_back(&mut self, before: Before) {
         self.storage = before.storage;
         self.events.truncate(before.events);
+        *self.initialized.borrow_mut() = before.initialized;
     }
 
-    pub(super) fn check_result(&self, bytes: usize) {
+    /// Judges what a method that the test called returns.
+    pub(crate) fn check_result(&self, bytes: usize) {
         at_most("bytes of a result", bytes, self.limits.return_bytes_max);
     }
 
@@ -168,7 +313,8 @@ impl Host {
 
     pub(crate) fn get(&self, key: &[u8]) -> Option<Vec<u8>> {
         self.check_key(key);
-        self.storage.get(key).cloned()
+        let storage = self.storage.get(&self.frame().contract);
+        storage.and_then(|storage| storage.get(key).cloned())
     }
 
     pub(crate) fn set(&mut self, key: &[u8], value: &[u8]) {
@@ -176,21 +322,23 @@ impl Host {
         assert!(!value.is_empty(), "the ledger refuses empty values");
         let value_bytes_max = self.limits.value_bytes_max;
         at_most("bytes of a storage value", value.len(), value_bytes_max);
-        self.storage.insert(key.to_vec(), value.to_vec());
+        self.own_storage().insert(key.to_vec(), value.to_vec());
     }
 
     pub(crate) fn remove(&mut self, key: &[u8]) {
         self.check_key(key);
-        self.storage.remove(key);
+        self.own_storage().remove(key);
+    }
+
+    /// What the running contract stores.
+    fn own_storage(&mut self) -> &mut Storage {
+        let contract = self.frame().contract;
+        self.storage.entry(contract).or_default()
     }
 
     pub(crate) fn caller(&self) -> Caller {
         self.must_be_native();
-        if self.in_query.get() {
-            Caller::Nobody
-        } else {
-            Caller::Account(self.account)
-        }
+        self.frame().caller
     }
 
     pub(crate) fn roles(&self, account: AccountId) -> i32 {
@@ -199,35 +347,14 @@ impl Host {
         self.roles.get(&account).map_or(abi::ABSENT, bits)
     }
 
-    #[allow(clippy::unused_self, reason = "the host on Wasm has the same method")]
-    pub(crate) fn call(
-        &self,
-        contract: ContractId,
-        method: &str,
-        _args: &[u8],
-    ) -> Result<Vec<u8>, CallError> {
-        panic!(
-            "{method:?} of {contract:?} was called, but a TestEnv holds one contract only: calls between contracts are tested on the runtime"
-        )
-    }
-
-    pub(crate) fn view(
-        &self,
-        contract: ContractId,
-        method: &str,
-        args: &[u8],
-    ) -> Result<Vec<u8>, CallError> {
-        self.call(contract, method, args)
-    }
-
     pub(crate) fn own_address(&self) -> [u8; 32] {
         self.must_be_native();
-        self.own_address.0
+        self.frame().contract.0
     }
 
     pub(crate) fn transaction_id(&self) -> [u8; 32] {
         self.must_be_native();
-        if self.in_query.get() {
+        if self.in_query() {
             [0; 32]
         } else {
             sha256(format!("transaction {}", self.transactions).as_bytes())
@@ -260,6 +387,7 @@ impl Host {
             event_bytes_max,
         );
         self.events.push(Emitted {
+            contract: self.frame().contract,
             topic: topic.to_owned(),
             data: data.to_vec(),
         });

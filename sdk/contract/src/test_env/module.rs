@@ -4,6 +4,7 @@
 
 use std::collections::BTreeSet;
 use std::env;
+use std::fs;
 use std::io::{self, BufReader};
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
@@ -32,6 +33,16 @@ fn named() -> BTreeSet<AccountId> {
         .clone()
 }
 
+fn missing(path: &Path) -> String {
+    let path = path.display();
+    format!("there is no module {path}: `chancery contract build` makes it")
+}
+
+/// The bytes of a module.
+pub(super) fn read(path: &Path) -> Vec<u8> {
+    fs::read(path).unwrap_or_else(|error| panic!("{} ({error})", missing(path)))
+}
+
 /// What runs the module.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Level {
@@ -50,6 +61,8 @@ pub(super) struct Module {
     requests: Option<ChildStdin>,
     answers: BufReader<ChildStdout>,
     accounts: BTreeSet<AccountId>,
+    /// What the next call is to deploy, instead of calling.
+    pub(super) new_code: Option<Vec<u8>>,
     /// What the call that runs now came to.
     pub(super) seen: Option<Seen>,
 }
@@ -57,11 +70,7 @@ pub(super) struct Module {
 impl Module {
     /// Starts the process, and says in which block the test begins, if that is not block 1.
     pub(super) fn start(level: Level, path: &Path) -> (Self, Option<Moment>) {
-        assert!(
-            path.is_file(),
-            "there is no module {}: `chancery contract build` makes it",
-            path.display()
-        );
+        assert!(path.is_file(), "{}", missing(path));
         let program = env::var_os(PROGRAM_VARIABLE).unwrap_or_else(|| "chancery".into());
         let mut command = Command::new(&program);
         command.args(["contract", "test-host"]).arg(path);
@@ -83,6 +92,7 @@ impl Module {
             answers: BufReader::new(answers),
             process,
             accounts: BTreeSet::new(),
+            new_code: None,
             seen: None,
         };
         match module.answer() {

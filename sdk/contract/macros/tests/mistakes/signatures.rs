@@ -59,6 +59,14 @@ impl Wrong {
     }
 
     #[view]
+    const fn is_constant(env: &Env) -> u64 {
+        1
+    }
+
+    #[view]
+    fn keeps_env(env: &'static Env) {}
+
+    #[view]
     fn has_two(env: &Env, other: &Env) {}
 
     #[view]
