@@ -7,8 +7,10 @@ mod executor;
 use std::io;
 
 use chancery_contract::abi;
-use chancery_contract::test_host::{Answer, Ending, Moment, Request, read_frame, write_frame};
-use chancery_ledger::{AccountId, ChainLimits, Role, TrapKind};
+use chancery_contract::test_host::{
+    Answer, Ending, Event, Moment, Request, read_frame, write_frame,
+};
+use chancery_ledger::{AccountId, ChainLimits, ContractId, Role, TrapKind};
 use serde_json::json;
 
 use super::args::TestHostArgs;
@@ -90,30 +92,79 @@ impl Host {
             (
                 host,
                 Request::Transact {
+                    contract,
                     sender,
                     method,
                     args,
                     moment,
                 },
             ) => {
-                let sender = AccountId(sender.0);
+                let (sender, contract) = (AccountId(sender.0), contract.map(address));
                 Answer::Seen(match host {
-                    Self::Executor(host) => host.transact(sender, &method, args, moment)?,
-                    Self::Devnet(host) => host.transact(sender, &method, &args)?,
+                    Self::Executor(host) => {
+                        host.transact(sender, contract, &method, args, moment)?
+                    }
+                    Self::Devnet(host) => host.transact(sender, contract, &method, &args)?,
+                })
+            }
+            (
+                host,
+                Request::Deploy {
+                    sender,
+                    code,
+                    args,
+                    moment,
+                },
+            ) => {
+                let sender = AccountId(sender.0);
+                let limits = ChainLimits::default();
+                let checked = chancery_runtime::Runtime::check_module(&limits, &code);
+                checked.map_err(|error| in_words(refused(&error)))?;
+                Answer::Seen(match host {
+                    Self::Executor(host) => host.add(sender, code, args, moment)?,
+                    Self::Devnet(host) => host.add(sender, code, &args)?,
                 })
             }
             (
                 host,
                 Request::Query {
+                    contract,
                     method,
                     args,
                     moment,
                 },
-            ) => Answer::Seen(match host {
-                Self::Executor(host) => host.query(&method, &args, moment)?,
-                Self::Devnet(host) => host.query(&method, &args)?,
-            }),
+            ) => {
+                let contract = contract.map(address);
+                Answer::Seen(match host {
+                    Self::Executor(host) => host.query(contract, &method, &args, moment)?,
+                    Self::Devnet(host) => host.query(contract, &method, &args)?,
+                })
+            }
         })
+    }
+}
+
+fn address(contract: chancery_contract::ContractId) -> ContractId {
+    ContractId(contract.0)
+}
+
+fn in_words(error: CliError) -> Failure {
+    match error.hint {
+        Some(hint) => format!("{} ({hint})", error.message),
+        None => error.message,
+    }
+}
+
+/// What a contract is asked before there is one.
+const NOT_DEPLOYED: &str = "the contract is not deployed yet: a `call` comes before the first `view`, of `init` if there is one";
+
+/// An event as a test gets it.
+fn emitted(contract: ContractId, topic: String, data: Vec<u8>) -> Event {
+    let contract = chancery_contract::ContractId(contract.0);
+    Event {
+        contract,
+        topic,
+        data,
     }
 }
 

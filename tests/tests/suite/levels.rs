@@ -1,11 +1,22 @@
-//! One test of a contract, run by native code, by the executor, and by validators.
+//! One test of a contract, run by native code, by the executor, and by validators; and one of
+//! contracts that call each other, which is native in `sdk/contract/tests/calls.rs`.
 
+#[path = "../../../sdk/contract/tests/calls/story.rs"]
+mod calls;
+#[path = "../../../sdk/contract/tests/calls/till.rs"]
+mod till;
+
+use std::fs;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::LazyLock;
 
 use chancery_contract::access::Decision;
-use chancery_contract::{AccountId, Devnet, Hash, Millis, TestEnv};
+use chancery_contract::{AccountId, ContractId, Devnet, Emitted, Hash, Millis, TestEnv};
 use chancery_tests::command::{binary, contract};
 use data_access::{DataAccess, Error, Granted};
+use till::Till;
 
 const HOUR: Millis = Millis(3_600_000);
 
@@ -68,7 +79,9 @@ fn the_executor_tells_the_story() {
     story(&mut test);
     assert!(test.fuel_used() > Some(50_000));
     assert_eq!(test.storage(), native.storage());
-    assert_eq!(test.events(), native.events());
+    let said = |event: &Emitted| (event.topic.clone(), event.data.clone());
+    let all = |test: &TestEnv| test.events().iter().map(said).collect::<Vec<_>>();
+    assert_eq!(all(&test), all(&native));
     test.advance(HOUR);
     assert!(!decide(&test, account("specialist")).permits());
 }
@@ -101,6 +114,127 @@ fn what_is_not_deployed_cannot_be_asked() {
     test.view(DataAccess::owner);
 }
 
+/// Run by [`modules_tell_the_same_story`], which says where the program is.
+#[test]
+#[ignore = "needs CHANCERY_BIN"]
+#[should_panic(expected = "a contract is deployed once: use another TestEnv")]
+fn a_module_is_deployed_once() {
+    let mut test = TestEnv::wasm(contract("data_access"));
+    story(&mut test);
+    test.call(|env| DataAccess::init(env, Hash([8; 32])));
+}
+
+/// A contract that calls others, compiled as the project of somebody who has nothing but the program.
+static TILL: LazyLock<PathBuf> = LazyLock::new(|| {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let project = directory.path().join("till");
+    let run = |words: &[&str], at: &Path| {
+        let mut command = Command::new(binary());
+        command.args(words).current_dir(at);
+        // What the project depends on is compiled once, and not for each run of this test.
+        command.env("CARGO_TARGET_DIR", folder.join("till"));
+        let output = command.output().expect("starts");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{words:?}: {said}");
+    };
+    run(&["contract", "new", "till"], directory.path());
+    let source = include_str!("../../../sdk/contract/tests/calls/till.rs");
+    fs::write(project.join("src/lib.rs"), source).expect("writes");
+    run(&["contract", "build"], &project);
+    let module = folder.join("till.wasm");
+    fs::copy(project.join("target/contracts/till.wasm"), &module).expect("a module");
+    module
+});
+
+/// A till beside the one under test.
+fn beside(test: &mut TestEnv) -> ContractId {
+    test.deploy_module(&*TILL, |env| Till::init(env, calls::MOST))
+}
+
+/// Run by [`modules_tell_the_same_story`], which says where the program is.
+#[test]
+#[ignore = "needs CHANCERY_BIN"]
+fn the_executor_tells_of_calls() {
+    let mut test = TestEnv::wasm(&*TILL);
+    let other = beside(&mut test);
+    calls::told(&mut test, other);
+    let mut native = TestEnv::new();
+    let native_other = native.deploy::<Till>(|env| Till::init(env, calls::MOST));
+    calls::told(&mut native, native_other);
+    let passed = native.storage_at(native.address());
+    assert_eq!(test.storage_at(test.address()), passed);
+    let keys = |test: &TestEnv, at| test.storage_at(at).keys().cloned().collect::<Vec<_>>();
+    assert_eq!(keys(&test, other), keys(&native, native_other));
+}
+
+/// Run by [`modules_tell_the_same_story`], which says where the program is.
+#[test]
+#[ignore = "needs CHANCERY_BIN"]
+fn validators_tell_of_calls() {
+    let mut test = Devnet::test(&*TILL);
+    let other = beside(&mut test);
+    calls::told(&mut test, other);
+}
+
+/// What the ledger ends is a panic of the same name in native code.
+///
+/// Run by [`modules_tell_the_same_story`], which says where the program is.
+#[test]
+#[ignore = "needs CHANCERY_BIN"]
+fn calls_end_alike_in_the_executor_and_natively() {
+    type Run = fn(&mut TestEnv, ContractId);
+    let ends: [(&str, Run); 6] = [
+        ("reentrant", |test, other| {
+            let _ = test.call(|env| Till::there_and_back(env, other));
+        }),
+        ("unknown_callee", |test, _| {
+            let nowhere = ContractId([7; 32]);
+            let _ = test.call(|env| Till::pass_on(env, nowhere, 1, String::new()));
+        }),
+        ("unknown_callee", |test, other| {
+            test.view(|env| Till::is_closed(env, other));
+        }),
+        ("bad_arguments", |test, other| {
+            test.view(|env| Till::mistaken(env, other));
+        }),
+        ("write_in_view", |test, other| {
+            test.view(|env| Till::sly(env, other));
+        }),
+        ("call_too_deep", |test, other| {
+            // The last one is never called: that there are too many comes first.
+            let path = [&[other][..], &test_path(test, 6), &[other]].concat();
+            let _ = test.call(|env| Till::chain(env, path));
+        }),
+    ];
+    let mut native = TestEnv::new();
+    let native_other = native.deploy::<Till>(|env| Till::init(env, calls::MOST));
+    let mut module = TestEnv::wasm(&*TILL);
+    let module_other = beside(&mut module);
+    for (test, other) in [(&mut native, native_other), (&mut module, module_other)] {
+        assert_eq!(test.call(|env| Till::init(env, calls::MOST)), Ok(()));
+        for (kind, run) in ends {
+            let ended = catch_unwind(AssertUnwindSafe(|| run(test, other)));
+            let panic = ended.expect_err("the ledger ends it");
+            let words = panic.downcast_ref::<String>().expect("in words");
+            assert!(words.contains(kind), "{kind}: {words}");
+        }
+        // What was ended left nothing, and the ledger goes on.
+        assert_eq!(test.view(Till::passed), 0);
+        let path = [&[other][..], &test_path(test, 6)].concat();
+        assert_eq!(test.call(|env| Till::chain(env, path)), Ok(7));
+    }
+}
+
+fn test_path(test: &mut TestEnv, tills: usize) -> Vec<ContractId> {
+    let native = test.fuel_used().is_none();
+    let one = |_| match native {
+        true => test.deploy::<Till>(|env| Till::init(env, 9)),
+        false => test.deploy_module(&*TILL, |env| Till::init(env, 9)),
+    };
+    (0..tills).map(one).collect()
+}
+
 #[test]
 fn modules_tell_the_same_story() {
     let this = std::env::current_exe().expect("a test knows its own path");
@@ -112,7 +246,7 @@ fn modules_tell_the_same_story() {
         .expect("starts");
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{text}");
-    assert!(text.contains("4 passed; 0 failed"), "{text}");
+    assert!(text.contains("8 passed; 0 failed"), "{text}");
 }
 
 #[test]

@@ -14,7 +14,7 @@ use chancery_contract::test_host::{Ending, Moment, Seen};
 use chancery_ledger::hash::sha256;
 use chancery_ledger::{AccountId, Call, ContractId, Role, SecretKey, Upgraders};
 
-use super::{Failure, not_here, trapped};
+use super::{Failure, NOT_DEPLOYED, emitted, in_words, not_here, trapped};
 use crate::cli::args::Global;
 use crate::cli::context::{Context, block_on};
 use crate::cli::keys::REGISTRAR;
@@ -44,13 +44,6 @@ struct Account {
 impl Account {
     fn key(&self) -> SecretKey {
         SecretKey::from_seed(&self.seed)
-    }
-}
-
-fn in_words(error: CliError) -> Failure {
-    match error.hint {
-        Some(hint) => format!("{} ({hint})", error.message),
-        None => error.message,
     }
 }
 
@@ -125,29 +118,48 @@ impl OnDevnet {
     fn send(&self, key: &SecretKey, call: Call) -> Result<TransactionInfo, Failure> {
         block_on(async {
             let session = Session::open(&self.context).await?;
-            let fuel = session.chain.limits.transaction_fuel_max;
-            let sent = session.transact(&self.context, key, call, Some(fuel));
+            let sent = session.transact(&self.context, key, call, None);
             sent.await
         })
         .map_err(in_words)
     }
 
+    /// Sends one transaction; it calls the contract under test, unless another is named.
     pub(super) fn transact(
         &mut self,
         sender: AccountId,
+        contract: Option<ContractId>,
         method: &str,
         args: &[u8],
     ) -> Result<Seen, Failure> {
         not_here(method)?;
-        let info = if method == abi::INIT {
-            self.deploy(sender, args)?
+        let info = if contract.is_none() && method == abi::INIT {
+            self.deploy_tested(sender, args)?
         } else {
-            let contract = self.deployed(sender)?;
+            let contract = match contract {
+                Some(contract) => contract,
+                None => self.deployed(sender)?,
+            };
             let args = self.to_ledger(args);
             let call = TransactionBuilder::invoke(contract, method, args);
             let key = self.account(sender).key();
             self.send(&key, call)?
         };
+        self.seen(info)
+    }
+
+    /// Deploys another module.
+    pub(super) fn add(
+        &mut self,
+        sender: AccountId,
+        code: Vec<u8>,
+        args: &[u8],
+    ) -> Result<Seen, Failure> {
+        let info = self.deploy(sender, code, args)?;
+        self.seen(info)
+    }
+
+    fn seen(&mut self, info: TransactionInfo) -> Result<Seen, Failure> {
         let (Some(receipt), Some(height), Some(time)) =
             (info.receipt, info.height, info.block_time_ms)
         else {
@@ -158,11 +170,16 @@ impl OnDevnet {
             height: height.0,
         };
         let events = receipt.events.into_iter();
+        let contract = receipt.contract;
         Ok(Seen {
             ending: self.ending(&receipt.outcome),
+            contract: contract.map(|contract| chancery_contract::ContractId(contract.0)),
             fuel_used: receipt.fuel_used.0,
             events: events
-                .map(|event| (event.topic, self.to_test(&event.data.0)))
+                .map(|event| {
+                    let data = self.to_test(&event.data.0);
+                    emitted(event.contract, event.topic, data)
+                })
                 .collect(),
             logs: Vec::new(),
             storage: None,
@@ -170,8 +187,13 @@ impl OnDevnet {
         })
     }
 
-    pub(super) fn query(&mut self, method: &str, args: &[u8]) -> Result<Seen, Failure> {
-        let contract = self.contract.ok_or("the contract is not deployed yet: a `call` comes before the first `view`, of `init` if there is one")?;
+    pub(super) fn query(
+        &mut self,
+        contract: Option<ContractId>,
+        method: &str,
+        args: &[u8],
+    ) -> Result<Seen, Failure> {
+        let contract = contract.or(self.contract).ok_or(NOT_DEPLOYED)?;
         let args = self.to_ledger(args);
         let answer = block_on(async {
             let client = self.context.client()?;
@@ -180,6 +202,7 @@ impl OnDevnet {
         let answer = answer.map_err(in_words)?;
         Ok(Seen {
             ending: self.ending(&answer.outcome),
+            contract: None,
             fuel_used: answer.fuel_used.0,
             events: Vec::new(),
             logs: Vec::new(),
@@ -193,28 +216,42 @@ impl OnDevnet {
         if let Some(contract) = self.contract {
             return Ok(contract);
         }
-        let receipt = self.deploy(sender, &[])?.receipt;
+        let receipt = self.deploy_tested(sender, &[])?.receipt;
         self.contract
             .ok_or_else(|| format!("the module cannot be deployed without its `init`: {receipt:?}"))
     }
 
-    /// Whoever deploys may do so, for as long as that takes.
-    fn deploy(&mut self, sender: AccountId, args: &[u8]) -> Result<TransactionInfo, Failure> {
-        let roles = self.account(sender).roles.clone().unwrap_or_default();
-        self.admit(sender, vec![Role::Deployer])?;
-        let call = Call::Deploy {
-            code: self.wasm.clone(),
-            upgraders: Upgraders::nobody(),
-            args: self.to_ledger(args),
-        };
-        let key = self.account(sender).key();
-        let info = self.send(&key, call)?;
+    fn deploy_tested(
+        &mut self,
+        sender: AccountId,
+        args: &[u8],
+    ) -> Result<TransactionInfo, Failure> {
+        let info = self.deploy(sender, self.wasm.clone(), args)?;
         let receipt = info.receipt.as_ref();
         let contract = receipt.and_then(|receipt| match receipt.outcome {
             Outcome::Applied { .. } => receipt.contract,
             Outcome::Reverted { .. } | Outcome::Trapped { .. } => None,
         });
         self.contract = contract.or(self.contract);
+        Ok(info)
+    }
+
+    /// Whoever deploys may do so, for as long as that takes.
+    fn deploy(
+        &mut self,
+        sender: AccountId,
+        code: Vec<u8>,
+        args: &[u8],
+    ) -> Result<TransactionInfo, Failure> {
+        let roles = self.account(sender).roles.clone().unwrap_or_default();
+        self.admit(sender, vec![Role::Deployer])?;
+        let call = Call::Deploy {
+            code,
+            upgraders: Upgraders::nobody(),
+            args: self.to_ledger(args),
+        };
+        let key = self.account(sender).key();
+        let info = self.send(&key, call)?;
         self.admit(sender, roles)?;
         Ok(info)
     }

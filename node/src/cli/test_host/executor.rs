@@ -3,21 +3,24 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use chancery_contract::abi;
-use chancery_contract::test_host::{Ending, Moment, Seen};
+use chancery_contract::test_host::{Ending, Moment, Seen, Storage};
 use chancery_ledger::{
     AccountId, Call, ChainLimits, ContractEvent, ContractId, Receipt, Role, Status, Upgraders,
 };
 use chancery_runtime::Runtime;
 use chancery_runtime::runtime::EngineError;
 
-use super::{Failure, not_here, trapped};
+use super::{Failure, NOT_DEPLOYED, emitted, not_here, trapped};
 use crate::cli::memory::MemoryLedger;
 
 pub(super) struct InMemory {
     runtime: Runtime,
     ledger: MemoryLedger,
     wasm: Vec<u8>,
+    /// The contract under test.
     contract: Option<ContractId>,
+    /// Those beside it.
+    others: Vec<ContractId>,
     logs: Arc<Mutex<Vec<String>>>,
 }
 
@@ -34,6 +37,7 @@ impl InMemory {
             ledger: MemoryLedger::default(),
             wasm,
             contract: None,
+            others: Vec::new(),
             logs,
         })
     }
@@ -42,19 +46,23 @@ impl InMemory {
         self.ledger.admit(account, roles);
     }
 
-    /// Runs one transaction as a block.
+    /// Runs one transaction as a block; it calls the contract under test, unless another is named.
     pub(super) fn transact(
         &mut self,
         sender: AccountId,
+        contract: Option<ContractId>,
         method: &str,
         args: Vec<u8>,
         moment: Moment,
     ) -> Result<Seen, Failure> {
         not_here(method)?;
-        let receipt = if method == abi::INIT {
-            self.deploy(sender, args, moment)?
+        let receipt = if contract.is_none() && method == abi::INIT {
+            self.deploy_tested(sender, args, moment)?
         } else {
-            let contract = self.deployed(sender, moment)?;
+            let contract = match contract {
+                Some(contract) => contract,
+                None => self.deployed(sender, moment)?,
+            };
             let method = method.to_owned();
             let call = Call::Invoke {
                 contract,
@@ -63,31 +71,56 @@ impl InMemory {
             };
             self.execute(sender, call, moment)?
         };
-        let contract = self.contract;
-        let storage = contract.map_or_else(Vec::new, |contract| self.ledger.storage(contract));
-        let event = |event: ContractEvent| (event.topic, event.data);
-        Ok(Seen {
+        Ok(self.seen(receipt, moment))
+    }
+
+    /// Deploys another module.
+    pub(super) fn add(
+        &mut self,
+        sender: AccountId,
+        code: Vec<u8>,
+        args: Vec<u8>,
+        moment: Moment,
+    ) -> Result<Seen, Failure> {
+        let receipt = self.deploy(sender, code, args, moment)?;
+        self.others.extend(receipt.contract);
+        Ok(self.seen(receipt, moment))
+    }
+
+    fn seen(&mut self, receipt: Receipt, moment: Moment) -> Seen {
+        let all = self.contract.iter().chain(&self.others);
+        let storage = all.map(|contract| Storage {
+            contract: chancery_contract::ContractId(contract.0),
+            entries: self.ledger.storage(*contract),
+        });
+        let storage = storage.collect();
+        let event = |event: ContractEvent| emitted(event.contract, event.topic, event.data);
+        let contract = receipt.contract;
+        Seen {
             ending: ending(receipt.status),
+            contract: contract.map(|contract| chancery_contract::ContractId(contract.0)),
             fuel_used: receipt.fuel_used.0,
             events: receipt.events.into_iter().map(event).collect(),
             logs: self.take_logs(),
             storage: Some(storage),
             moment,
-        })
+        }
     }
 
     pub(super) fn query(
         &mut self,
+        contract: Option<ContractId>,
         method: &str,
         args: &[u8],
         moment: Moment,
     ) -> Result<Seen, Failure> {
-        let contract = self.contract.ok_or("the contract is not deployed yet: a `call` comes before the first `view`, of `init` if there is one")?;
+        let contract = contract.or(self.contract).ok_or(NOT_DEPLOYED)?;
         let outcome = self
             .ledger
             .query(&self.runtime, contract, method, args, moment);
         Ok(Seen {
             ending: ending(outcome.status),
+            contract: None,
             fuel_used: outcome.fuel_used.0,
             events: Vec::new(),
             logs: self.take_logs(),
@@ -101,27 +134,38 @@ impl InMemory {
         if let Some(contract) = self.contract {
             return Ok(contract);
         }
-        let status = self.deploy(sender, Vec::new(), moment)?.status;
+        let status = self.deploy_tested(sender, Vec::new(), moment)?.status;
         self.contract
             .ok_or_else(|| format!("the module cannot be deployed without its `init`: {status:?}"))
+    }
+
+    fn deploy_tested(
+        &mut self,
+        sender: AccountId,
+        args: Vec<u8>,
+        moment: Moment,
+    ) -> Result<Receipt, Failure> {
+        let receipt = self.deploy(sender, self.wasm.clone(), args, moment)?;
+        self.contract = receipt.contract.or(self.contract);
+        Ok(receipt)
     }
 
     /// Whoever deploys may do so, for as long as that takes.
     fn deploy(
         &mut self,
         sender: AccountId,
+        code: Vec<u8>,
         args: Vec<u8>,
         moment: Moment,
     ) -> Result<Receipt, Failure> {
         let before = self.ledger.roles(sender);
         self.admit(sender, vec![Role::Deployer]);
         let call = Call::Deploy {
-            code: self.wasm.clone(),
+            code,
             upgraders: Upgraders::nobody(),
             args,
         };
         let receipt = self.execute(sender, call, moment)?;
-        self.contract = receipt.contract.or(self.contract);
         if let Some(before) = before {
             self.admit(sender, before);
         }
