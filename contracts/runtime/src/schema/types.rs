@@ -176,7 +176,7 @@ fn parse_inner(rest: &mut &str, depth: u32) -> Option<Type> {
 }
 
 /// What follows `enum`: names and numbers stand once each, so there are at most 256.
-fn parse_variants<'a>(rest: &mut &'a str, depth: u32) -> Option<Vec<Variant>> {
+fn parse_variants(rest: &mut &str, depth: u32) -> Option<Vec<Variant>> {
     let mut variants: Vec<Variant> = Vec::new();
     let (mut numbers, mut names) = (BTreeSet::new(), BTreeSet::new());
     symbol(rest, '{')?;
@@ -204,7 +204,7 @@ fn parse_variants<'a>(rest: &mut &'a str, depth: u32) -> Option<Vec<Variant>> {
 }
 
 /// What follows `{`.
-fn parse_record<'a>(rest: &mut &'a str, depth: u32) -> Option<Vec<Field>> {
+fn parse_record(rest: &mut &str, depth: u32) -> Option<Vec<Field>> {
     let mut fields: Vec<Field> = Vec::new();
     let mut names = BTreeSet::new();
     loop {
