@@ -104,6 +104,7 @@ const TAKEN_TYPES: &[&str] = &[
     "Map",
     "Millis",
     "None",
+    "NotAName",
     "NotGranted",
     "NotOwner",
     "OWNER",
