@@ -175,6 +175,11 @@ pub(super) async fn contract(
     }))
 }
 
+pub(super) fn account_record(snapshot: &Snapshot, id: AccountId) -> Option<AccountRecord> {
+    let bytes = snapshot.state_get(&StateKey::Account(id).to_bytes())?;
+    decode_canonical(&bytes, bytes.len()).ok()
+}
+
 pub(super) fn contract_record(snapshot: &Snapshot, id: ContractId) -> Option<ContractRecord> {
     let bytes = snapshot.state_get(&StateKey::Contract(id).to_bytes())?;
     decode_canonical(&bytes, bytes.len()).ok()
@@ -214,9 +219,7 @@ pub(super) async fn account(
         .map_err(|error| Refusal::bad_request(error, "accounts are written as did:key:z6Mk…"))?;
     let shared = Arc::clone(&api);
     let record = blocking(&api.reads, move || {
-        let snapshot = shared.node.store.read();
-        let bytes = snapshot.state_get(&StateKey::Account(account).to_bytes())?;
-        decode_canonical::<AccountRecord>(&bytes, bytes.len()).ok()
+        account_record(&shared.node.store.read(), account)
     })
     .await?;
     let record = record.ok_or_else(|| {

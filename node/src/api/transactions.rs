@@ -10,15 +10,15 @@ use axum::http::StatusCode;
 use chancery_client::api::{SubmitRequest, Submitted, TransactionInfo, TransactionState};
 use chancery_genesis::time;
 use chancery_ledger::transaction::SignedTransaction;
-use chancery_ledger::{Call, TransactionId, Verified};
+use chancery_ledger::{Call, Role, Transaction, TransactionId, Verified};
 use chancery_runtime::Runtime;
 use serde::Deserialize;
 use tokio::time::{Instant, timeout_at};
 
-use super::ledger::shortened;
+use super::ledger::{account_record, contract_record, shortened};
 use super::refusal::{JsonBody, Refusal, Segment};
 use super::{Api, Shared, WAIT_MS_MAX, blocking, render};
-use crate::store::{StoredBlock, TransactionPlace};
+use crate::store::{Snapshot, StoredBlock, TransactionPlace};
 
 pub(super) async fn submit(
     State(api): Shared,
@@ -49,7 +49,8 @@ fn take(api: &Api, bytes: &[u8]) -> Result<TransactionId, Refusal> {
 }
 
 /// Execution would refuse the module as well, but a receipt cannot say which rule it breaks. Only
-/// an account that may act at all gets this work done.
+/// where execution would look at the module is this work done: another's call ends before, and it
+/// pays for that.
 fn check_deployment(
     api: &Api,
     signed: &Verified<SignedTransaction>,
@@ -61,9 +62,24 @@ fn check_deployment(
     node.runtime
         .admissible(&snapshot, block_time, signed)
         .map_err(|reason| Refusal::of_admission(reason, limits))?;
+    if !may_bring_code(&snapshot, &signed.transaction) {
+        return Ok(());
+    }
     match Runtime::check_module(limits, code) {
         Ok(_) => Ok(()),
         Err(error) => Err(Refusal::of_module(&error)),
+    }
+}
+
+/// Whether the sender may deploy, or upgrade that contract.
+fn may_bring_code(snapshot: &Snapshot, transaction: &Transaction) -> bool {
+    let sender = transaction.sender;
+    match &transaction.call {
+        Call::Deploy { .. } => account_record(snapshot, sender)
+            .is_some_and(|account| account.roles.contains(&Role::Deployer)),
+        Call::Upgrade { contract, .. } => contract_record(snapshot, *contract)
+            .is_some_and(|contract| contract.upgraders.contains(&sender)),
+        Call::Invoke { .. } | Call::ApproveUpgrade { .. } | Call::Admit { .. } => false,
     }
 }
 
