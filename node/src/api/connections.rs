@@ -6,6 +6,8 @@
 //! - Otherwise it waits, since it was opened or since the last byte of an answer was taken: for
 //!   [`IDLE_TIME_MAX`] until a head begins, and for [`HEAD_TIME_MAX`] from its first byte (of the
 //!   first one, from the opening) until the head is there. A byte more or less changes neither.
+//! - Whoever takes no byte of an answer that is there, for [`IDLE_TIME_MAX`], is let go, in use or
+//!   not.
 //! - When all places are taken, the connection that has waited longest is closed in favour of the
 //!   next one, if it has waited for [`WAITING_TIME_LEAST`]. Places in use are waited for.
 
@@ -154,6 +156,8 @@ struct State {
     waits_since: Instant,
     /// Since when it waits for the rest of a head.
     head_since: Option<Instant>,
+    /// Since when there are bytes of an answer that are not taken.
+    blocked_since: Option<Instant>,
     /// Its place is somebody else's.
     is_closed: bool,
     /// Of the task that serves it.
@@ -167,6 +171,7 @@ impl Activity {
             requests: 0,
             waits_since: now,
             head_since: Some(now),
+            blocked_since: None,
             is_closed: false,
             waker: None,
         })))
@@ -193,9 +198,14 @@ impl Activity {
 
     fn on_written(&self) {
         let mut state = self.state();
+        state.blocked_since = None;
         if state.requests == 0 {
             state.wait();
         }
+    }
+
+    fn on_blocked(&self) {
+        self.state().blocked_since.get_or_insert_with(Instant::now);
     }
 
     /// When the time of a connection is over on which nothing moves; for one in use, when to look
@@ -209,16 +219,20 @@ impl Activity {
             Some(known) => known.clone_from(waker),
             none => *none = Some(waker.clone()),
         }
-        Some(match (state.requests, state.head_since) {
-            (0, Some(since)) => since + limits.head_time_max,
-            (0, None) => state.waits_since + limits.idle_time_max,
-            _ => Instant::now() + limits.idle_time_max,
-        })
+        let (head, idle) = (limits.head_time_max, limits.idle_time_max);
+        Some(
+            match (state.blocked_since, state.requests, state.head_since) {
+                (Some(since), ..) => since + idle,
+                (None, 0, Some(since)) => since + head,
+                (None, 0, None) => state.waits_since + idle,
+                (None, ..) => Instant::now() + idle,
+            },
+        )
     }
 
     fn waits_since(&self) -> Option<Instant> {
         let state = self.state();
-        let is_waiting = state.requests == 0 && !state.is_closed;
+        let is_waiting = state.requests == 0 && state.blocked_since.is_none() && !state.is_closed;
         is_waiting.then_some(state.waits_since)
     }
 
@@ -313,8 +327,10 @@ impl Connection {
         context: &mut Context<'_>,
         moved: Poll<io::Result<usize>>,
     ) -> Poll<io::Result<usize>> {
-        if matches!(moved, Poll::Ready(Ok(1..))) {
-            self.activity.on_written();
+        match moved {
+            Poll::Ready(Ok(1..)) => self.activity.on_written(),
+            Poll::Ready(_) => {}
+            Poll::Pending => self.activity.on_blocked(),
         }
         self.watch(context, moved)
     }
@@ -440,6 +456,7 @@ mod tests {
             .route("/quick", get(|| async { "quick" }))
             .route("/slow", get(slow))
             .route("/late", get(late))
+            .route("/flood", get(|| async { Body::from_stream(Flood) }))
             .layer(from_fn(in_use));
         let service = router.into_make_service_with_connect_info::<Activity>();
         tokio::spawn(async move { axum::serve(connections, service).await });
@@ -514,6 +531,34 @@ mod tests {
         // One that never asks is not idle: it is expected to ask.
         let mut stream = connect(address).await;
         assert!(closed(&mut stream).await < LIMITS.idle_time_max);
+    }
+
+    /// An answer without end.
+    struct Flood;
+
+    impl Stream for Flood {
+        type Item = Result<Bytes, io::Error>;
+
+        fn poll_next(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+            Poll::Ready(Some(Ok(Bytes::from_static(&[b'x'; 4_096]))))
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn who_takes_nothing_is_let_go() {
+        let address = serve(LIMITS).await;
+        let mut stream = connect(address).await;
+        ask(&mut stream, "flood").await;
+        tokio::time::sleep(SLOW).await;
+        // What was sent before is there; then comes the end.
+        let all = async {
+            while stream
+                .read(&mut [0; 65_536])
+                .await
+                .is_ok_and(|read| read > 0)
+            {}
+        };
+        timeout(SLOW, all).await.expect("an end");
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

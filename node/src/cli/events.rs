@@ -40,6 +40,7 @@ pub(super) fn events(context: &Context, args: &EventsArgs) -> Result<Report, Cli
             output: context.output(),
             names,
             told: BTreeMap::new(),
+            newest: Height(0),
             left: args.limit.unwrap_or(u64::MAX),
         };
         if args.follow {
@@ -83,6 +84,7 @@ async fn list(
 ) -> Result<(), CliError> {
     loop {
         let page = client.events(filter, from, None).await?;
+        printer.newest = page.final_height;
         for event in &page.events {
             if !printer.print(event).await {
                 return Ok(());
@@ -132,7 +134,7 @@ async fn follow(
 struct Told {
     /// Nothing, where it says nothing: bytes stay bytes.
     schema: Option<Schema>,
-    /// The block of the event that it was asked for.
+    /// The newest block that was known of when it was asked.
     height: Height,
 }
 
@@ -160,6 +162,8 @@ struct Printer<'a> {
     names: Names,
     /// Of contracts met so far.
     told: BTreeMap<ContractId, Told>,
+    /// The newest block that is known of.
+    newest: Height,
     /// How many may still be written.
     left: u64,
 }
@@ -168,7 +172,8 @@ impl Printer<'_> {
     /// What the contract of an event says of it; asked at the first one, and at most once in each
     /// block for those that do not fit.
     async fn told(&mut self, event: &EventEntry) -> Option<&Event> {
-        let (contract, height) = (event.contract, event.height);
+        self.newest = self.newest.max(event.height);
+        let (contract, height) = (event.contract, self.newest);
         let before = self.told.remove(&contract);
         let told = match before.filter(|told| !told.is_old(event)) {
             Some(told) => told,

@@ -227,11 +227,14 @@ impl Progress {
 
     fn into_error(self, signed: &SignedTransaction) -> ClientError {
         if self.handed_in {
+            // A refusal says more than that somebody else could not be understood.
+            let refusal = self.refusal.map(|refusal| refusal.to_string());
+            let refusal = refusal.filter(|_| self.state == TransactionState::Unknown);
             return ClientError::NotFinal(Box::new(NotFinal {
                 id: signed.id(),
                 valid_until: signed.transaction.valid_until,
                 state: self.state,
-                trouble: self.trouble,
+                trouble: refusal.or(self.trouble),
             }));
         }
         self.refusal

@@ -222,18 +222,18 @@ impl Grant {
     }
 }
 
-/// Whether a text names an action: 1 to [`NAME_BYTES_MAX`] bytes without blanks or control
-/// characters, and not [`EVERYTHING`]: there is no name for all actions.
+/// Whether a text names an action: 1 to [`NAME_BYTES_MAX`] bytes, none of them ASCII's blanks and
+/// control characters, `%`, `;` or `\`, and not [`EVERYTHING`]: there is no name for all actions.
 #[must_use]
 pub fn is_name(text: &str) -> bool {
     // Bytes, here and below: searching texts would be a tenth of a contract's module.
-    let is_visible = |byte: u8| byte > b' ' && byte != 0x7f;
-    (1..=NAME_BYTES_MAX).contains(&text.len()) && text.bytes().all(is_visible) && text != EVERYTHING
+    let is_plain = |byte: u8| byte > b' ' && !matches!(byte, 0x7f | b'%' | b';' | b'\\');
+    (1..=NAME_BYTES_MAX).contains(&text.len()) && text.bytes().all(is_plain) && text != EVERYTHING
 }
 
 /// Whether a text names a resource: [`EVERYTHING`], or 1 to [`PARTS_MAX`] parts with slashes between,
-/// none of them empty, [`EVERYTHING`], `.` or `..`, and the whole without blanks or control
-/// characters. So no name leads out of what contains it, whoever reads it as a path.
+/// none of them empty, [`EVERYTHING`], `.` or `..`, and the whole made of what [names](is_name) are
+/// made of. So no name leads out of what contains it, whoever reads it as a path or in an URL.
 #[must_use]
 pub fn is_resource(text: &str) -> bool {
     let parts = || text.as_bytes().split(|byte| *byte == b'/');

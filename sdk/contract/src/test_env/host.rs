@@ -60,6 +60,7 @@ pub(super) struct Before {
     storage: BTreeMap<ContractId, Storage>,
     events: usize,
     initialized: BTreeSet<ContractId>,
+    code: BTreeMap<ContractId, Native>,
 }
 
 /// How a method begins.
@@ -229,9 +230,8 @@ impl Host {
         if let Some(contract) = seen.contract {
             // A contract that was made just now has its address from the ledger.
             let mut initialized = self.initialized.borrow_mut();
-            if initialized.remove(&called) {
-                initialized.insert(contract);
-            }
+            initialized.remove(&called);
+            initialized.insert(contract);
             if called == self.tested {
                 self.tested = contract;
             }
@@ -287,6 +287,7 @@ impl Host {
             storage: self.storage.clone(),
             events: self.events.len(),
             initialized: self.initialized.borrow().clone(),
+            code: self.code.borrow().clone(),
         }
     }
 
@@ -294,6 +295,8 @@ impl Host {
         self.storage = before.storage;
         self.events.truncate(before.events);
         *self.initialized.borrow_mut() = before.initialized;
+        // Code that was not known before is no other for having refused.
+        self.code.borrow_mut().extend(before.code);
     }
 
     /// Judges what a method that the test called returns.
