@@ -97,7 +97,8 @@ pub struct ApiConfig {
     pub listen: SocketAddr,
     /// Whether `listen` may be reachable from other machines.
     pub public: bool,
-    /// Connections open at once; more wait to be accepted.
+    /// Connections open at once. For one more, the one that has waited longest without a request is
+    /// closed; where all are in use, it waits.
     pub connections_max: usize,
     /// Requests that wait for a transaction to become final; more are turned away.
     pub waiting_max: usize,
