@@ -34,6 +34,16 @@ fn granted() -> TestEnv {
     test
 }
 
+/// What is announced when the specialist's first grant to read everything is over.
+fn first_grant_revoked() -> Revoked {
+    Revoked {
+        recipient: specialist(),
+        action: "read".to_owned(),
+        resource: "*".to_owned(),
+        number: 0,
+    }
+}
+
 fn can_read(test: &TestEnv, who: AccountId) -> bool {
     test.view(|env| DataAccess::can_read(env, who))
 }
@@ -122,13 +132,7 @@ fn a_replacement_ends_what_was_passed_on_and_says_so() {
     assert!(can_read(&test, specialist()) && !can_read(&test, stranger()));
     assert_eq!(expires_at(&test, specialist()), Some(longer));
     assert_eq!(expires_at(&test, stranger()), None);
-    let event = Revoked {
-        recipient: specialist(),
-        action: "read".to_owned(),
-        resource: "*".to_owned(),
-        number: 0,
-    };
-    assert_eq!(test.events_of::<Revoked>(), [event]);
+    assert_eq!(test.events_of::<Revoked>(), [first_grant_revoked()]);
 }
 
 #[test]
@@ -164,13 +168,7 @@ fn a_revocation_ends_a_grant_at_once() {
     let revocation = test.call(|env| DataAccess::revoke_access(env, specialist()));
     assert_eq!(revocation, Ok(()));
     assert!(!can_read(&test, specialist()));
-    let event = Revoked {
-        recipient: specialist(),
-        action: "read".to_owned(),
-        resource: "*".to_owned(),
-        number: 0,
-    };
-    assert_eq!(test.events_of::<Revoked>(), [event]);
+    assert_eq!(test.events_of::<Revoked>(), [first_grant_revoked()]);
     let again = test.call(|env| DataAccess::revoke_access(env, specialist()));
     assert_eq!(again, Err(Error::NotGranted));
     assert_eq!(test.events_of::<Revoked>().len(), 1);
