@@ -325,9 +325,7 @@ impl Executor {
     fn make(&mut self, batch: &Batch) -> Made {
         let snapshot = Arc::new(self.store.read());
         let height = self.tip.height.next();
-        let time = batch
-            .proposed_time
-            .max(self.tip.time.saturating_add(Millis(1)));
+        let time = self.tip.time_of_next(batch);
         let context = BlockContext {
             chain: self.chain,
             height,

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use chancery_consensus::{Context, Event, SignedMessage, VerifiedMessage, message_bytes_max};
 use chancery_ledger::checkpoint::CheckpointCertificate;
 use chancery_ledger::transaction::SignedTransaction;
-use chancery_ledger::{ChainLimits, Millis, ValidatorIndex, Verified};
-use chancery_runtime::{DropReason, Runtime};
+use chancery_ledger::{Batch, ChainLimits, Millis, ValidatorIndex, Verified};
+use chancery_runtime::{BlockContext, DropReason, Runtime};
 
 use crate::catch_up::{self, Answer, Offers, Session};
 use crate::gate::{Gate, Here};
@@ -161,6 +161,18 @@ impl Intake {
             BulkMessage::Blocks(range) => self.answered(now, from, Answer::Blocks(range)),
             BulkMessage::Snapshot(part) => self.answered(now, from, Answer::Snapshot(part)),
         })
+    }
+
+    /// Compiles ahead the code that a batch brings; long enough not to be done in passing.
+    pub fn prepare(&self, batch: &Batch) {
+        let snapshot = self.store.read();
+        let tip = snapshot.tip().header;
+        let context = BlockContext {
+            chain: self.context.chain,
+            height: tip.height.next(),
+            time: tip.time_of_next(batch),
+        };
+        self.runtime.prepare(&context, Arc::new(snapshot), batch);
     }
 
     /// Takes an answer only of the one who was asked.

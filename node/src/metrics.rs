@@ -6,6 +6,7 @@
 use std::sync::atomic::Ordering;
 
 use chancery_ledger::{Height, Millis, Receipt, Status};
+use chancery_runtime::Compilations;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -31,6 +32,12 @@ struct ModeLabel {
 
 /// The modes there are: the one that is on has the value 1.
 const MODES: [&str; 4] = ["active", "changing", "probation", "quarantine"];
+
+/// When a contract was compiled.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct WhenLabel {
+    when: &'static str,
+}
 
 /// One other validator.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -62,6 +69,8 @@ pub struct Gauges {
     pub evidence: usize,
     /// Transactions that wait.
     pub pool: usize,
+    /// Contracts compiled since the start.
+    pub compilations: Compilations,
     /// The other validators.
     pub peers: Vec<PeerGauge>,
 }
@@ -81,6 +90,7 @@ pub struct Metrics {
     peer_connected: Family<PeerLabel, Gauge>,
     dropped_frames: Family<PeerLabel, Counter>,
     refused_frames: Counter,
+    compilations: Family<WhenLabel, Counter>,
     blocks: Counter,
     transactions: Family<StatusLabel, Counter>,
     time_to_finality: Histogram,
@@ -109,6 +119,7 @@ impl Metrics {
             peer_connected: Family::default(),
             dropped_frames: Family::default(),
             refused_frames: Counter::default(),
+            compilations: Family::default(),
             blocks: Counter::default(),
             transactions: Family::default(),
             time_to_finality: Histogram::new(FINALITY_SECONDS),
@@ -168,6 +179,11 @@ impl Metrics {
             "refused_frames",
             "Frames from peers that did not verify",
             metrics.refused_frames.clone(),
+        );
+        registry.register(
+            "contracts_compiled",
+            "Contracts compiled since the start: ahead of their votes, or late, while a block or a query waited",
+            metrics.compilations.clone(),
         );
         registry.register(
             "blocks",
@@ -238,6 +254,11 @@ impl Metrics {
         let connected = now.peers.iter().filter(|peer| peer.connected).count();
         self.connected_peers
             .set(i64::try_from(connected).unwrap_or(i64::MAX));
+        let Compilations { ahead, late } = now.compilations;
+        for (when, count) in [("ahead", ahead), ("late", late)] {
+            let counter = self.compilations.get_or_create(&WhenLabel { when });
+            counter.inner().store(count, Ordering::Relaxed);
+        }
         for peer in &now.peers {
             let label = PeerLabel {
                 peer: peer.name.clone(),
@@ -298,6 +319,7 @@ mod tests {
             mode: "changing",
             evidence: 3,
             pool: 9,
+            compilations: Compilations { ahead: 4, late: 1 },
             peers: vec![peer("bank-b", true), peer("bank-c", false)],
         };
         let text = metrics.render(Height(7), &gauges);
@@ -314,6 +336,8 @@ mod tests {
             "chancery_peer_connected{peer=\"bank-c\"} 0",
             "chancery_dropped_frames_total{peer=\"bank-b\"} 5",
             "chancery_refused_frames_total 1",
+            "chancery_contracts_compiled_total{when=\"ahead\"} 4",
+            "chancery_contracts_compiled_total{when=\"late\"} 1",
             "chancery_blocks_total 1",
             "chancery_transactions_total{status=\"applied\"} 2",
             "chancery_transactions_total{status=\"reverted\"} 0",

@@ -123,12 +123,14 @@ pub fn run(home: &Path) -> Result<(), NodeError> {
 }
 
 /// An assertion that fails in any thread ends the process: half a validator would be worse. What
-/// it promised is on disk.
+/// it promised is on disk. Only where the compiler of contracts gives up, the contract is refused.
 fn end_the_process_on_panic() {
     let report = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |info| {
         report(info);
-        std::process::abort();
+        if !chancery_runtime::is_compilers() {
+            std::process::abort();
+        }
     }));
 }
 
@@ -288,6 +290,8 @@ impl Node {
             work_in.clone(),
             received.bulk,
         ));
+        let (proposed_in, proposed) = mpsc::unbounded_channel();
+        tokio::spawn(ingress::proposed(Arc::clone(&handle), proposed));
         tokio::spawn(tick(Arc::clone(&handle)));
         let executor = ExecutorThread {
             worker,
@@ -302,6 +306,7 @@ impl Node {
             handle: Arc::clone(&handle),
             inputs,
             work: work_in,
+            proposed: proposed_in,
             overview: overview_in,
             progress: progress_in,
             unsafe_key: Some(unsafe_key_in),

@@ -6,6 +6,11 @@
 //! The pool also knows what it takes to see to it that a transaction is ordered whoever the primary
 //! is: which ones a primary has been told of, which ones are in batches that are being ordered, and
 //! for how long they have waited.
+//!
+//! What brings code is counted apart. A batch has room for one great deployment, or some small ones,
+//! because everybody compiles them before they vote; and a primary has one such batch ordered at a
+//! time. So what else waits goes on meanwhile, and a queue of deployments is no backlog that would
+//! accuse a primary of dawdling.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Mutex;
@@ -67,6 +72,7 @@ pub enum PoolError {
 struct Entry {
     signed: Verified<SignedTransaction>,
     bytes: usize,
+    brings_code: bool,
     arrived: Millis,
     /// Already in a batch that is being ordered.
     proposed: bool,
@@ -77,15 +83,54 @@ struct Entry {
     to_all_at: Millis,
 }
 
+/// So many, with so many bytes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Amount {
+    transactions: usize,
+    bytes: usize,
+}
+
+/// Amounts of what brings code, and of what does not.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Amounts {
+    plain: Amount,
+    code: Amount,
+}
+
+impl Amounts {
+    fn of(&mut self, brings_code: bool) -> &mut Amount {
+        if brings_code {
+            &mut self.code
+        } else {
+            &mut self.plain
+        }
+    }
+
+    fn add(&mut self, entry: &Entry) {
+        let amount = self.of(entry.brings_code);
+        amount.transactions += 1;
+        amount.bytes += entry.bytes;
+    }
+
+    fn subtract(&mut self, entry: &Entry) {
+        let amount = self.of(entry.brings_code);
+        amount.transactions -= 1;
+        amount.bytes -= entry.bytes;
+    }
+
+    fn bytes(&self) -> usize {
+        self.plain.bytes + self.code.bytes
+    }
+}
+
 #[derive(Debug, Default)]
 struct Inner {
     by_arrival: BTreeMap<u64, Entry>,
     places: HashMap<TransactionId, u64>,
     per_sender: HashMap<AccountId, usize>,
-    bytes: usize,
+    waiting: Amounts,
+    unproposed: Amounts,
     arrivals: u64,
-    unproposed: usize,
-    unproposed_bytes: usize,
     /// How many primaries there have been.
     term: u64,
     /// Executed since [`Pool::take_ordered`].
@@ -119,7 +164,7 @@ pub enum Source {
 pub struct Backlog {
     /// When the oldest one arrived, in monotonic time.
     pub oldest: Option<Millis>,
-    /// Everything in the pool, also what is in a batch already.
+    /// Everything in the pool that brings no code, also what is in a batch already.
     pub transactions: usize,
     /// Bytes of their encodings.
     pub bytes: usize,
@@ -187,10 +232,10 @@ impl Pool {
             }
             return Err(PoolError::Repeated);
         }
-        if inner.places.len() >= transactions_max || inner.bytes + bytes > bytes_max {
+        if inner.places.len() >= transactions_max || inner.waiting.bytes() + bytes > bytes_max {
             return Err(PoolError::Full {
                 transactions: inner.places.len(),
-                bytes: inner.bytes,
+                bytes: inner.waiting.bytes(),
                 transactions_max,
                 bytes_max,
             });
@@ -206,22 +251,19 @@ impl Pool {
         inner.arrivals += 1;
         inner.places.insert(id, place);
         inner.per_sender.insert(sender, waiting + 1);
-        inner.bytes += bytes;
-        inner.unproposed += 1;
-        inner.unproposed_bytes += bytes;
-        let told = inner.term;
-        inner.by_arrival.insert(
-            place,
-            Entry {
-                signed,
-                bytes,
-                arrived: now,
-                proposed: false,
-                origin,
-                told,
-                to_all_at,
-            },
-        );
+        let entry = Entry {
+            bytes,
+            brings_code: signed.transaction.call.code().is_some(),
+            signed,
+            arrived: now,
+            proposed: false,
+            origin,
+            told: inner.term,
+            to_all_at,
+        };
+        inner.waiting.add(&entry);
+        inner.unproposed.add(&entry);
+        inner.by_arrival.insert(place, entry);
         Ok(())
     }
 
@@ -252,35 +294,44 @@ impl Pool {
         let oldest = inner.by_arrival.values().find(could_be_ordered);
         Backlog {
             oldest: oldest.map(|entry| entry.arrived),
-            transactions: inner.places.len(),
-            bytes: inner.bytes,
+            transactions: inner.waiting.plain.transactions,
+            bytes: inner.waiting.plain.bytes,
         }
     }
 
-    /// Whether those not yet proposed would fill a batch.
+    /// Whether those not yet proposed would fill a batch, also without those that bring code.
     #[must_use]
     pub fn fills_a_batch(&self, limits: &ChainLimits) -> bool {
-        let inner = self.lock();
-        inner.unproposed >= limits.batch_transactions_max as usize
-            || inner.unproposed_bytes + BATCH_OVERHEAD_BYTES >= limits.batch_bytes_max as usize
+        let Amount {
+            transactions,
+            bytes,
+        } = self.lock().unproposed.plain;
+        transactions >= limits.batch_transactions_max as usize
+            || bytes + BATCH_OVERHEAD_BYTES >= limits.batch_bytes_max as usize
     }
 
     /// The oldest transactions not yet proposed, as many as fit into one batch proposed at
-    /// `clock`; they count as proposed from now on. `None` where there are none.
+    /// `clock`; they count as proposed from now on. `None` where there are none. Those that bring
+    /// code are left where they are unless `with_code`.
     #[must_use]
-    pub fn take_batch(&self, clock: Millis, limits: &ChainLimits) -> Option<Verified<Batch>> {
+    pub fn take_batch(
+        &self,
+        clock: Millis,
+        with_code: bool,
+        limits: &ChainLimits,
+    ) -> Option<Verified<Batch>> {
         let mut chosen = Vec::new();
-        let (mut bytes, mut fuel) = (BATCH_OVERHEAD_BYTES, 0_u64);
+        let (mut bytes, mut fuel, mut code_fuel) = (BATCH_OVERHEAD_BYTES, 0_u64, 0_u64);
         let mut inner = self.lock();
-        if inner.unproposed == 0 {
+        let Inner {
+            by_arrival,
+            unproposed,
+            ..
+        } = &mut *inner;
+        if *unproposed == Amounts::default() {
             return None;
         }
-        let (mut taken, mut taken_bytes) = (0, 0);
-        for entry in inner
-            .by_arrival
-            .values_mut()
-            .filter(|entry| !entry.proposed)
-        {
+        for entry in by_arrival.values_mut().filter(|entry| !entry.proposed) {
             let transaction = &entry.signed.transaction;
             let latest = clock.0.saturating_add(limits.valid_for_ms_max);
             if transaction.valid_until <= clock || transaction.valid_until.0 > latest {
@@ -289,6 +340,13 @@ impl Pool {
             // One that no batch has room for must not hold up those behind it.
             if BATCH_OVERHEAD_BYTES + entry.bytes > limits.batch_bytes_max as usize {
                 continue;
+            }
+            if entry.brings_code {
+                let with_this = code_fuel.saturating_add(transaction.fuel_max.0);
+                if !with_code || with_this > limits.transaction_fuel_max {
+                    continue;
+                }
+                code_fuel = with_this;
             }
             fuel = fuel.saturating_add(transaction.fuel_max.0);
             bytes += entry.bytes;
@@ -299,12 +357,9 @@ impl Pool {
                 break;
             }
             entry.proposed = true;
-            taken += 1;
-            taken_bytes += entry.bytes;
+            unproposed.subtract(entry);
             chosen.push(entry.signed.clone());
         }
-        inner.unproposed -= taken;
-        inner.unproposed_bytes -= taken_bytes;
         drop(inner);
         if chosen.is_empty() {
             return None;
@@ -383,12 +438,11 @@ impl Pool {
         let in_batches = open.into_iter().flat_map(|batch| &batch.transactions);
         let places = in_batches.filter_map(|signed| inner.places.get(&signed.id()));
         let proposed: BTreeSet<u64> = places.copied().collect();
-        (inner.unproposed, inner.unproposed_bytes) = (0, 0);
+        inner.unproposed = Amounts::default();
         for (place, entry) in &mut inner.by_arrival {
             entry.proposed = proposed.contains(place);
             if !entry.proposed {
-                inner.unproposed += 1;
-                inner.unproposed_bytes += entry.bytes;
+                inner.unproposed.add(entry);
             }
         }
     }
@@ -459,10 +513,9 @@ impl Inner {
     fn forget(&mut self, place: u64) -> Option<Entry> {
         let entry = self.by_arrival.remove(&place)?;
         self.places.remove(&entry.signed.id());
-        self.bytes -= entry.bytes;
+        self.waiting.subtract(&entry);
         if !entry.proposed {
-            self.unproposed -= 1;
-            self.unproposed_bytes -= entry.bytes;
+            self.unproposed.subtract(&entry);
         }
         let sender = entry.signed.transaction.sender;
         if let Some(count) = self.per_sender.get_mut(&sender) {
@@ -477,7 +530,7 @@ impl Inner {
 
 #[cfg(test)]
 mod tests {
-    use chancery_ledger::{AccountId, Call, ChainId, Fuel, SecretKey, Transaction};
+    use chancery_ledger::{AccountId, Call, ChainId, Fuel, SecretKey, Transaction, Upgraders};
 
     use super::*;
 
@@ -557,15 +610,19 @@ mod tests {
                 .expect("fits");
         }
         assert!(pool.fills_a_batch(&limits));
-        let first = pool.take_batch(Millis(10), &limits).expect("three wait");
+        let first = pool
+            .take_batch(Millis(10), true, &limits)
+            .expect("three wait");
         assert_eq!(
             first.transactions,
             [&all[0], &all[1]].map(|signed| (**signed).clone())
         );
         assert!(!pool.fills_a_batch(&limits));
-        let second = pool.take_batch(Millis(10), &limits).expect("one waits");
+        let second = pool
+            .take_batch(Millis(10), true, &limits)
+            .expect("one waits");
         assert_eq!(second.transactions.len(), 1);
-        assert!(pool.take_batch(Millis(10), &limits).is_none());
+        assert!(pool.take_batch(Millis(10), true, &limits).is_none());
         assert_eq!(
             pool.count(),
             3,
@@ -574,7 +631,71 @@ mod tests {
         pool.remove(Source::Ordered, all.iter().map(|signed| signed.id()), []);
         assert_eq!(pool.count(), 0);
         let inner = pool.lock();
-        assert_eq!((inner.bytes, inner.per_sender.len()), (0, 0));
+        assert_eq!(inner.waiting, Amounts::default());
+        assert_eq!(inner.unproposed, Amounts::default());
+        assert_eq!(inner.per_sender.len(), 0);
+    }
+
+    fn deployment(salt: u64, fuel_max: u64) -> Verified<SignedTransaction> {
+        let key = SecretKey::from_seed(&[9; 32]);
+        let call = Call::Deploy {
+            code: vec![0; 100],
+            upgraders: Upgraders::nobody(),
+            args: Vec::new(),
+        };
+        Transaction {
+            chain: ChainId::default(),
+            sender: key.account(),
+            salt,
+            valid_until: Millis(50),
+            fuel_max: Fuel(fuel_max),
+            call,
+        }
+        .sign(&key)
+        .verify(ChainId::default(), &ChainLimits::default())
+        .expect("well-formed")
+    }
+
+    #[test]
+    fn code_waits_for_its_turn_and_keeps_nobody_waiting() {
+        let pool = Pool::new(
+            PoolLimits {
+                transactions_max: 9,
+                per_sender_max: 9,
+                ..LIMITS
+            },
+            Millis(10),
+        );
+        let most = ChainLimits::default().transaction_fuel_max;
+        let (small, great, plain) = (
+            [deployment(1, most / 2), deployment(2, most / 2)],
+            deployment(3, most),
+            [transaction(1, 1, 50), transaction(2, 1, 50)],
+        );
+        for signed in [&small[0], &great, &plain[0], &small[1], &plain[1]] {
+            insert(&pool, Origin::Client, signed);
+        }
+        let limits = ChainLimits {
+            batch_transactions_max: 3,
+            ..ChainLimits::default()
+        };
+        assert!(!pool.fills_a_batch(&limits), "code does not count");
+        let backlog = pool.backlog(Millis(0), Millis(0), &limits);
+        assert_eq!(backlog.transactions, 2);
+        let taken = |with_code| {
+            let batch = pool.take_batch(Millis(10), with_code, &limits);
+            batch.map(|batch| batch.into_inner().transactions)
+        };
+        let of = |all: &[&Verified<SignedTransaction>]| {
+            let all = all.iter().map(|signed| (**signed).clone().into_inner());
+            Some(all.collect::<Vec<_>>())
+        };
+        // The great one does not fit beside the first; the next small one does.
+        assert_eq!(taken(true), of(&[&small[0], &plain[0], &small[1]]));
+        assert_eq!(taken(false), of(&[&plain[1]]));
+        assert_eq!(taken(false), None);
+        assert_eq!(taken(true), of(&[&great]));
+        assert_eq!(taken(true), None);
     }
 
     #[test]
@@ -583,7 +704,7 @@ mod tests {
         pool.insert(Millis(0), Origin::Client, transaction(1, 1, 10))
             .expect("fits");
         assert!(
-            pool.take_batch(Millis(10), &ChainLimits::default())
+            pool.take_batch(Millis(10), true, &ChainLimits::default())
                 .is_none()
         );
         pool.remove_expired(Millis(9));
@@ -603,7 +724,7 @@ mod tests {
             assert_eq!(pool.due_for_all(Millis(now), 9_999).len(), count, "{now}");
         }
         let limits = ChainLimits::default();
-        let _ = pool.take_batch(Millis(0), &limits).expect("two wait");
+        let _ = pool.take_batch(Millis(0), true, &limits).expect("two wait");
         let due = pool.due_for_all(Millis(500), 9_999);
         assert!(due.is_empty(), "everybody has the batch");
     }
@@ -641,10 +762,14 @@ mod tests {
             batch_transactions_max: 2,
             ..ChainLimits::default()
         };
-        let carried = pool.take_batch(Millis(10), &limits).expect("three wait");
-        let lost = pool.take_batch(Millis(10), &limits).expect("one waits");
+        let carried = pool
+            .take_batch(Millis(10), true, &limits)
+            .expect("three wait");
+        let lost = pool
+            .take_batch(Millis(10), true, &limits)
+            .expect("one waits");
         assert_eq!(lost.transactions.len(), 1);
-        assert!(pool.take_batch(Millis(10), &limits).is_none());
+        assert!(pool.take_batch(Millis(10), true, &limits).is_none());
 
         pool.on_new_primary([&*lost]);
         let bytes = all[0].encoded_size();
@@ -652,10 +777,10 @@ mod tests {
         assert_eq!(pool.due_for_primary(bytes), [all[1].clone()]);
         assert!(pool.due_for_primary(bytes).is_empty());
         let again = pool
-            .take_batch(Millis(10), &limits)
+            .take_batch(Millis(10), true, &limits)
             .expect("two wait again");
         assert_eq!(again.transactions, carried.transactions);
-        assert!(pool.take_batch(Millis(10), &limits).is_none());
+        assert!(pool.take_batch(Millis(10), true, &limits).is_none());
     }
 
     #[test]

@@ -66,6 +66,8 @@ pub(crate) struct ValidatorThread {
     pub(crate) handle: Arc<NodeHandle>,
     pub(crate) inputs: mpsc::Receiver<Input>,
     pub(crate) work: std_mpsc::Sender<Job>,
+    /// Takes the batches that this validator proposes.
+    pub(crate) proposed: mpsc::UnboundedSender<Arc<Verified<Batch>>>,
     pub(crate) overview: watch::Sender<Arc<Overview>>,
     pub(crate) progress: Arc<watch::Sender<Progress>>,
     /// Told why, if the process must end because its key must not be used here.
@@ -141,6 +143,8 @@ impl ValidatorThread {
                 }
                 Effect::BroadcastBatch(batch) => {
                     network.broadcast(Lane::Bulk, &batch_frame(&batch));
+                    // The receiver is gone only while the node stops.
+                    let _ = self.proposed.send(batch);
                 }
                 Effect::SendBatch { to, batch } => {
                     network.send(to, Lane::Bulk, batch_frame(&batch))

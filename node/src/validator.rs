@@ -257,8 +257,9 @@ impl Validator {
     fn proposal(&self, now: Now) -> Option<Verified<Batch>> {
         let waiting = match self.replica.proposal_wish() {
             Wish::None => return None,
-            Wish::IfFull => return self.full_batch(now),
-            Wish::Now => self.pool.take_batch(now.clock, &self.limits),
+            Wish::IfFull if self.pool.fills_a_batch(&self.limits) => return self.take_batch(now),
+            Wish::IfFull => return None,
+            Wish::Now => self.take_batch(now),
         };
         let idle = now.since_start.since(self.last_work).0 >= self.limits.heartbeat_ms;
         waiting.or_else(|| {
@@ -269,10 +270,11 @@ impl Validator {
         })
     }
 
-    fn full_batch(&self, now: Now) -> Option<Verified<Batch>> {
-        let full = self.pool.fills_a_batch(&self.limits);
-        full.then(|| self.pool.take_batch(now.clock, &self.limits))
-            .flatten()
+    /// What waits; code only if none is being ordered, so that not much else waits behind it.
+    fn take_batch(&self, now: Now) -> Option<Verified<Batch>> {
+        let open = self.replica.open_batches();
+        let with_code = !open.iter().any(|batch| batch.brings_code());
+        self.pool.take_batch(now.clock, with_code, &self.limits)
     }
 
     /// Makes the promises durable, all with one sync, and returns the rest in order. Promises may

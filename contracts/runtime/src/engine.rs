@@ -5,10 +5,13 @@
 //! reports is translated to a [`TrapKind`] or ends the process; its words go nowhere.
 
 mod cache;
+mod compiler;
 mod precompiled;
+mod prepared;
 
 use core::fmt;
-use std::sync::{Arc, Mutex};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use chancery_ledger::{ChainLimits, CodeHash, TrapKind};
 use wasmtime::{
@@ -20,9 +23,11 @@ use wasmtime::{
 use crate::fuel;
 use crate::host::{self, HostEnd, HostState, PAGE_BYTES};
 use crate::module::{self, Checked, STACK_EXPORT};
-use crate::runtime::{CompiledStore, EngineError};
+use crate::runtime::{Compilations, CompiledStore, EngineError};
 use cache::Cache;
+pub use compiler::is_compilers;
 use precompiled::{Program, Settings};
+use prepared::Prepared;
 
 /// Native stack that one counted value may take. A value is 8 bytes; the rest is room for what the
 /// compiler adds, which the tests try to exhaust.
@@ -74,8 +79,14 @@ pub(crate) struct WasmEngine {
     settings: Settings,
     /// Compiled modules in memory.
     cache: Mutex<Cache>,
+    /// What was compiled ahead.
+    prepared: Mutex<Prepared>,
+    /// Held while something is compiled ahead: whoever executes it waits, and does not do it again.
+    preparing: Mutex<()>,
     /// Compiled modules that outlive the process.
     kept: Option<Arc<dyn CompiledStore>>,
+    compiled_ahead: AtomicU64,
+    compiled_late: AtomicU64,
 }
 
 impl fmt::Debug for WasmEngine {
@@ -89,6 +100,10 @@ const NO_ROOM: &str = "this machine cannot hold a compiled contract";
 /// Why a module that was judged good could not be compiled.
 #[derive(Debug)]
 pub(crate) struct Uncompilable;
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().expect("no holder of this lock panics")
+}
 
 fn wasm_stack_bytes(limits: &ChainLimits) -> usize {
     (limits.stack_values_max as usize).saturating_mul(STACK_BYTES_PER_VALUE)
@@ -162,6 +177,10 @@ impl WasmEngine {
             linker,
             limits,
             cache: Mutex::default(),
+            compiled_ahead: AtomicU64::new(0),
+            compiled_late: AtomicU64::new(0),
+            prepared: Mutex::default(),
+            preparing: Mutex::default(),
             kept,
         })
     }
@@ -173,37 +192,78 @@ impl WasmEngine {
         wasm_stack_bytes(&self.limits) + STACK_BYTES_HOST + calls
     }
 
+    /// What was compiled since it was set up.
+    pub(crate) fn compilations(&self) -> Compilations {
+        Compilations {
+            ahead: self.compiled_ahead.load(Ordering::Relaxed),
+            late: self.compiled_late.load(Ordering::Relaxed),
+        }
+    }
+
     /// The limits it was made with.
     pub(crate) fn limits(&self) -> &ChainLimits {
         &self.limits
     }
 
-    /// Compiles a module that was judged good, or takes it from the cache.
+    /// Compiles a module that was judged good, or takes it from the cache or from what was compiled
+    /// ahead.
     pub(crate) fn compile_checked(
         &self,
         wasm: &[u8],
         checked: &Checked,
     ) -> Result<Compiled, Uncompilable> {
-        match self.cached(&checked.report.code) {
-            Some(compiled) => Ok(compiled),
-            None => self.compile(wasm, checked),
+        let code = checked.report.code;
+        if let Some(compiled) = self.cached(&code) {
+            return Ok(compiled);
+        }
+        let preparing = locked(&self.preparing);
+        let ahead = locked(&self.prepared).take(&code);
+        drop(preparing);
+        let program = match ahead {
+            Some(program) => program,
+            None => self.program_late(wasm, checked)?,
+        };
+        Ok(self.keep(code, &program))
+    }
+
+    /// Compiles a module ahead, if nobody has.
+    pub(crate) fn prepare(&self, wasm: &[u8], checked: &Checked) {
+        let code = checked.report.code;
+        let _preparing = locked(&self.preparing);
+        if locked(&self.prepared).contains(&code) || self.cached(&code).is_some() {
+            return;
+        }
+        // What cannot be compiled is refused where it is executed.
+        if let Ok(program) = self.program(wasm, checked) {
+            self.compiled_ahead.fetch_add(1, Ordering::Relaxed);
+            locked(&self.prepared).insert(code, program);
         }
     }
 
-    fn compile(&self, wasm: &[u8], checked: &Checked) -> Result<Compiled, Uncompilable> {
-        let code = checked.report.code;
+    fn program_late(&self, wasm: &[u8], checked: &Checked) -> Result<Program, Uncompilable> {
+        let program = self.program(wasm, checked)?;
+        self.compiled_late.fetch_add(1, Ordering::Relaxed);
+        Ok(program)
+    }
+
+    fn program(&self, wasm: &[u8], checked: &Checked) -> Result<Program, Uncompilable> {
         let counted = module::instrument(wasm, checked, self.limits.stack_values_max);
         // A failure of this machine must not become a result that others do not share. Compiling
         // asks the machine for memory only; mapping what was compiled fails for no other reason.
-        let program = match Program::compile(&self.engine, &counted) {
-            Ok(program) => program,
-            Err(error) if error.is::<wasmtime::OutOfMemory>() => panic!("{NO_ROOM}: {error:?}"),
-            Err(_) => return Err(Uncompilable),
-        };
+        match compiler::guarded(|| Program::compile(&self.engine, &counted)) {
+            Some(Ok(program)) => Ok(program),
+            Some(Err(error)) if error.is::<wasmtime::OutOfMemory>() => {
+                panic!("{NO_ROOM}: {error:?}")
+            }
+            Some(Err(_)) | None => Err(Uncompilable),
+        }
+    }
+
+    fn keep(&self, code: CodeHash, program: &Program) -> Compiled {
         if let Some(kept) = &self.kept {
             kept.keep(&code, &program.sealed(&self.settings.name(&code)));
         }
-        Ok(self.ready(code, &program))
+        self.ready(code, program)
     }
 
     /// Makes a program ready to be instantiated and caches it.
@@ -215,7 +275,7 @@ impl WasmEngine {
             .instantiate_pre(module)
             .expect("all imports of a good module are host functions of the right type");
         let compiled = Compiled { instance };
-        let mut cache = self.cache.lock().expect("no holder of this lock panics");
+        let mut cache = locked(&self.cache);
         let image = module.image_range();
         cache.insert(
             code,
@@ -236,17 +296,17 @@ impl WasmEngine {
         }
         let wasm = wasm();
         let checked = module::check(&self.limits, &wasm).expect("deployed code was judged good");
-        self.compile(&wasm, &checked)
-            .expect("deployed code was compiled when it was deployed")
+        let program = self.program_late(&wasm, &checked);
+        let program = program.expect("deployed code was compiled when it was deployed");
+        self.keep(*code, &program)
     }
 
     /// From memory, or from what was kept.
     fn cached(&self, code: &CodeHash) -> Option<Compiled> {
-        let mut cache = self.cache.lock().expect("no holder of this lock panics");
-        if let Some(compiled) = cache.get(code) {
-            return Some(compiled);
+        let compiled = locked(&self.cache).get(code);
+        if compiled.is_some() {
+            return compiled;
         }
-        drop(cache);
         let bytes = self.kept.as_ref()?.load(code)?;
         let program = Program::unsealed(&self.settings.name(code), bytes)?;
         Some(self.ready(*code, &program))

@@ -10,14 +10,14 @@ use chancery_ledger::transaction::SignedTransaction;
 use chancery_ledger::upgrade::FIRST_VERSION;
 use chancery_ledger::{
     AccountId, Batch, Call, ChainLimits, CodeHash, ContractId, Fuel, Millis, Receipt, Role, Status,
-    TransactionId, TrapKind, Upgraders,
+    Transaction, TransactionId, TrapKind, Upgraders,
 };
 use parity_scale_codec::Encode;
 use upgrade::Upgrade;
 
 use crate::engine::{Compiled, WasmEngine};
 use crate::fuel;
-use crate::module;
+use crate::module::{self, Checked};
 use crate::overlay::Overlay;
 use crate::runtime::ExecutedBatch;
 use crate::view::DropReason;
@@ -151,6 +151,71 @@ impl Executor {
         executed
     }
 
+    /// Compiles the code that a batch brings, as far as executing each transaction on this state
+    /// would come to that.
+    pub(crate) fn prepare(&self, batch: &Batch) {
+        let view = self.overlay();
+        for signed in &batch.transactions {
+            let is_admitted = admissible(
+                self.limits(),
+                self.world().context.time,
+                signed,
+                |id| view.was_admitted(id),
+                |key| view.get(key),
+            );
+            if is_admitted.is_ok()
+                && let Ok(Some((wasm, checked))) = self.code_of(signed)
+            {
+                self.engine.prepare(wasm, &checked);
+            }
+        }
+    }
+
+    /// The code that a transaction brings, judged; what it costs up to there it must have.
+    fn code_of<'a>(
+        &self,
+        signed: &'a SignedTransaction,
+    ) -> Result<Option<(&'a [u8], Checked)>, TrapKind> {
+        let Transaction {
+            sender,
+            fuel_max,
+            call,
+            ..
+        } = &signed.transaction;
+        let mut meter = Meter {
+            most: fuel_max.0,
+            used: taking_in(signed),
+        };
+        let wasm = match call {
+            Call::Deploy {
+                code, upgraders, ..
+            } => {
+                self.may_deploy(*sender, upgraders, &mut meter)?;
+                code
+            }
+            Call::Upgrade {
+                contract,
+                version,
+                code,
+                args,
+            } => {
+                let upgrade = Upgrade {
+                    contract: *contract,
+                    version: *version,
+                    wasm: code,
+                    args,
+                };
+                self.may_upgrade(*sender, &upgrade, &mut meter)?;
+                code
+            }
+            Call::Invoke { .. } | Call::Admit { .. } | Call::ApproveUpgrade { .. } => {
+                return Ok(None);
+            }
+        };
+        let checked = self.check(wasm, &mut meter)?;
+        Ok(Some((wasm, checked)))
+    }
+
     fn transaction(&mut self, id: TransactionId, signed: &SignedTransaction) -> Receipt {
         let mut meter = Meter {
             most: signed.transaction.fuel_max.0,
@@ -278,8 +343,7 @@ impl Executor {
         args: &[u8],
         meter: &mut Meter,
     ) -> Result<Status, TrapKind> {
-        self.require(sender, Role::Deployer)?;
-        self.check_upgraders(upgraders, meter)?;
+        self.may_deploy(sender, upgraders, meter)?;
         let (compiled, load_fuel) = self.judge(wasm, meter)?;
         let contract = ContractId::of_deployment(id);
         let record = ContractRecord {
@@ -293,12 +357,27 @@ impl Executor {
         self.run_once(&compiled, abi::INIT, contract, sender, args, meter)
     }
 
-    /// Judges code by the rules of deployment and makes it ready to run. With it comes what calls of
-    /// it will cost beforehand.
-    fn judge(&self, wasm: &[u8], meter: &mut Meter) -> Result<(Compiled, Fuel), TrapKind> {
+    fn may_deploy(
+        &self,
+        sender: AccountId,
+        upgraders: &Upgraders,
+        meter: &mut Meter,
+    ) -> Result<(), TrapKind> {
+        self.require(sender, Role::Deployer)?;
+        self.check_upgraders(upgraders, meter)
+    }
+
+    /// Judges code by the rules of deployment, and charges for compiling it.
+    fn check(&self, wasm: &[u8], meter: &mut Meter) -> Result<Checked, TrapKind> {
         meter.charge(fuel::sized(fuel::DEPLOY, fuel::DEPLOY_PER_BYTE, wasm.len()))?;
         let checked = module::check(self.limits(), wasm).map_err(|_| TrapKind::ModuleRefused)?;
         meter.charge(checked.compile_fuel)?;
+        Ok(checked)
+    }
+
+    /// Judges code and makes it ready to run. With it comes what calls of it will cost beforehand.
+    fn judge(&self, wasm: &[u8], meter: &mut Meter) -> Result<(Compiled, Fuel), TrapKind> {
+        let checked = self.check(wasm, meter)?;
         let compiled = self.engine.compile_checked(wasm, &checked);
         let compiled = compiled.map_err(|_| TrapKind::ModuleRefused)?;
         Ok((compiled, Fuel(checked.report.load_fuel)))

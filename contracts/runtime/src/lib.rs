@@ -22,7 +22,10 @@ mod turns;
 pub mod view;
 mod world;
 
+pub use engine::is_compilers;
 pub use module::{ModuleError, ModuleReport};
-pub use runtime::{CompiledStore, DebugLog, EngineError, ExecutedBatch, QueryOutcome, Runtime};
+pub use runtime::{
+    Compilations, CompiledStore, DebugLog, EngineError, ExecutedBatch, QueryOutcome, Runtime,
+};
 pub use schema::Schema;
 pub use view::{BlockContext, DropReason, LedgerView};

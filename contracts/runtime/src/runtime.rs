@@ -51,6 +51,15 @@ pub struct QueryOutcome {
     pub fuel_used: Fuel,
 }
 
+/// How many modules were compiled.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Compilations {
+    /// Before they were executed ([`Runtime::prepare`]).
+    pub ahead: u64,
+    /// While a block, or a query, waited for it.
+    pub late: u64,
+}
+
 /// Shown what a contract logs; results never depend on it.
 pub type DebugLog = Arc<dyn Fn(ContractId, &str) + Send + Sync>;
 
@@ -150,6 +159,23 @@ impl Runtime {
         }
         let _turn = self.blocks.take();
         self.on_own_stack(|| executor.batch(batch))
+    }
+
+    /// Compiles ahead the code that a batch brings, so that executing it soon takes no longer than
+    /// executing others: for whoever has the time before it is ordered. Only what executing it on
+    /// `view` would compile, and is paid for then. Nothing but time depends on it; what is compiled
+    /// is kept in memory, within bounds, until it is executed.
+    pub fn prepare(&self, context: &BlockContext, view: Arc<dyn LedgerView>, batch: &Batch) {
+        if batch.brings_code() {
+            let executor = self.executor(context, view);
+            self.on_own_stack(|| executor.prepare(batch));
+        }
+    }
+
+    /// What was compiled since it was made.
+    #[must_use]
+    pub fn compilations(&self) -> Compilations {
+        self.engine.compilations()
     }
 
     /// Whether a block of time `block_time` on top of `view` would take the transaction.

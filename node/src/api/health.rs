@@ -76,6 +76,7 @@ pub(super) async fn metrics(State(api): Shared) -> Response {
         mode: seen.mode_name,
         evidence: api.node.evidence.count(),
         pool: api.node.pool.count(),
+        compilations: api.node.runtime.compilations(),
         peers: peers.collect(),
     };
     let text = api.node.metrics.render(seen.height, &gauges);

@@ -39,6 +39,12 @@ pub enum BatchError {
         /// The limit.
         fuel_max: u64,
     },
+    /// The fuel that those declare which bring code adds up to more than one transaction may declare.
+    #[error("the fuel declared for code adds up to more than {fuel_max}")]
+    TooMuchCode {
+        /// The limit.
+        fuel_max: u64,
+    },
     /// The same transaction twice.
     #[error("transaction {id} stands in the batch twice")]
     Repeated {
@@ -82,6 +88,16 @@ impl Batch {
     #[must_use]
     pub fn digest(&self) -> BatchDigest {
         BatchDigest(sha256_domain("batch", &self.encode()).0)
+    }
+
+    /// Whether there is code in it that its execution compiles.
+    #[must_use]
+    pub fn brings_code(&self) -> bool {
+        let mut calls = self
+            .transactions
+            .iter()
+            .map(|signed| &signed.transaction.call);
+        calls.any(|call| call.code().is_some())
     }
 
     /// Decodes and verifies bytes from outside.
@@ -149,12 +165,15 @@ impl Batch {
         if len > len_max {
             return Err(CodecError::TooLong { len, len_max }.into());
         }
-        let mut fuel: u64 = 0;
+        let (mut fuel, mut code_fuel) = (0_u64, 0_u64);
         let mut seen = BTreeSet::new();
         for signed in &self.transactions {
             let transaction = &signed.transaction;
             let id = transaction.id();
             fuel = fuel.saturating_add(transaction.fuel_max.0);
+            if transaction.call.code().is_some() {
+                code_fuel = code_fuel.saturating_add(transaction.fuel_max.0);
+            }
             if !seen.insert(id) {
                 return Err(BatchError::Repeated { id });
             }
@@ -170,6 +189,12 @@ impl Batch {
         if fuel > limits.batch_fuel_max {
             return Err(BatchError::TooMuchFuel {
                 fuel_max: limits.batch_fuel_max,
+            });
+        }
+        // Compiling holds a batch up no longer than the greatest deployment does.
+        if code_fuel > limits.transaction_fuel_max {
+            return Err(BatchError::TooMuchCode {
+                fuel_max: limits.transaction_fuel_max,
             });
         }
         Ok(())

@@ -3,7 +3,7 @@
 use parity_scale_codec::{Decode, DecodeWithMemTracking, Encode};
 
 use crate::hash::sha256_concat;
-use crate::{BatchDigest, ChainId, Epoch, Hash, Height, Millis, decode_canonical, merkle};
+use crate::{Batch, BatchDigest, ChainId, Epoch, Hash, Height, Millis, decode_canonical, merkle};
 use crate::{Receipt, codec::CodecError, transaction::SignedTransaction};
 
 /// An encoded header is never longer.
@@ -47,6 +47,12 @@ impl Header {
     #[must_use]
     pub fn hash(&self) -> Hash {
         sha256_concat(&[&[0], &self.encode()])
+    }
+
+    /// The time of the block that is made of `batch` on top of this one.
+    #[must_use]
+    pub fn time_of_next(&self, batch: &Batch) -> Millis {
+        batch.proposed_time.max(self.time.saturating_add(Millis(1)))
     }
 
     /// Decodes bytes from outside.

@@ -127,6 +127,17 @@ pub enum Call {
     },
 }
 
+impl Call {
+    /// The module that it brings: one that is compiled where it is executed.
+    #[must_use]
+    pub fn code(&self) -> Option<&[u8]> {
+        match self {
+            Self::Deploy { code, .. } | Self::Upgrade { code, .. } => Some(code),
+            Self::Invoke { .. } | Self::Admit { .. } | Self::ApproveUpgrade { .. } => None,
+        }
+    }
+}
+
 /// A request before it is signed.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking)]
 pub struct Transaction {

@@ -591,6 +591,31 @@ mod batch_rules {
     }
 
     #[test]
+    fn more_code_than_one_transaction_may_bring() {
+        let batch = samples::batch();
+        let of_code = batch.transactions.iter().map(|signed| &signed.transaction);
+        let of_code = of_code.filter(|transaction| transaction.call.code().is_some());
+        let declared: u64 = of_code.map(|transaction| transaction.fuel_max.0).sum();
+        assert!(
+            batch.brings_code() && declared > 1_000_000,
+            "more than one does"
+        );
+        let verified = |transaction_fuel_max| {
+            let limits = ChainLimits {
+                transaction_fuel_max,
+                ..limits()
+            };
+            batch.clone().verify(chain(), &limits)
+        };
+        assert!(verified(declared).is_ok());
+        let fuel_max = declared - 1;
+        assert_eq!(
+            verified(fuel_max),
+            Err(BatchError::TooMuchCode { fuel_max })
+        );
+    }
+
+    #[test]
     fn a_transaction_twice() {
         let error = refused(|batch| batch.transactions[1] = batch.transactions[0].clone());
         assert!(matches!(error, BatchError::Repeated { .. }));

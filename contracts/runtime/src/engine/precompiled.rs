@@ -89,6 +89,17 @@ impl Program {
         engine.precompile_module(wasm).map(Self)
     }
 
+    #[cfg(test)]
+    pub(super) fn of_bytes(bytes: Vec<u8>) -> Self {
+        Self(bytes)
+    }
+
+    /// How many bytes it has.
+    pub(super) fn len(&self) -> usize {
+        let Self(program) = self;
+        program.len()
+    }
+
     /// The bytes to be kept.
     pub(super) fn sealed(&self, name: &Hash) -> Vec<u8> {
         let Self(program) = self;

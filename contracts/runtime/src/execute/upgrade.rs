@@ -73,6 +73,21 @@ impl Executor {
         Ok(Status::Applied { value: Vec::new() })
     }
 
+    /// The contract as it is, if the upgrade may take its place.
+    pub(super) fn may_upgrade(
+        &self,
+        sender: AccountId,
+        upgrade: &Upgrade<'_>,
+        meter: &mut Meter,
+    ) -> Result<ContractRecord, TrapKind> {
+        let record = self.upgradable(sender, upgrade.contract, meter)?;
+        if upgrade.version != record.version {
+            return Err(TrapKind::WrongVersion);
+        }
+        self.check_approvals(sender, &record.upgraders, upgrade, meter)?;
+        Ok(record)
+    }
+
     pub(super) fn upgrade(
         &mut self,
         sender: AccountId,
@@ -80,11 +95,7 @@ impl Executor {
         meter: &mut Meter,
     ) -> Result<Status, TrapKind> {
         let contract = upgrade.contract;
-        let record = self.upgradable(sender, contract, meter)?;
-        if upgrade.version != record.version {
-            return Err(TrapKind::WrongVersion);
-        }
-        self.check_approvals(sender, &record.upgraders, upgrade, meter)?;
+        let record = self.may_upgrade(sender, upgrade, meter)?;
         let (compiled, load_fuel) = self.judge(upgrade.wasm, meter)?;
         let next = record.version.checked_add(1);
         let record = ContractRecord {
