@@ -37,6 +37,18 @@ impl Cluster {
         .unwrap_or_default()
     }
 
+    /// What one validator counts under that name, labels included; none where it does not say.
+    #[must_use]
+    pub fn metric(&self, index: usize, name: &str) -> Option<u64> {
+        let url = format!("{}/metrics", self.api(index));
+        let text = self.block_on(async {
+            let answer = self.http.get(url).send().await.ok()?;
+            answer.text().await.ok()
+        })?;
+        let mut counted = text.lines().filter_map(|line| line.strip_prefix(name));
+        counted.next()?.trim().parse().ok()
+    }
+
     /// How one validator sees the network; null where it does not answer.
     #[must_use]
     pub fn status(&self, index: usize) -> Value {

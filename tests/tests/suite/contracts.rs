@@ -74,6 +74,25 @@ fn file(cluster: &Cluster, name: &str) -> String {
 }
 
 #[test]
+fn a_contract_is_compiled_before_anybody_votes_for_it() {
+    let cluster = with_keys(&["operator"]);
+    let names = ["settlement", "provenance", "health_consent"];
+    for name in names {
+        let _ = Deployed::new(&cluster, name, "operator");
+    }
+    for index in cluster.all() {
+        let compiled = |when| {
+            let name = format!("chancery_contracts_compiled_total{{when=\"{when}\"}}");
+            cluster.metric(index, &name)
+        };
+        eventually("every validator has compiled all of them", 5, || {
+            compiled("ahead") == Some(names.len() as u64)
+        });
+        assert_eq!(compiled("late"), Some(0), "validator {index}");
+    }
+}
+
+#[test]
 fn two_banks_exchange_two_currencies_or_keep_what_they_had() {
     let cluster = with_keys(&["operator", "ecb", "fed", "alpha", "beta"]);
     let pvp = Deployed::new(&cluster, "settlement", "operator");
