@@ -139,6 +139,14 @@ impl Replica {
             .collect()
     }
 
+    /// Whether nothing that was proposed in this view is being ordered, and at most one block is not
+    /// executed yet.
+    #[must_use]
+    pub fn is_nearly_idle(&self) -> bool {
+        let executed = Slot::from(self.executed.height);
+        self.proposed <= self.delivered && self.delivered <= executed.next()
+    }
+
     /// Whether blocks are certified that this validator has not even ordered: what it sees of the
     /// primary is old.
     #[must_use]

@@ -88,9 +88,9 @@ pub struct Gate {
 impl Default for Gate {
     fn default() -> Self {
         Self {
-            view_changes: Allowance::new(VIEW_CHANGE_INTERVAL),
-            new_views: Allowance::new(NEW_VIEW_INTERVAL),
-            certificates: Allowance::new(CERTIFICATE_INTERVAL),
+            view_changes: Allowance::new(BURST_MAX, VIEW_CHANGE_INTERVAL),
+            new_views: Allowance::new(BURST_MAX, NEW_VIEW_INTERVAL),
+            certificates: Allowance::new(BURST_MAX, CERTIFICATE_INTERVAL),
         }
     }
 }
@@ -165,27 +165,36 @@ impl Gate {
 
 /// Some at once, and one more for each interval that passes.
 #[derive(Debug)]
-struct Allowance {
+pub(crate) struct Allowance {
+    burst_max: u64,
     interval: Millis,
     /// When everything that was taken will have been given back.
     whole_at: Millis,
 }
 
 impl Allowance {
-    fn new(interval: Millis) -> Self {
+    pub(crate) fn new(burst_max: u64, interval: Millis) -> Self {
         Self {
+            burst_max,
             interval,
             whole_at: Millis(0),
         }
     }
 
-    fn take(&mut self, now: Millis) -> bool {
+    /// Whether there is one left; it is taken then.
+    pub(crate) fn take(&mut self, now: Millis) -> bool {
         let taken = self.whole_at.since(now).0.div_ceil(self.interval.0.max(1));
-        let has_room = taken < BURST_MAX;
+        let has_room = taken < self.burst_max;
         if has_room {
             self.whole_at = self.whole_at.max(now).saturating_add(self.interval);
         }
         has_room
+    }
+
+    /// Gives back so many of those that were taken.
+    pub(crate) fn give_back(&mut self, count: u64) {
+        let time = self.interval.saturating_mul(count);
+        self.whole_at = Millis(self.whole_at.0.saturating_sub(time.0));
     }
 }
 

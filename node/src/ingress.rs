@@ -6,10 +6,7 @@
 //! or what is dear to verify, waits for itself. A frame keeps its place in its peer's quota until
 //! the validator's thread has taken what came of it.
 //!
-//! The code that a primary's batch brings is compiled before the replica hears of the batch: so
-//! before this validator votes for it, and beside everything else. A primary that sends batches
-//! which are never ordered has one thread of its backups compile for nothing, for as long as it is
-//! the primary; of others nothing is compiled ahead.
+//! The code that a primary's batch brings is compiled before the replica hears of it ([`Ahead`]).
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -20,6 +17,7 @@ use chancery_ledger::{Batch, ValidatorIndex, Verified};
 use tokio::sync::{Semaphore, mpsc};
 use tracing::debug;
 
+use crate::ahead::Ahead;
 use crate::gate::{Gate, Here};
 use crate::handle::NodeHandle;
 use crate::intake::Judged;
@@ -29,8 +27,6 @@ use crate::threads::{Input, Job};
 /// Threads that verify costly consensus messages, and bulk messages; whoever waits for one is next.
 const COSTLY_VOTES_THREADS: usize = 1;
 const BULK_THREADS: usize = 2;
-/// Threads that compile ahead.
-const COMPILING_THREADS: usize = 1;
 
 /// What a peer is served a second at most, in bytes; the frames behind its request wait meanwhile.
 const SERVED_BYTES_PER_SECOND: u64 = 64 << 20;
@@ -54,16 +50,16 @@ pub(crate) async fn votes(handle: Arc<NodeHandle>, frames: mpsc::Receiver<Incomi
 pub(crate) async fn bulk(
     handle: Arc<NodeHandle>,
     work: std::sync::mpsc::Sender<Job>,
+    ahead: Arc<Ahead>,
     frames: mpsc::Receiver<Incoming>,
 ) {
     let threads = Arc::new(Semaphore::new(BULK_THREADS));
-    let compiling = Arc::new(Semaphore::new(COMPILING_THREADS));
     hand_out(&Arc::clone(&handle), frames, |frames| {
         tokio::spawn(bulk_of_peer(
             Arc::clone(&handle),
             work.clone(),
             Arc::clone(&threads),
-            Arc::clone(&compiling),
+            Arc::clone(&ahead),
             frames,
         ));
     })
@@ -151,7 +147,7 @@ async fn bulk_of_peer(
     handle: Arc<NodeHandle>,
     work: std::sync::mpsc::Sender<Job>,
     threads: Arc<Semaphore>,
-    compiling: Arc<Semaphore>,
+    ahead: Arc<Ahead>,
     mut frames: mpsc::UnboundedReceiver<Incoming>,
 ) {
     while let Some(Incoming {
@@ -170,7 +166,7 @@ async fn bulk_of_peer(
                 if let Event::Batch { batch, .. } = &event
                     && from == handle.overview.borrow().primary
                 {
-                    prepare(&handle, &compiling, batch).await;
+                    ahead.compile(batch).await;
                 }
                 if !tell(&handle, event, place).await {
                     return;
@@ -207,25 +203,14 @@ fn judge(handle: &NodeHandle, from: ValidatorIndex, frame: &[u8]) -> Result<Judg
     handle.intake.bulk(now, newest.as_ref(), from, frame)
 }
 
-/// Compiles ahead the code of the batches that this validator proposes, while others do the same.
+/// Compiles ahead what this validator proposes, while others do the same.
 pub(crate) async fn proposed(
-    handle: Arc<NodeHandle>,
+    ahead: Arc<Ahead>,
     mut batches: mpsc::UnboundedReceiver<Arc<Verified<Batch>>>,
 ) {
-    let compiling = Semaphore::new(COMPILING_THREADS);
     while let Some(batch) = batches.recv().await {
-        prepare(&handle, &compiling, &batch).await;
+        ahead.compile(&batch).await;
     }
-}
-
-async fn prepare(handle: &Arc<NodeHandle>, compiling: &Semaphore, batch: &Arc<Verified<Batch>>) {
-    if !batch.brings_code() {
-        return;
-    }
-    // Neither fails before the runtime ends; and whoever executes the batch compiles what is missing.
-    let _turn = compiling.acquire().await;
-    let (handle, batch) = (Arc::clone(handle), Arc::clone(batch));
-    let _ = tokio::task::spawn_blocking(move || handle.intake.prepare(&batch)).await;
 }
 
 /// False once the validator's thread has ended.

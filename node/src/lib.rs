@@ -6,6 +6,7 @@
 //! [`devnet`] (the command line).
 #![forbid(unsafe_code)]
 
+mod ahead;
 pub mod api;
 pub mod assemble;
 pub mod catch_up;

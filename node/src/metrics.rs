@@ -254,7 +254,7 @@ impl Metrics {
         let connected = now.peers.iter().filter(|peer| peer.connected).count();
         self.connected_peers
             .set(i64::try_from(connected).unwrap_or(i64::MAX));
-        let Compilations { ahead, late } = now.compilations;
+        let Compilations { ahead, late, .. } = now.compilations;
         for (when, count) in [("ahead", ahead), ("late", late)] {
             let counter = self.compilations.get_or_create(&WhenLabel { when });
             counter.inner().store(count, Ordering::Relaxed);
@@ -319,7 +319,11 @@ mod tests {
             mode: "changing",
             evidence: 3,
             pool: 9,
-            compilations: Compilations { ahead: 4, late: 1 },
+            compilations: Compilations {
+                ahead: 4,
+                ahead_executed: 3,
+                late: 1,
+            },
             peers: vec![peer("bank-b", true), peer("bank-c", false)],
         };
         let text = metrics.render(Height(7), &gauges);

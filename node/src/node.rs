@@ -15,6 +15,7 @@ use parity_scale_codec::Encode as _;
 use tokio::sync::{mpsc, oneshot, watch};
 use tracing::{info, warn};
 
+use crate::ahead::Ahead;
 use crate::api;
 use crate::assemble::{AssembleError, FORGOTTEN, Parts, assemble, genesis_block, read_records};
 use crate::compiled::CompiledFiles;
@@ -285,13 +286,18 @@ impl Node {
 
         let (work_in, work) = std_mpsc::channel();
         tokio::spawn(ingress::votes(Arc::clone(&handle), received.votes));
+        let ahead = Arc::new(Ahead::new(
+            Arc::clone(&handle),
+            Duration::from_millis(config.consensus.view_timeout().0),
+        ));
         tokio::spawn(ingress::bulk(
             Arc::clone(&handle),
             work_in.clone(),
+            Arc::clone(&ahead),
             received.bulk,
         ));
         let (proposed_in, proposed) = mpsc::unbounded_channel();
-        tokio::spawn(ingress::proposed(Arc::clone(&handle), proposed));
+        tokio::spawn(ingress::proposed(ahead, proposed));
         tokio::spawn(tick(Arc::clone(&handle)));
         let executor = ExecutorThread {
             worker,

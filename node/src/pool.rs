@@ -27,6 +27,9 @@ const BATCH_OVERHEAD_BYTES: usize = 16;
 /// Everybody hears of a transaction again after so many times the first wait.
 const RELAY_AGAIN_FACTOR: u64 = 4;
 
+/// Transactions of one sender that bring code and wait: whoever has one deployed waits for theirs.
+const CODE_PER_SENDER_MAX: usize = 16;
+
 /// How much may wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PoolLimits {
@@ -66,6 +69,11 @@ pub enum PoolError {
         /// The limit.
         per_sender_max: usize,
     },
+    /// Too many of one sender that bring code.
+    #[error(
+        "{CODE_PER_SENDER_MAX} deployments and upgrades of this sender are waiting, no more may"
+    )]
+    SenderCodeFull,
 }
 
 #[derive(Debug)]
@@ -121,13 +129,17 @@ impl Amounts {
     fn bytes(&self) -> usize {
         self.plain.bytes + self.code.bytes
     }
+
+    fn total(&self) -> usize {
+        self.plain.transactions + self.code.transactions
+    }
 }
 
 #[derive(Debug, Default)]
 struct Inner {
     by_arrival: BTreeMap<u64, Entry>,
     places: HashMap<TransactionId, u64>,
-    per_sender: HashMap<AccountId, usize>,
+    per_sender: HashMap<AccountId, Amounts>,
     waiting: Amounts,
     unproposed: Amounts,
     arrivals: u64,
@@ -240,20 +252,23 @@ impl Pool {
                 bytes_max,
             });
         }
-        let waiting = inner.per_sender.get(&sender).copied().unwrap_or(0);
-        if waiting >= per_sender_max {
+        let waiting = inner.per_sender.get(&sender).copied().unwrap_or_default();
+        if waiting.total() >= per_sender_max {
             return Err(PoolError::SenderFull {
-                waiting,
+                waiting: waiting.total(),
                 per_sender_max,
             });
+        }
+        let brings_code = signed.transaction.call.code().is_some();
+        if brings_code && waiting.code.transactions >= CODE_PER_SENDER_MAX {
+            return Err(PoolError::SenderCodeFull);
         }
         let place = inner.arrivals;
         inner.arrivals += 1;
         inner.places.insert(id, place);
-        inner.per_sender.insert(sender, waiting + 1);
         let entry = Entry {
             bytes,
-            brings_code: signed.transaction.call.code().is_some(),
+            brings_code,
             signed,
             arrived: now,
             proposed: false,
@@ -261,6 +276,7 @@ impl Pool {
             told: inner.term,
             to_all_at,
         };
+        inner.per_sender.entry(sender).or_default().add(&entry);
         inner.waiting.add(&entry);
         inner.unproposed.add(&entry);
         inner.by_arrival.insert(place, entry);
@@ -328,7 +344,7 @@ impl Pool {
             unproposed,
             ..
         } = &mut *inner;
-        if *unproposed == Amounts::default() {
+        if unproposed.plain.transactions == 0 && (!with_code || unproposed.code.transactions == 0) {
             return None;
         }
         for entry in by_arrival.values_mut().filter(|entry| !entry.proposed) {
@@ -518,9 +534,9 @@ impl Inner {
             self.unproposed.subtract(&entry);
         }
         let sender = entry.signed.transaction.sender;
-        if let Some(count) = self.per_sender.get_mut(&sender) {
-            *count -= 1;
-            if *count == 0 {
+        if let Some(of_sender) = self.per_sender.get_mut(&sender) {
+            of_sender.subtract(&entry);
+            if *of_sender == Amounts::default() {
                 self.per_sender.remove(&sender);
             }
         }
@@ -654,6 +670,30 @@ mod tests {
         .sign(&key)
         .verify(ChainId::default(), &ChainLimits::default())
         .expect("well-formed")
+    }
+
+    #[test]
+    fn few_deployments_of_one_sender_wait_and_others_of_it_do_not_count() {
+        let pool = Pool::new(
+            PoolLimits {
+                transactions_max: 99,
+                per_sender_max: 99,
+                bytes_max: 99_000,
+            },
+            Millis(10),
+        );
+        let code_max = u64::try_from(CODE_PER_SENDER_MAX).expect("a small number");
+        for salt in 0..code_max {
+            insert(&pool, Origin::Client, &deployment(salt, 1));
+        }
+        let another = deployment(code_max, 1);
+        let insert = |signed: &Verified<SignedTransaction>| {
+            pool.insert(Millis(0), Origin::Client, signed.clone())
+        };
+        assert_eq!(insert(&another), Err(PoolError::SenderCodeFull));
+        assert_eq!(insert(&transaction(9, 1, 50)), Ok(()));
+        pool.forget(&deployment(0, 1).id());
+        assert_eq!(insert(&another), Ok(()));
     }
 
     #[test]

@@ -66,7 +66,7 @@ pub(crate) struct ValidatorThread {
     pub(crate) handle: Arc<NodeHandle>,
     pub(crate) inputs: mpsc::Receiver<Input>,
     pub(crate) work: std_mpsc::Sender<Job>,
-    /// Takes the batches that this validator proposes.
+    /// Takes the batches with code that this validator proposes.
     pub(crate) proposed: mpsc::UnboundedSender<Arc<Verified<Batch>>>,
     pub(crate) overview: watch::Sender<Arc<Overview>>,
     pub(crate) progress: Arc<watch::Sender<Progress>>,
@@ -143,8 +143,10 @@ impl ValidatorThread {
                 }
                 Effect::BroadcastBatch(batch) => {
                     network.broadcast(Lane::Bulk, &batch_frame(&batch));
-                    // The receiver is gone only while the node stops.
-                    let _ = self.proposed.send(batch);
+                    if batch.brings_code() {
+                        // The receiver is gone only while the node stops.
+                        let _ = self.proposed.send(batch);
+                    }
                 }
                 Effect::SendBatch { to, batch } => {
                     network.send(to, Lane::Bulk, batch_frame(&batch))

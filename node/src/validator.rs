@@ -270,10 +270,12 @@ impl Validator {
         })
     }
 
-    /// What waits; code only if none is being ordered, so that not much else waits behind it.
+    /// What waits; code only if none waits to be executed, so that not much else waits behind it. Or
+    /// if nothing else is under way: a primary that is a little slower than others goes on.
     fn take_batch(&self, now: Now) -> Option<Verified<Batch>> {
         let open = self.replica.open_batches();
-        let with_code = !open.iter().any(|batch| batch.brings_code());
+        let with_code =
+            self.replica.is_nearly_idle() || !open.iter().any(|batch| batch.brings_code());
         self.pool.take_batch(now.clock, with_code, &self.limits)
     }
 

@@ -86,6 +86,7 @@ pub(crate) struct WasmEngine {
     /// Compiled modules that outlive the process.
     kept: Option<Arc<dyn CompiledStore>>,
     compiled_ahead: AtomicU64,
+    ahead_executed: AtomicU64,
     compiled_late: AtomicU64,
 }
 
@@ -98,7 +99,7 @@ impl fmt::Debug for WasmEngine {
 const NO_ROOM: &str = "this machine cannot hold a compiled contract";
 
 /// Why a module that was judged good could not be compiled.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Uncompilable;
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -164,6 +165,7 @@ impl WasmEngine {
         let failed = |error: wasmtime::Error| EngineError {
             reason: error.to_string(),
         };
+        compiler::start().map_err(|reason| EngineError { reason })?;
         let engine = Engine::new(&config(&limits, runs)).map_err(failed)?;
         let mut linker = Linker::new(&engine);
         host::link(&mut linker).map_err(failed)?;
@@ -178,6 +180,7 @@ impl WasmEngine {
             limits,
             cache: Mutex::default(),
             compiled_ahead: AtomicU64::new(0),
+            ahead_executed: AtomicU64::new(0),
             compiled_late: AtomicU64::new(0),
             prepared: Mutex::default(),
             preparing: Mutex::default(),
@@ -196,6 +199,7 @@ impl WasmEngine {
     pub(crate) fn compilations(&self) -> Compilations {
         Compilations {
             ahead: self.compiled_ahead.load(Ordering::Relaxed),
+            ahead_executed: self.ahead_executed.load(Ordering::Relaxed),
             late: self.compiled_late.load(Ordering::Relaxed),
         }
     }
@@ -216,14 +220,24 @@ impl WasmEngine {
         if let Some(compiled) = self.cached(&code) {
             return Ok(compiled);
         }
-        let preparing = locked(&self.preparing);
-        let ahead = locked(&self.prepared).take(&code);
-        drop(preparing);
-        let program = match ahead {
-            Some(program) => program,
+        let program = match self.taken(&code) {
+            Some(program) => program?,
             None => self.program_late(wasm, checked)?,
         };
         Ok(self.keep(code, &program))
+    }
+
+    /// What compiling ahead has come to, or comes to now.
+    fn taken(&self, code: &CodeHash) -> Option<Result<Program, Uncompilable>> {
+        let take = || locked(&self.prepared).take(code);
+        let taken = take().or_else(|| {
+            // Perhaps it is just being compiled.
+            drop(locked(&self.preparing));
+            take()
+        });
+        self.ahead_executed
+            .fetch_add(u64::from(taken.is_some()), Ordering::Relaxed);
+        taken
     }
 
     /// Compiles a module ahead, if nobody has.
@@ -233,17 +247,14 @@ impl WasmEngine {
         if locked(&self.prepared).contains(&code) || self.cached(&code).is_some() {
             return;
         }
-        // What cannot be compiled is refused where it is executed.
-        if let Ok(program) = self.program(wasm, checked) {
-            self.compiled_ahead.fetch_add(1, Ordering::Relaxed);
-            locked(&self.prepared).insert(code, program);
-        }
+        let outcome = self.program(wasm, checked);
+        self.compiled_ahead.fetch_add(1, Ordering::Relaxed);
+        locked(&self.prepared).insert(code, outcome);
     }
 
     fn program_late(&self, wasm: &[u8], checked: &Checked) -> Result<Program, Uncompilable> {
-        let program = self.program(wasm, checked)?;
         self.compiled_late.fetch_add(1, Ordering::Relaxed);
-        Ok(program)
+        self.program(wasm, checked)
     }
 
     fn program(&self, wasm: &[u8], checked: &Checked) -> Result<Program, Uncompilable> {

@@ -56,6 +56,8 @@ pub struct QueryOutcome {
 pub struct Compilations {
     /// Before they were executed ([`Runtime::prepare`]).
     pub ahead: u64,
+    /// Of these, how many were executed since, as part of a block.
+    pub ahead_executed: u64,
     /// While a block, or a query, waited for it.
     pub late: u64,
 }

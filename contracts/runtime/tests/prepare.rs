@@ -37,7 +37,7 @@ fn prepare(ledger: &Ledger, transactions: &[SignedTransaction]) {
 }
 
 fn compilations(runtime: &Runtime) -> (u64, u64) {
-    let Compilations { ahead, late } = runtime.compilations();
+    let Compilations { ahead, late, .. } = runtime.compilations();
     (ahead, late)
 }
 

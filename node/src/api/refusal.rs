@@ -211,7 +211,9 @@ impl Refusal {
                 error,
                 "try again later, or at another validator",
             )),
-            SubmitError::Pool(error @ PoolError::SenderFull { .. }) => Some(Self::new(
+            SubmitError::Pool(
+                error @ (PoolError::SenderFull { .. } | PoolError::SenderCodeFull),
+            ) => Some(Self::new(
                 StatusCode::TOO_MANY_REQUESTS,
                 "sender_full",
                 error,
