@@ -1,10 +1,10 @@
-//! The genesis document: which members run a ledger, which accounts it begins with, and the
-//! limits that hold for everybody. Its canonical hash is the chain id, so two nodes with one chain
-//! id agree about all of it.
+//! The genesis document: which members run a ledger, which accounts it begins with, and the limits
+//! and prices that hold for everybody. Its canonical hash is the chain id, so two nodes with one
+//! chain id agree about all of it.
 //!
 //! - [`member_card`]: what one member publishes about itself, signed.
-//! - [`document`]: the members' cards, accounts and limits in one TOML text; chain id, first state
-//!   and first block.
+//! - [`document`]: the members' cards, accounts, limits and prices in one TOML text; chain id, first
+//!   state and first block.
 //! - [`address`] and [`time`]: the two kinds of text that need a check of their own.
 #![forbid(unsafe_code)]
 

@@ -65,7 +65,7 @@ fn a_document_is_read_back_as_it_was_written() {
 fn the_chain_id_is_frozen() {
     assert_eq!(
         genesis().chain_id().to_string(),
-        "dc46f938c999fe1e46dfd5d2c3c9d4372e49aeef1ccfda18bc8bb65d8383d05c"
+        "61be4c3d5ea3c9650d33af2eb9cabbec8541915f1d9b7dd92bf1bec596383142"
     );
 }
 
@@ -105,6 +105,27 @@ fn the_chain_id_ignores_what_means_the_same() {
     }
 }
 
+/// A document names the limits and the prices that are not the usual ones, and no others.
+#[test]
+fn one_price_may_stand_alone() {
+    let toml = genesis().to_toml();
+    let (head, rest) = toml.split_once("[limits]").expect("limits are written out");
+    let (_, tail) = rest
+        .split_once("[[validators]]")
+        .expect("validators follow");
+    let text = format!("{head}\n[limits.fuel]\nsha256_per_byte = 3\n[[validators]]{tail}");
+    let read = Genesis::parse(&text).expect("a genesis");
+    let mut limits = ChainLimits::default();
+    limits.fuel.sha256_per_byte = 3;
+    assert_eq!(read.limits(), &limits);
+    assert_ne!(read.chain_id(), genesis().chain_id());
+    assert!(
+        read.to_toml()
+            .contains("[limits.fuel]\ntransaction = 50000\n")
+    );
+    assert_eq!(Genesis::parse(&read.to_toml()), Ok(read));
+}
+
 #[test]
 fn the_chain_id_depends_on_everything_else() {
     let toml = genesis().to_toml();
@@ -113,6 +134,9 @@ fn the_chain_id_depends_on_everything_else() {
         (r#"name = "health-net""#, r#"name = "health-nets""#),
         ("2026-01-31T12:00:00Z", "2026-01-31T12:00:01Z"),
         ("window_slots = 16", "window_slots = 17"),
+        ("segments_max = 128", "segments_max = 127"),
+        ("page = 10000", "page = 10001"),
+        ("memory_grow = 255", "memory_grow = 254"),
         (r#"name = "hospital""#, r#"name = "clinic""#),
         (r#"roles = ["deployer"]"#, "roles = []"),
     ] {
@@ -183,6 +207,31 @@ fn every_refusal_names_what_it_refuses() {
             "window_slots = 16",
             "window_slots = 0",
             &["window_slots = 0", "between 1 and 128"],
+        ),
+        (
+            "nesting_max = 1024",
+            "nesting_max = 1025",
+            &["nesting_max = 1025", "between 32 and 1024"],
+        ),
+        (
+            "page = 10000",
+            "page = 0",
+            &["limits: fuel.page = 0", "between 1 and 1000000000"],
+        ),
+        (
+            "page = 10000",
+            "pages = 10000",
+            &["pages = 10000", "line ", "unknown field"],
+        ),
+        (
+            "memory_grow = 255",
+            "memory_grow = 256",
+            &["memory_grow = 256", "line "],
+        ),
+        (
+            "transaction_fuel_max = 500000000",
+            "transaction_fuel_max = 1000000",
+            &["transaction_fuel_max = 1000000", "at least 17160480"],
         ),
         (
             "protocol_version = 1",

@@ -133,7 +133,7 @@ fn config(limits: &ChainLimits, runs: u32) -> Config {
         .cranelift_opt_level(OptLevel::Speed)
         .cranelift_nan_canonicalization(true)
         .consume_fuel(true)
-        .operator_cost(fuel::operator_cost())
+        .operator_cost(fuel::operator_cost(&limits.fuel))
         .max_wasm_stack(wasm_stack_bytes(limits))
         // Not used, but it may not be smaller.
         .async_stack_size(wasm_stack_bytes(limits) + STACK_BYTES_HOST)

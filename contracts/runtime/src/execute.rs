@@ -9,8 +9,8 @@ use chancery_ledger::state_key::{AccountRecord, ContractRecord, StateKey};
 use chancery_ledger::transaction::SignedTransaction;
 use chancery_ledger::upgrade::FIRST_VERSION;
 use chancery_ledger::{
-    AccountId, Batch, Call, ChainLimits, CodeHash, ContractId, Fuel, Millis, Receipt, Role, Status,
-    Transaction, TransactionId, TrapKind, Upgraders,
+    AccountId, Batch, Call, ChainLimits, CodeHash, ContractId, Fuel, FuelPrices, Millis, Receipt,
+    Role, Status, Transaction, TransactionId, TrapKind, Upgraders,
 };
 use parity_scale_codec::Encode;
 use upgrade::Upgrade;
@@ -77,7 +77,7 @@ pub(crate) fn admissible(
     if was_admitted(&transaction.id()) {
         return Err(DropReason::Repeated);
     }
-    let (fuel_max, least) = (transaction.fuel_max, Fuel(taking_in(signed)));
+    let (fuel_max, least) = (transaction.fuel_max, Fuel(taking_in(&limits.fuel, signed)));
     if fuel_max < least {
         return Err(DropReason::TooLittleFuel { fuel_max, least });
     }
@@ -88,9 +88,9 @@ pub(crate) fn admissible(
 }
 
 /// What a transaction costs for being one.
-fn taking_in(signed: &SignedTransaction) -> u64 {
+fn taking_in(prices: &FuelPrices, signed: &SignedTransaction) -> u64 {
     let bytes = signed.encoded_size();
-    fuel::sized(fuel::TRANSACTION, fuel::TRANSACTION_PER_BYTE, bytes)
+    fuel::sized(prices.transaction, prices.transaction_per_byte, bytes)
 }
 
 impl Executor {
@@ -111,6 +111,10 @@ impl Executor {
 
     fn limits(&self) -> &ChainLimits {
         self.engine.limits()
+    }
+
+    fn prices(&self) -> &FuelPrices {
+        &self.limits().fuel
     }
 
     fn overlay(&self) -> &Overlay {
@@ -184,7 +188,7 @@ impl Executor {
         } = &signed.transaction;
         let mut meter = Meter {
             most: fuel_max.0,
-            used: taking_in(signed),
+            used: taking_in(self.prices(), signed),
         };
         let wasm = match call {
             Call::Deploy {
@@ -257,7 +261,7 @@ impl Executor {
         signed: &SignedTransaction,
         meter: &mut Meter,
     ) -> Result<Status, TrapKind> {
-        meter.charge(taking_in(signed))?;
+        meter.charge(taking_in(self.prices(), signed))?;
         let sender = signed.transaction.sender;
         match &signed.transaction.call {
             Call::Admit { account, roles } => self.admit(sender, *account, roles, meter),
@@ -309,9 +313,10 @@ impl Executor {
     ) -> Result<(), TrapKind> {
         let key = key.to_bytes();
         let bytes = key.len() + value.len();
+        let prices = self.prices();
         meter.charge(fuel::sized(
-            fuel::STORAGE_WRITE,
-            fuel::STORAGE_WRITE_PER_BYTE,
+            prices.storage_write,
+            prices.storage_write_per_byte,
             bytes,
         ))?;
         self.overlay_mut().set(key, value);
@@ -369,7 +374,12 @@ impl Executor {
 
     /// Judges code by the rules of deployment, and charges for compiling it.
     fn check(&self, wasm: &[u8], meter: &mut Meter) -> Result<Checked, TrapKind> {
-        meter.charge(fuel::sized(fuel::DEPLOY, fuel::DEPLOY_PER_BYTE, wasm.len()))?;
+        let FuelPrices {
+            deploy,
+            deploy_per_byte,
+            ..
+        } = *self.prices();
+        meter.charge(fuel::sized(deploy, deploy_per_byte, wasm.len()))?;
         let checked = module::check(self.limits(), wasm).map_err(|_| TrapKind::ModuleRefused)?;
         meter.charge(checked.compile_fuel)?;
         Ok(checked)
@@ -435,7 +445,7 @@ impl Executor {
         args: &[u8],
         meter: &mut Meter,
     ) -> Result<Status, TrapKind> {
-        meter.charge(fuel::STORAGE_READ)?;
+        meter.charge(self.prices().storage_read)?;
         let compiled = self.load(contract, meter)?;
         let export = export_of(&compiled, method, Access::ReadWrite)?;
         let (access, export) = export.ok_or(TrapKind::UnknownMethod)?;
@@ -465,7 +475,7 @@ impl Executor {
         args: &[u8],
     ) -> (Status, Fuel) {
         let mut meter = Meter {
-            most: fuel::QUERY_MAX.min(self.limits().transaction_fuel_max),
+            most: self.limits().query_fuel_max,
             used: 0,
         };
         let status = self.query_view(contract, method, args, &mut meter);

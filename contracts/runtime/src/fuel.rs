@@ -1,19 +1,18 @@
-//! What things cost. One unit is about one simple Wasm instruction, in the order of a nanosecond.
-//! All of this changes results, so it is part of the protocol's version.
+//! How much fuel work takes, at the prices that genesis fixed ([`FuelPrices`]).
 //!
 //! | what | cost |
 //! |---|---|
-//! | a transaction | [`TRANSACTION`] + [`TRANSACTION_PER_BYTE`] a byte of its signed encoding |
-//! | deploying code | [`DEPLOY`]; [`DEPLOY_PER_BYTE`] a byte, before it is looked at; [`compiling`] each function, [`compiling_type`] each type, [`DEPLOY_PER_SEGMENT`]; [`STORAGE_READ`] for each account that may upgrade it; the contract's entry |
-//! | upgrading a contract | the same, and [`STORAGE_READ`] for the contract and for each account that may upgrade it |
-//! | admitting an account | [`STORAGE_WRITE`] and the bytes written |
-//! | approving an upgrade | [`STORAGE_READ`], [`STORAGE_WRITE`] and the bytes written |
+//! | a transaction | `transaction`, and `transaction_per_byte` a byte of its signed encoding |
+//! | deploying code | `deploy`; `deploy_per_byte` a byte, before it is looked at; [`compiling`] each function, [`compiling_type`] each type, `deploy_per_segment`; `storage_read` for each account that may upgrade it; the contract's entry |
+//! | upgrading a contract | the same, and `storage_read` for the contract and for each account that may upgrade it |
+//! | admitting an account | `storage_write` and the bytes written |
+//! | approving an upgrade | `storage_read`, `storage_write` and the bytes written |
 //! | calling a contract | [`loading`] its code, whoever calls: a transaction, a query, another contract |
-//! | memory | [`PAGE`] a page, to begin with and when it grows; taken when the call ends, and out of reach of other contracts until then |
-//! | an instruction | 1; see [`operator_cost`] for those that cost more |
-//! | a call to a function | about 16 beside: its share of the stack is counted |
-//! | a host function | [`HOST_CALL`], and by its work, before it is done; the bytes of a value found, once it is known how many |
-//! | a call to another contract | a host function, [`CONTRACT_CALL`], [`STORAGE_READ`] and the bytes handed over; then its code, and what it does |
+//! | memory | `page` a page, to begin with and when it grows; taken when the call ends, and out of reach of other contracts until then |
+//! | an instruction | 1; those that do more have prices of their own, see [`operator_cost`] |
+//! | a call to a function | about 16 instructions beside: its share of the stack is counted |
+//! | a host function | `host_call`, and by its work, before it is done; the bytes of a value found, once it is known how many |
+//! | a call to another contract | a host function, `contract_call`, `storage_read` and the bytes handed over; then its code, and what it does |
 //!
 //! Compiling is paid for when code is deployed; a node keeps the result for as long as it has the
 //! disk, and compiles again only after a change of its program or a loss of what it kept. Taking the
@@ -23,61 +22,8 @@
 //! A transaction has one budget, over all contracts that call each other in it. One that is applied
 //! or reverted costs what it used; one that traps costs all that it declared.
 
+use chancery_ledger::FuelPrices;
 use wasmtime::{OperatorCost, VariableOperatorCost};
-
-/// Every transaction: its signature, its place in the block and in the trees, its instance.
-pub const TRANSACTION: u64 = 50_000;
-/// Each byte of a signed transaction.
-pub const TRANSACTION_PER_BYTE: u64 = 10;
-/// Every deployed module: what was compiled of it stays on the disk, at least some 10 KB.
-pub const DEPLOY: u64 = 5_000_000;
-/// Each byte of a deployed module: it is validated, compiled and kept for ever.
-pub const DEPLOY_PER_BYTE: u64 = 1_000;
-/// Each function of it, and each type of functions, for which code is made as well.
-pub const DEPLOY_PER_FUNCTION: u64 = 100_000;
-/// Each parameter of both.
-pub const DEPLOY_PER_PARAMETER: u64 = 10_000;
-/// Each segment of data.
-pub const DEPLOY_PER_SEGMENT: u64 = 50_000;
-/// Each value that a function may hold, for each call that it makes: it is put aside meanwhile.
-pub const DEPLOY_PER_VALUE_AND_CALL: u64 = 50;
-/// Every call of a contract, whatever its size: its code may have to be taken from the disk.
-pub const LOAD: u64 = 100_000;
-/// Each byte of the code of a contract that is called.
-pub const LOAD_PER_BYTE: u64 = 10;
-/// Each function of it, and each type of functions.
-pub const LOAD_PER_FUNCTION: u64 = 1_000;
-/// Each parameter of both.
-pub const LOAD_PER_PARAMETER: u64 = 100;
-/// Each page of an instance's memory: the machine fills it with zeros, 4 KiB at a time.
-pub const PAGE: u64 = 10_000;
-/// Every call to another contract: its instance.
-pub const CONTRACT_CALL: u64 = 15_000;
-/// Every host call.
-pub const HOST_CALL: u64 = 100;
-/// Each byte that a host call copies.
-pub const COPY_PER_BYTE: u64 = 1;
-/// Looking up a stored value.
-pub const STORAGE_READ: u64 = 2_000;
-/// Each byte of the value found.
-pub const STORAGE_READ_PER_BYTE: u64 = 2;
-/// Changing a stored value, or removing it: a durable row, a path of the state tree.
-pub const STORAGE_WRITE: u64 = 20_000;
-/// Each byte of key and value.
-pub const STORAGE_WRITE_PER_BYTE: u64 = 100;
-/// An event.
-pub const EVENT: u64 = 1_000;
-/// Each byte of topic and data.
-pub const EVENT_PER_BYTE: u64 = 100;
-/// Each byte of a returned value or of a revert's data: it stands in the receipt.
-pub const RETURN_PER_BYTE: u64 = 100;
-/// A SHA-256.
-pub const SHA256: u64 = 200;
-/// Each byte hashed.
-pub const SHA256_PER_BYTE: u64 = 2;
-/// The most that a query may burn; nobody pays for one. The largest code of the default limits can be
-/// loaded with it.
-pub const QUERY_MAX: u64 = 200_000_000;
 
 /// What the time of compiling a function depends on, besides its bytes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -95,35 +41,48 @@ pub struct FunctionSize {
 /// What it costs to compile a function, besides its bytes. With the square of its complexity grows
 /// what giving registers to it takes: half a nanosecond, as measured on the worst functions known.
 #[must_use]
-pub fn compiling(function: FunctionSize) -> u64 {
+pub fn compiling(prices: &FuelPrices, function: FunctionSize) -> u64 {
     let FunctionSize {
         parameters,
         values,
         calls,
         complexity,
     } = function;
-    let around_calls = DEPLOY_PER_VALUE_AND_CALL
+    let around_calls = prices
+        .deploy_per_value_and_call
         .saturating_mul(values.into())
         .saturating_mul(calls);
-    compiling_type(parameters)
+    let registers = prices
+        .deploy_per_1000_complexity_squared
+        .saturating_mul(complexity.saturating_mul(complexity));
+    compiling_type(prices, parameters)
         .saturating_add(around_calls)
-        .saturating_add(complexity.saturating_mul(complexity) / 2)
+        .saturating_add(registers / 1_000)
 }
 
 /// What a type of functions costs, whether there is such a function or not.
 #[must_use]
-pub fn compiling_type(parameters: u32) -> u64 {
-    DEPLOY_PER_FUNCTION.saturating_add(DEPLOY_PER_PARAMETER.saturating_mul(parameters.into()))
+pub fn compiling_type(prices: &FuelPrices, parameters: u32) -> u64 {
+    let parameters = prices
+        .deploy_per_parameter
+        .saturating_mul(parameters.into());
+    prices.deploy_per_function.saturating_add(parameters)
 }
 
 /// What it costs to make compiled code ready to run: to read it, check it and map it. There are so
 /// many functions and types of functions in it, and parameters of both.
 #[must_use]
-pub fn loading(code_bytes: usize, functions: u64, parameters: u64) -> u64 {
-    let functions = LOAD_PER_FUNCTION.saturating_mul(functions);
-    let parameters = LOAD_PER_PARAMETER.saturating_mul(parameters);
-    let fixed = LOAD.saturating_add(functions).saturating_add(parameters);
-    sized(fixed, LOAD_PER_BYTE, code_bytes)
+pub fn loading(prices: &FuelPrices, code_bytes: usize, functions: u64, parameters: u64) -> u64 {
+    let functions = prices.load_per_function.saturating_mul(functions);
+    let parameters = prices.load_per_parameter.saturating_mul(parameters);
+    let fixed = sum([prices.load, functions, parameters]);
+    sized(fixed, prices.load_per_byte, code_bytes)
+}
+
+/// All of that together, at most the largest number.
+#[must_use]
+pub fn sum<const N: usize>(costs: [u64; N]) -> u64 {
+    costs.into_iter().fold(0, u64::saturating_add)
 }
 
 /// `base + per_byte * len`, at most the largest number.
@@ -133,26 +92,24 @@ pub fn sized(base: u64, per_byte: u64, len: usize) -> u64 {
     base.saturating_add(per_byte.saturating_mul(len))
 }
 
-/// What instructions cost: 1, nothing where no code is made of them, more where they do more.
-/// Instructions that no module may have are priced as well, so that the table stands by itself.
+/// What instructions cost: 1, nothing where no code is made of them, more where they do more. Those
+/// that no module may have are priced here, so that the table stands by itself.
 #[must_use]
-pub fn operator_cost() -> OperatorCost {
+pub fn operator_cost(prices: &FuelPrices) -> OperatorCost {
+    let (i32_division, i64_division) = (prices.i32_division, prices.i64_division);
     OperatorCost {
-        // Division takes the place of a few dozen additions.
-        I32DivS: 8,
-        I32DivU: 8,
-        I32RemS: 8,
-        I32RemU: 8,
-        I64DivS: 16,
-        I64DivU: 16,
-        I64RemS: 16,
-        I64RemU: 16,
-        // A check and a jump that is hard to foresee.
-        BrTable: 3,
-        Call: 3,
-        CallIndirect: 8,
-        // Goes out to the host.
-        MemoryGrow: 255,
+        I32DivS: i32_division,
+        I32DivU: i32_division,
+        I32RemS: i32_division,
+        I32RemU: i32_division,
+        I64DivS: i64_division,
+        I64DivU: i64_division,
+        I64RemS: i64_division,
+        I64RemU: i64_division,
+        BrTable: prices.br_table,
+        Call: prices.call,
+        CallIndirect: prices.call_indirect,
+        MemoryGrow: prices.memory_grow,
         MemoryCopy: 32,
         MemoryFill: 32,
         MemoryInit: 32,
@@ -164,7 +121,7 @@ pub fn operator_cost() -> OperatorCost {
             memory_copy_per_byte: 1,
             memory_fill_per_byte: 1,
             memory_init_per_byte: 1,
-            // See `PAGE`, which is more than fits here.
+            // See the price of a page, which is more than fits here.
             memory_grow_per_page: 0,
             table_copy_per_element: 8,
             table_fill_per_element: 8,
@@ -184,6 +141,7 @@ mod tests {
     fn sizes_never_overflow() {
         assert_eq!(sized(10, 2, 3), 16);
         assert_eq!(sized(10, u64::MAX, 3), u64::MAX);
+        assert_eq!(sum([1, 2, u64::MAX]), u64::MAX);
     }
 
     /// The engine's own table is under everything that is not named above; if it changes, so does

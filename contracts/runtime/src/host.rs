@@ -9,11 +9,13 @@ mod memory;
 use chancery_contract::abi;
 use chancery_ledger::hash::sha256;
 use chancery_ledger::state_key::{AccountRecord, StateKey};
-use chancery_ledger::{AccountId, ChainLimits, ContractEvent, ContractId, Role, TrapKind};
+use chancery_ledger::{
+    AccountId, ChainLimits, ContractEvent, ContractId, FuelPrices, Role, TrapKind,
+};
 use memory::{Range, charge, length, may_write, size, trap};
 use wasmtime::{Linker, ResourceLimiter};
 
-use crate::fuel;
+use crate::fuel::{sized, sum};
 use crate::overlay::Overlay;
 use crate::world::{Access, Caller, Invocation, World, stored};
 
@@ -51,7 +53,11 @@ impl HostState {
 
     /// What its memory costs, which is not yet taken from what the engine counts.
     pub(crate) fn memory_fuel(&self) -> u64 {
-        memory_fuel(self.memory_bytes)
+        self.fuel_of_memory(self.memory_bytes)
+    }
+
+    fn fuel_of_memory(&self, bytes: usize) -> u64 {
+        sized(0, self.limits().fuel.page, bytes / PAGE_BYTES)
     }
 
     /// The world, and what the call returned.
@@ -99,10 +105,6 @@ pub(crate) enum HostEnd {
 /// A page of memory.
 pub(crate) const PAGE_BYTES: usize = 65_536;
 
-fn memory_fuel(bytes: usize) -> u64 {
-    fuel::sized(0, fuel::PAGE, bytes / PAGE_BYTES)
-}
-
 type Guest<'a> = wasmtime::Caller<'a, HostState>;
 type HostResult<T> = Result<T, wasmtime::Error>;
 
@@ -110,10 +112,9 @@ fn input(mut guest: Guest<'_>, out: u32, capacity: u32) -> HostResult<i32> {
     let range = Range::find(&mut guest, out, capacity)?;
     let len = guest.data().args.len();
     let copied = len.min(range.len());
-    charge(
-        &mut guest,
-        fuel::sized(fuel::HOST_CALL, fuel::COPY_PER_BYTE, copied),
-    )?;
+    charge(&mut guest, |prices| {
+        sized(prices.host_call, prices.copy_per_byte, copied)
+    })?;
     let args = std::mem::take(&mut guest.data_mut().args);
     range.write(&mut guest, &args);
     guest.data_mut().args = args;
@@ -136,20 +137,23 @@ fn storage_get(
 ) -> HostResult<i32> {
     let range = Range::find(&mut guest, out, capacity)?;
     let key = storage_key(&mut guest, key, key_len)?;
-    let base = fuel::HOST_CALL + fuel::STORAGE_READ;
-    charge(
-        &mut guest,
-        fuel::sized(base, fuel::COPY_PER_BYTE, key.len()),
-    )?;
+    charge(&mut guest, |prices| {
+        let base = sum([prices.host_call, prices.storage_read]);
+        sized(base, prices.copy_per_byte, key.len())
+    })?;
     let Some(value) = guest.data().world().overlay.get(&key) else {
         return Ok(abi::ABSENT);
     };
-    charge(
-        &mut guest,
-        fuel::sized(0, fuel::STORAGE_READ_PER_BYTE, value.len()),
-    )?;
+    charge(&mut guest, |prices| {
+        sized(0, prices.storage_read_per_byte, value.len())
+    })?;
     range.write(&mut guest, &value);
     Ok(length(value.len()))
+}
+
+fn writing(prices: &FuelPrices, bytes: usize) -> u64 {
+    let base = sum([prices.host_call, prices.storage_write]);
+    sized(base, prices.storage_write_per_byte, bytes)
 }
 
 fn storage_set(
@@ -163,12 +167,8 @@ fn storage_set(
     let key = storage_key(&mut guest, key, key_len)?;
     let range = Range::find(&mut guest, value, value_len)?;
     size(range.len(), 1, guest.data().limits().value_bytes_max)?;
-    let base = fuel::HOST_CALL + fuel::STORAGE_WRITE;
     let bytes = key.len() + range.len();
-    charge(
-        &mut guest,
-        fuel::sized(base, fuel::STORAGE_WRITE_PER_BYTE, bytes),
-    )?;
+    charge(&mut guest, |prices| writing(prices, bytes))?;
     let value = range.read(&guest).to_vec();
     guest.data_mut().overlay_mut().set(key, value);
     Ok(())
@@ -177,18 +177,14 @@ fn storage_set(
 fn storage_remove(mut guest: Guest<'_>, key: u32, key_len: u32) -> HostResult<()> {
     may_write(&guest)?;
     let key = storage_key(&mut guest, key, key_len)?;
-    let base = fuel::HOST_CALL + fuel::STORAGE_WRITE;
-    charge(
-        &mut guest,
-        fuel::sized(base, fuel::STORAGE_WRITE_PER_BYTE, key.len()),
-    )?;
+    charge(&mut guest, |prices| writing(prices, key.len()))?;
     guest.data_mut().overlay_mut().remove(key);
     Ok(())
 }
 
 fn write_32(mut guest: Guest<'_>, out: u32, bytes: [u8; 32]) -> HostResult<()> {
     let range = Range::find(&mut guest, out, 32)?;
-    charge(&mut guest, fuel::HOST_CALL)?;
+    charge(&mut guest, |prices| prices.host_call)?;
     range.write(&mut guest, &bytes);
     Ok(())
 }
@@ -205,7 +201,9 @@ fn caller(guest: Guest<'_>, out: u32) -> HostResult<i32> {
 
 fn roles(mut guest: Guest<'_>, account: u32) -> HostResult<i32> {
     let account = Range::find(&mut guest, account, 32)?;
-    charge(&mut guest, fuel::HOST_CALL + fuel::STORAGE_READ)?;
+    charge(&mut guest, |prices| {
+        sum([prices.host_call, prices.storage_read])
+    })?;
     let account = AccountId(account.read_32(&guest));
     let key = StateKey::Account(account).to_bytes();
     let Some(record) = guest.data().world().overlay.get(&key) else {
@@ -230,12 +228,12 @@ fn transaction_id(guest: Guest<'_>, out: u32) -> HostResult<()> {
 }
 
 fn block_time(mut guest: Guest<'_>) -> HostResult<u64> {
-    charge(&mut guest, fuel::HOST_CALL)?;
+    charge(&mut guest, |prices| prices.host_call)?;
     Ok(guest.data().world().context.time.0)
 }
 
 fn block_height(mut guest: Guest<'_>) -> HostResult<u64> {
-    charge(&mut guest, fuel::HOST_CALL)?;
+    charge(&mut guest, |prices| prices.host_call)?;
     Ok(guest.data().world().context.height.0)
 }
 
@@ -257,8 +255,10 @@ fn emit(
         1,
         guest.data().limits().events_max,
     )?;
-    let base = fuel::HOST_CALL + fuel::EVENT;
-    charge(&mut guest, fuel::sized(base, fuel::EVENT_PER_BYTE, bytes))?;
+    charge(&mut guest, |prices| {
+        let base = sum([prices.host_call, prices.event]);
+        sized(base, prices.event_per_byte, bytes)
+    })?;
     // A topic is a name: what is not text has no size that would be allowed.
     let Ok(topic) = String::from_utf8(topic.read(&guest).to_vec()) else {
         return trap(TrapKind::SizeLimit);
@@ -276,10 +276,9 @@ fn emit(
 fn outgoing(guest: &mut Guest<'_>, data: u32, len: u32) -> HostResult<Vec<u8>> {
     let range = Range::find(guest, data, len)?;
     size(range.len(), 0, guest.data().limits().return_bytes_max)?;
-    charge(
-        guest,
-        fuel::sized(fuel::HOST_CALL, fuel::RETURN_PER_BYTE, range.len()),
-    )?;
+    charge(guest, |prices| {
+        sized(prices.host_call, prices.return_per_byte, range.len())
+    })?;
     Ok(range.read(guest).to_vec())
 }
 
@@ -295,18 +294,17 @@ fn revert(mut guest: Guest<'_>, code: u32, data: u32, len: u32) -> HostResult<()
 }
 
 fn bad_arguments(mut guest: Guest<'_>) -> HostResult<()> {
-    charge(&mut guest, fuel::HOST_CALL)?;
+    charge(&mut guest, |prices| prices.host_call)?;
     trap(TrapKind::BadArguments)
 }
 
 fn sha256_of(mut guest: Guest<'_>, data: u32, len: u32, out: u32) -> HostResult<()> {
     let data = Range::find(&mut guest, data, len)?;
     let out = Range::find(&mut guest, out, 32)?;
-    let base = fuel::HOST_CALL + fuel::SHA256;
-    charge(
-        &mut guest,
-        fuel::sized(base, fuel::SHA256_PER_BYTE, data.len()),
-    )?;
+    charge(&mut guest, |prices| {
+        let base = sum([prices.host_call, prices.sha256]);
+        sized(base, prices.sha256_per_byte, data.len())
+    })?;
     let hash = sha256(data.read(&guest));
     out.write(&mut guest, &hash.0);
     Ok(())
@@ -314,10 +312,9 @@ fn sha256_of(mut guest: Guest<'_>, data: u32, len: u32, out: u32) -> HostResult<
 
 fn debug_log(mut guest: Guest<'_>, text: u32, len: u32) -> HostResult<()> {
     let range = Range::find(&mut guest, text, len)?;
-    charge(
-        &mut guest,
-        fuel::sized(fuel::HOST_CALL, fuel::COPY_PER_BYTE, range.len()),
-    )?;
+    charge(&mut guest, |prices| {
+        sized(prices.host_call, prices.copy_per_byte, range.len())
+    })?;
     if let Some(debug_log) = &guest.data().world().debug_log {
         debug_log(
             guest.data().contract,
@@ -364,7 +361,7 @@ impl ResourceLimiter for HostState {
         if desired > chain_max.min(maximum.unwrap_or(usize::MAX)) {
             return trap(TrapKind::MemoryLimit);
         }
-        if memory_fuel(desired) > self.fuel {
+        if self.fuel_of_memory(desired) > self.fuel {
             return trap(TrapKind::OutOfFuel);
         }
         self.memory_bytes = desired;

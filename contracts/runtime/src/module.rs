@@ -2,7 +2,7 @@
 //! when a validator executes a deployment.
 //!
 //! Accepted is WebAssembly 1.0 with mutable globals, minus floats, minus the start function, within
-//! the chain's limits and those below, importing only what the host offers, exporting only methods,
+//! the chain's limits, importing only what the host offers, exporting only methods,
 //! the memory and the linker's two globals, with at most one schema. That must name each exported
 //! method once, as the kind it is, and no other; of types, events and errors it says what its author
 //! chose, which nothing here can check.
@@ -20,31 +20,6 @@ pub use found::LimitUse;
 pub(crate) use instrument::{INSTRUMENTATION_VERSION, STACK_EXPORT, instrument};
 
 use crate::schema::{MethodKind, Schema};
-
-/// The longest body of one function, in bytes.
-pub const FUNCTION_BYTES_MAX: usize = 65_536;
-/// How deep blocks may nest in a function.
-pub const NESTING_MAX: u32 = 1_024;
-/// Parameters of a function, or of a type of functions: code is made for each of them, several times.
-pub const PARAMETERS_MAX: u32 = 32;
-/// Operands that a function may have at a time.
-pub const OPERANDS_MAX: u32 = 128;
-/// Locals and operands times blocks and branch targets, summed up over all functions: what the memory
-/// of compiling grows with.
-pub const COMPLEXITY_MAX: u64 = 100_000;
-/// The same of one function: with its square grows the time that giving registers to it takes, which
-/// is charged ([`crate::fuel::compiling`]).
-pub const FUNCTION_COMPLEXITY_MAX: u64 = 12_500;
-/// Types of functions in a module.
-pub const TYPES_MAX: u32 = 1_024;
-/// Imports of a module.
-pub const IMPORTS_MAX: u32 = 64;
-/// Globals of a module.
-pub const GLOBALS_MAX: u32 = 1_024;
-/// Exports of a module.
-pub const EXPORTS_MAX: u32 = 256;
-/// Segments of data, and of table elements, each; every instance is filled from them one by one.
-pub const SEGMENTS_MAX: u32 = 128;
 
 /// What is known of a module that may be deployed.
 #[derive(Debug, Clone, PartialEq, Eq)]

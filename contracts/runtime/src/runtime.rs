@@ -200,7 +200,7 @@ impl Runtime {
     }
 
     /// Runs a `view` method without a transaction. `context.time` is the time the view sees; its
-    /// caller and transaction id are zero. It may burn [`crate::fuel::QUERY_MAX`]. Where many ask at
+    /// caller and transaction id are zero. It may burn `query_fuel_max`. Where many ask at
     /// once, it waits for its turn.
     #[must_use]
     pub fn query(

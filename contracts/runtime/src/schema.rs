@@ -13,7 +13,7 @@ pub use args::{ArgError, ArgText, Plain, Resolver, encode_args};
 pub use types::{Field, ParseTypeError, Type, Variant};
 pub use value::{ValueError, decode_value};
 
-/// The longest schema section, in bytes.
+/// The longest schema section that any chain may allow, in bytes.
 pub const SCHEMA_BYTES_MAX: usize = 65_536;
 
 /// Everything a contract says about itself.

@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use chancery_ledger::state_key::StateKey;
 use chancery_ledger::{ChainLimits, ContractEvent, ContractId, Fuel, Receipt, Status, TrapKind};
-use chancery_runtime::{Runtime, fuel};
-use common::{FUEL, IMPORTS, Ledger, ROOT, account, invocation, trap_of, value_of, wasm};
+use chancery_runtime::Runtime;
+use common::{FUEL, IMPORTS, Ledger, ROOT, account, invocation, prices, trap_of, value_of, wasm};
 
 /// A contract whose `EXPORT` runs `before`, calls `METHOD` of the contract that the first 32 bytes
 /// of its arguments name, hands the rest on, runs `after`, and returns status and output. Without
@@ -493,10 +493,10 @@ fn there_is_one_budget_and_it_is_exact() {
     let inner = ledger.deploy(&looping);
     let outer = ledger.deploy(&LINK.wat());
     let alone = run(&mut ledger, &[outer]).fuel_used.0;
-    let inside = run(&mut ledger, &[inner]).fuel_used.0 - fuel::TRANSACTION;
+    let inside = run(&mut ledger, &[inner]).fuel_used.0 - prices().transaction;
     let used = run(&mut ledger, &[outer, inner]).fuel_used.0;
     // But for the bytes of one transaction more, and those of an address.
-    let sum = alone + inside + fuel::CONTRACT_CALL;
+    let sum = alone + inside + prices().contract_call;
     assert!(sum.abs_diff(used) < 3_000, "{used} {sum}");
     // Exactly what it needs is enough; less is not, wherever it runs out.
     let mut with = |fuel_max| {
@@ -506,7 +506,7 @@ fn there_is_one_budget_and_it_is_exact() {
     assert_eq!(with(used).fuel_used, Fuel(used));
     value_of(&with(used));
     // Less than that, and it would not be taken in.
-    let least = fuel::TRANSACTION + 500 * fuel::TRANSACTION_PER_BYTE;
+    let least = prices().transaction + 500 * prices().transaction_per_byte;
     for fuel_max in (least..used).step_by(197).chain([used - 1]) {
         let receipt = with(fuel_max);
         assert_eq!(trap_of(&receipt), TrapKind::OutOfFuel, "{fuel_max}");
@@ -527,7 +527,7 @@ fn handing_over_is_paid_by_the_byte() {
         let args = [&inner.0[..], &vec![0; more]].concat();
         ledger.invoke(outer, "run", args).fuel_used.0
     };
-    let per_byte = fuel::TRANSACTION_PER_BYTE + 2 * fuel::COPY_PER_BYTE;
+    let per_byte = prices().transaction_per_byte + 2 * prices().copy_per_byte;
     assert_eq!(cost(11_000) - cost(1_000), 10_000 * per_byte);
 }
 
@@ -571,7 +571,7 @@ fn each_call_pays_for_the_code_it_calls() {
     let outer = ledger.deploy(&LINK.wat());
     // The lengths of both take two bytes.
     let [small, large] = [200, 1_200].map(|bytes| ledger.deploy(&padded(bytes)));
-    let more = 1_000 * fuel::LOAD_PER_BYTE;
+    let more = 1_000 * prices().load_per_byte;
     let mut cost = |chain: &[ContractId]| run(&mut ledger, chain).fuel_used.0;
     assert_eq!(cost(&[large]) - cost(&[small]), more);
     assert_eq!(cost(&[outer, large]) - cost(&[outer, small]), more);
@@ -581,7 +581,7 @@ fn each_call_pays_for_the_code_it_calls() {
     assert_eq!(trap_of(&short), TrapKind::OutOfFuel);
     // Nor does it help to ask for what is not there.
     let call = |contract| invocation(contract, "nothing", Vec::new());
-    let needed = fuel::TRANSACTION + more;
+    let needed = prices().transaction + more;
     let unknown = ledger.one(ROOT, needed, call(large));
     assert_eq!(trap_of(&unknown), TrapKind::OutOfFuel);
     // Views cost the same to those who ask.

@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use chancery_generated::modules;
 use chancery_ledger::{Call, ChainLimits, Receipt, Status, TrapKind, Upgraders};
-use chancery_runtime::{Runtime, fuel};
-use common::{Ledger, ROOT, account, invocation};
+use chancery_runtime::Runtime;
+use common::{Ledger, ROOT, account, invocation, prices};
 
 /// What running may cost; loops without end are common.
 const FUEL: u64 = 3_000_000;
@@ -17,8 +17,8 @@ const FUEL: u64 = 3_000_000;
 fn receipts(runtime: &Arc<Runtime>, code: &[u8]) -> Vec<Receipt> {
     let mut ledger = Ledger::on(Arc::clone(runtime));
     // A function has four bytes at least.
-    let per_byte = fuel::DEPLOY_PER_BYTE + fuel::DEPLOY_PER_FUNCTION / 4;
-    let fuel = FUEL + fuel::DEPLOY + 2 * per_byte * code.len() as u64;
+    let per_byte = prices().deploy_per_byte + prices().deploy_per_function / 4;
+    let fuel = FUEL + prices().deploy + 2 * per_byte * code.len() as u64;
     let deploy = Call::Deploy {
         code: code.to_vec(),
         upgraders: Upgraders::of(1, vec![account(ROOT)]),

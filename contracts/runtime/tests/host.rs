@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex};
 use chancery_contract::abi;
 use chancery_ledger::hash::sha256;
 use chancery_ledger::{Call, ChainLimits, Fuel, Role, Status, TrapKind};
-use chancery_runtime::{Runtime, fuel};
-use common::{FUEL, Ledger, ROOT, account, invocation, module, value_of};
+use chancery_runtime::Runtime;
+use common::{FUEL, Ledger, ROOT, account, invocation, module, prices, value_of};
 
 /// Runs `body`, which leaves `len` bytes at 64, and gives them.
 fn told(ledger: &mut Ledger, body: &str, len: u32) -> (Vec<u8>, chancery_ledger::Receipt) {
@@ -79,7 +79,7 @@ fn a_contract_knows_the_roles_of_accounts() {
     }
     let roles = "(drop (call $roles (i32.const 0)))";
     let cost = ledger.run(roles).fuel_used.0 - ledger.run("").fuel_used.0;
-    assert!(cost > fuel::HOST_CALL + fuel::STORAGE_READ, "{cost}");
+    assert!(cost > prices().host_call + prices().storage_read, "{cost}");
 }
 
 #[test]
@@ -191,32 +191,38 @@ fn host_functions_are_paid_for() {
         format!("(call $storage_set (i32.const 0) (i32.const 3) (i32.const 0) (i32.const {len}))")
     };
     let (short, long) = (cost(&set(100)), cost(&set(1_100)));
-    assert!(short > nothing + fuel::STORAGE_WRITE);
-    assert_eq!(long - short, 1_000 * fuel::STORAGE_WRITE_PER_BYTE);
+    assert!(short > nothing + prices().storage_write);
+    assert_eq!(long - short, 1_000 * prices().storage_write_per_byte);
     let emit = |len: u32| {
         format!("(call $emit (i32.const 0) (i32.const 3) (i32.const 0) (i32.const {len}))")
     };
     assert_eq!(
         cost(&emit(1_100)) - cost(&emit(100)),
-        1_000 * fuel::EVENT_PER_BYTE
+        1_000 * prices().event_per_byte
     );
     let hash = |len: u32| format!("(call $sha256 (i32.const 0) (i32.const {len}) (i32.const 0))");
     assert_eq!(
         cost(&hash(60_000)) - cost(&hash(10_000)),
-        50_000 * fuel::SHA256_PER_BYTE
+        50_000 * prices().sha256_per_byte
     );
     let grow = |pages: u32| format!("(drop (memory.grow (i32.const {pages})))");
-    assert_eq!(cost(&grow(61)) - cost(&grow(1)), 60 * fuel::PAGE);
+    assert_eq!(cost(&grow(61)) - cost(&grow(1)), 60 * prices().page);
 }
 
 #[test]
 fn queries_end() {
-    let mut ledger = Ledger::new();
-    let contract = ledger.deploy(&module("(loop br 0)").replace("call.run", "view.run"));
-    let outcome = ledger.query(contract, "run", &[]);
-    let kind = TrapKind::OutOfFuel;
-    assert_eq!(outcome.status, Status::Trapped { kind });
-    assert_eq!(outcome.fuel_used, Fuel(fuel::QUERY_MAX));
+    let query_fuel_max = ChainLimits::default().query_fuel_max;
+    for query_fuel_max in [query_fuel_max / 10, query_fuel_max] {
+        let mut ledger = Ledger::with(ChainLimits {
+            query_fuel_max,
+            ..ChainLimits::default()
+        });
+        let contract = ledger.deploy(&module("(loop br 0)").replace("call.run", "view.run"));
+        let outcome = ledger.query(contract, "run", &[]);
+        let kind = TrapKind::OutOfFuel;
+        assert_eq!(outcome.status, Status::Trapped { kind });
+        assert_eq!(outcome.fuel_used, Fuel(query_fuel_max));
+    }
 }
 
 #[test]

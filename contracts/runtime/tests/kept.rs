@@ -5,7 +5,7 @@ mod common;
 
 use std::sync::Arc;
 
-use chancery_ledger::{ChainLimits, CodeHash, ContractId, Hash, Receipt};
+use chancery_ledger::{ChainLimits, CodeHash, ContractId, FuelPrices, Hash, Receipt};
 use chancery_runtime::{CompiledStore, Runtime};
 use common::shelf::Shelf;
 use common::{IMPORTS, Ledger, ROOT, invocation, module, value_of};
@@ -148,6 +148,13 @@ fn other_settings_have_other_names() {
         },
         ChainLimits {
             call_depth_max: 2,
+            ..defaults()
+        },
+        ChainLimits {
+            fuel: FuelPrices {
+                call: 4,
+                ..FuelPrices::default()
+            },
             ..defaults()
         },
     ];

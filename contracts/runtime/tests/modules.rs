@@ -4,10 +4,10 @@ mod common;
 
 use std::collections::BTreeSet;
 
-use chancery_ledger::ChainLimits;
-use chancery_runtime::schema::MethodKind;
+use chancery_ledger::{ChainLimits, Status, TrapKind};
+use chancery_runtime::schema::{MethodKind, SCHEMA_BYTES_MAX};
 use chancery_runtime::{ModuleError, Runtime};
-use common::{IMPORTS, module, wasm};
+use common::{IMPORTS, Ledger, module, wasm};
 use proptest::prelude::*;
 
 fn limits() -> ChainLimits {
@@ -195,28 +195,26 @@ fn of_everything() -> Vec<u8> {
 }
 
 /// What a report counts is what the refusal counts: each limit of genesis may be as low as that,
-/// and no lower.
+/// and no lower. A deployment is judged alike.
 #[test]
 fn a_report_says_what_is_taken_of_each_limit() {
     let wasm = of_everything();
     let report = Runtime::check_module(&ChainLimits::default(), &wasm).expect("is fine");
-    let mut of_genesis = 0;
+    assert_eq!(report.limits.len(), 19);
     for limit in &report.limits {
         assert!(limit.used > 0 && limit.used <= limit.used_max, "{limit:?}");
-        let with = |most: u64| {
+        for most in [limit.used, limit.used - 1] {
             let mut limits = serde_json::to_value(ChainLimits::default()).expect("is JSON");
-            let known = limits.get(limit.name).is_some();
             limits[limit.name] = most.into();
-            let limits = serde_json::from_value::<ChainLimits>(limits);
-            known.then(|| Runtime::check_module(&limits.expect("is known"), &wasm))
-        };
-        if let (Some(enough), Some(too_low)) = (with(limit.used), with(limit.used - 1)) {
-            of_genesis += 1;
-            assert!(enough.is_ok(), "{limit:?}: {enough:?}");
-            assert!(too_low.is_err(), "{limit:?}");
+            let limits: ChainLimits = serde_json::from_value(limits).expect("genesis has it");
+            let judged = Runtime::check_module(&limits, &wasm);
+            assert_eq!(judged.is_ok(), most == limit.used, "{limit:?}: {judged:?}");
+            let deployed = Ledger::with(limits).deploy_with(&wasm, Vec::new());
+            let kind = TrapKind::ModuleRefused;
+            let refused = deployed.status == Status::Trapped { kind };
+            assert_eq!(refused, judged.is_err(), "{limit:?}: {deployed:?}");
         }
     }
-    assert_eq!((of_genesis, report.limits.len()), (6, 19));
     let used = |name| report.limits.iter().find(|limit| limit.name == name);
     assert_eq!(used("locals_max").map(|limit| limit.used), Some(2));
     assert_eq!(used("nesting_max").map(|limit| limit.used), Some(3));
@@ -280,6 +278,18 @@ fn every_rule_is_provoked() {
         .collect();
     let expected: BTreeSet<u32> = (0..=34).filter(|number| *number != 24).collect();
     assert_eq!(provoked, expected);
+}
+
+/// Who reads schemas without knowing a chain can count on it.
+#[test]
+fn no_chain_allows_a_longer_schema_than_any() {
+    let longest = u32::try_from(SCHEMA_BYTES_MAX).expect("is small");
+    let allowing = |schema_bytes_max| ChainLimits {
+        schema_bytes_max,
+        ..ChainLimits::default()
+    };
+    assert_eq!(allowing(longest).check(), Ok(()));
+    assert!(allowing(longest + 1).check().is_err());
 }
 
 #[test]

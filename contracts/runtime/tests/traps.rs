@@ -5,10 +5,10 @@ mod common;
 use chancery_ledger::{
     AccountId, Call, ChainLimits, ContractId, Fuel, Millis, Role, Status, TrapKind,
 };
-use chancery_runtime::{DropReason, fuel};
+use chancery_runtime::DropReason;
 use common::{
-    FUEL, IMPORTS, Ledger, ROOT, account, deployment, invocation, key, module, trap_of, value_of,
-    wasm,
+    FUEL, IMPORTS, Ledger, ROOT, account, deployment, invocation, key, module, prices, trap_of,
+    value_of, wasm,
 };
 use parity_scale_codec::Encode as _;
 
@@ -362,7 +362,7 @@ fn what_cannot_pay_for_being_taken_in_leaves_no_trace() {
     let mut ledger = Ledger::new();
     let call = || invocation(ContractId([9; 32]), "run", vec![7; 1_000]);
     let bytes = ledger.sign(ROOT, 0, call()).encode().len() as u64;
-    let least = Fuel(fuel::TRANSACTION + fuel::TRANSACTION_PER_BYTE * bytes);
+    let least = Fuel(prices().transaction + prices().transaction_per_byte * bytes);
     for fuel_max in [Fuel(0), Fuel(least.0 - 1)] {
         let signed = ledger.sign(ROOT, fuel_max.0, call());
         let executed = ledger.block(vec![signed]);

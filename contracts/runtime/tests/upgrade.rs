@@ -9,9 +9,10 @@ use chancery_ledger::{
     AccountId, Call, ChainLimits, CodeHash, ContractId, Fuel, Receipt, Status, TrapKind,
     UpgradeApproval, Upgraders,
 };
-use chancery_runtime::{Runtime, fuel};
+use chancery_runtime::Runtime;
 use common::{
-    FUEL, IMPORTS, Ledger, ROOT, account, deployment, invocation, module, trap_of, value_of, wasm,
+    FUEL, IMPORTS, Ledger, ROOT, account, deployment, invocation, module, prices, trap_of,
+    value_of, wasm,
 };
 use parity_scale_codec::Decode as _;
 
@@ -134,7 +135,7 @@ fn one_account_upgrades_and_the_old_code_stays() {
     let receipt = chamber.upgrade(2, 1, &two, &[]);
     assert_eq!(value_of(&receipt), b"");
     assert_eq!(receipt.contract, Some(chamber.contract));
-    assert!(receipt.fuel_used.0 > two.len() as u64 * fuel::DEPLOY_PER_BYTE);
+    assert!(receipt.fuel_used.0 > two.len() as u64 * prices().deploy_per_byte);
     let second = chamber.record();
     assert_eq!((second.version, second.code), (2, CodeHash::of(&two)));
     let kept = (second.deployer, &second.upgraders);
@@ -344,7 +345,7 @@ fn what_fails_leaves_code_and_state_as_they_were() {
     let receipt = chamber.upgrade(2, 1, &revert, &[]);
     let data = b"two".to_vec();
     assert_eq!(receipt.status, Status::Reverted { code: 7, data });
-    assert!(receipt.fuel_used > Fuel(fuel::DEPLOY_PER_BYTE) && receipt.fuel_used < Fuel(FUEL));
+    assert!(receipt.fuel_used > Fuel(prices().deploy_per_byte) && receipt.fuel_used < Fuel(FUEL));
     assert_eq!(chamber.ledger.state.entries, before);
     // Arguments for a migrate that is not there; modules that break a rule; too little fuel.
     let call = chamber.call(1, &version("two", None), &[0]);

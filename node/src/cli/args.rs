@@ -166,7 +166,7 @@ pub(super) struct NodeInitArgs {
 
 #[derive(Debug, Subcommand)]
 pub(super) enum GenesisCommand {
-    /// Put a document together from the members' cards
+    /// Put a document together from the members' cards, with the usual limits and prices of fuel
     New(GenesisNewArgs),
     /// Check a document and say what it founds
     Check(GenesisFile),

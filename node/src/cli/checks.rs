@@ -276,6 +276,12 @@ mod tests {
         }
         assert_eq!(error.details["deploy_fuel"], json!(fuel));
         assert_eq!(error.details["transaction_fuel_max"], json!(fuel - 1));
+        // At other prices it is another sum.
+        limits.fuel.deploy -= 1;
+        assert_eq!(
+            judge(&limits, module).expect("is payable").deploy_fuel,
+            fuel - 1
+        );
     }
 
     #[test]

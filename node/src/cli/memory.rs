@@ -3,12 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use chancery_client::usual_fuel;
 use chancery_contract::test_host::Moment;
 use chancery_ledger::state_key::{AccountRecord, StateKey};
 use chancery_ledger::transaction::SignedTransaction;
 use chancery_ledger::{
-    AccountId, Batch, Call, ChainId, ChainLimits, ContractId, Fuel, Height, Millis, Receipt, Role,
-    SecretKey, Transaction, TransactionId,
+    AccountId, Batch, Call, ChainId, ContractId, Height, Millis, Receipt, Role, SecretKey,
+    Transaction, TransactionId,
 };
 use chancery_runtime::{BlockContext, ExecutedBatch, LedgerView, QueryOutcome, Runtime};
 use parity_scale_codec::{Decode as _, Encode as _};
@@ -68,7 +69,7 @@ impl MemoryLedger {
             sender,
             salt: self.transactions,
             valid_until: Millis(moment.time.0.saturating_add(VALID_FOR_MS)),
-            fuel_max: fuel_for(runtime.limits(), &call),
+            fuel_max: usual_fuel(runtime.limits(), &call),
             call,
         };
         // The executor takes signatures as verified; the accounts here have no keys.
@@ -139,45 +140,10 @@ impl MemoryLedger {
     }
 }
 
-/// What `chancery_client` declares.
-fn fuel_for(limits: &ChainLimits, call: &Call) -> Fuel {
-    let most = limits.transaction_fuel_max;
-    match call {
-        Call::Deploy { .. } | Call::Upgrade { .. } => Fuel(most),
-        _ => Fuel((most / 10).max(1)),
-    }
-}
-
 fn context(moment: Moment) -> BlockContext {
     BlockContext {
         chain: ChainId::default(),
         height: Height(moment.height),
         time: Millis(moment.time.0),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use chancery_client::TransactionBuilder;
-    use chancery_ledger::Upgraders;
-
-    use super::*;
-
-    #[test]
-    fn a_call_may_burn_here_what_it_may_burn_when_a_client_sends_it() {
-        let limits = ChainLimits::default();
-        let invocation = TransactionBuilder::invoke(ContractId([1; 32]), "run", Vec::new());
-        let deployment = Call::Deploy {
-            code: vec![0],
-            upgraders: Upgraders::nobody(),
-            args: Vec::new(),
-        };
-        for call in [invocation, deployment] {
-            let builder = TransactionBuilder::new(ChainId::default(), limits.clone());
-            let key = SecretKey::from_seed(&[1; 32]);
-            let signed = builder.sign(&key, Millis(1), call.clone());
-            let declared = signed.expect("there is randomness").transaction.fuel_max;
-            assert_eq!(fuel_for(&limits, &call), declared);
-        }
     }
 }

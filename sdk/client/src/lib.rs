@@ -24,4 +24,4 @@ pub use feed::EventFeed;
 pub use keystore::{KeyEntry, KeyStore, KeyStoreError};
 pub use liveness::{Liveness, NodeReport};
 pub use submit::UNDER_WAY_MAX;
-pub use transaction::{TransactionBuilder, clock};
+pub use transaction::{TransactionBuilder, clock, usual_fuel};

@@ -21,6 +21,18 @@ pub fn clock() -> Millis {
     Millis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }
 
+/// What a transaction declares unless told otherwise: a tenth of what the chain allows one (batches
+/// are filled by what is declared, and a tenth covers a plain call), all of it where new code comes
+/// with it (code is paid for by the byte, and rare).
+#[must_use]
+pub fn usual_fuel(limits: &ChainLimits, call: &Call) -> Fuel {
+    let most = limits.transaction_fuel_max;
+    match call {
+        Call::Deploy { .. } | Call::Upgrade { .. } => Fuel(most),
+        _ => Fuel(most / 10),
+    }
+}
+
 /// What a chain demands of every transaction: learnt once, good for many.
 #[derive(Debug, Clone)]
 pub struct TransactionBuilder {
@@ -32,9 +44,8 @@ pub struct TransactionBuilder {
 }
 
 impl TransactionBuilder {
-    /// A builder for the chain. Until told otherwise, a transaction may burn a tenth of what the
-    /// chain allows one (batches are filled by what is declared), one that brings new code all of it
-    /// (code is paid for by the byte, and rare), and is valid for two minutes.
+    /// A builder for the chain. Until told otherwise, a transaction may burn [`usual_fuel`], and is
+    /// valid for two minutes.
     #[must_use]
     pub fn new(chain: ChainId, limits: ChainLimits) -> Self {
         Self {
@@ -92,18 +103,12 @@ impl TransactionBuilder {
             sender: key.account(),
             salt,
             valid_until: self.valid_until(block_time, clock()),
-            fuel_max: self.fuel_max.unwrap_or_else(|| self.fuel_for(&call)),
+            fuel_max: self
+                .fuel_max
+                .unwrap_or_else(|| usual_fuel(&self.limits, &call)),
             call,
         };
         Ok(transaction.sign(key))
-    }
-
-    fn fuel_for(&self, call: &Call) -> Fuel {
-        let most = self.limits.transaction_fuel_max;
-        match call {
-            Call::Deploy { .. } | Call::Upgrade { .. } => Fuel(most),
-            _ => Fuel((most / 10).max(1)),
-        }
     }
 
     /// A call of a contract's method; `args` is SCALE in schema order.

@@ -2,122 +2,346 @@
 
 use parity_scale_codec::{Decode, DecodeWithMemTracking, Encode};
 
-macro_rules! limits {
-    ($($(#[$doc:meta])* $name:ident: $kind:ty = $default:expr, at least $least:expr, at most $most:expr;)*) => {
-        /// Every chain-wide limit. Sizes are in bytes, times in milliseconds unless said.
+use crate::prices::FuelPrices;
+
+/// A struct of numbers, each with its default and its possible range, and of tables of such numbers.
+/// `named` is what stands before the names of its numbers in errors.
+macro_rules! ranged {
+    (
+        $(#[$struct_doc:meta])*
+        $struct:ident named $prefix:literal {
+            $($(#[$doc:meta])* $name:ident: $kind:ty = $default:expr, at least $least:expr, at most $most:expr;)*
+        }
+        tables {
+            $($(#[$table_doc:meta])* $table:ident: $table_kind:ty;)*
+        }
+    ) => {
+        $(#[$struct_doc])*
         #[derive(
             Debug, Clone, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking,
             serde::Serialize, serde::Deserialize,
         )]
         #[serde(deny_unknown_fields, default)]
-        pub struct ChainLimits {
+        pub struct $struct {
             $($(#[$doc])* pub $name: $kind,)*
+            $($(#[$table_doc])* pub $table: $table_kind,)*
         }
 
-        impl Default for ChainLimits {
+        impl Default for $struct {
             fn default() -> Self {
-                Self { $($name: $default,)* }
+                Self {
+                    $($name: $default,)*
+                    $($table: Default::default(),)*
+                }
             }
         }
 
-        impl ChainLimits {
-            /// Checks that every limit is in its possible range.
-            ///
-            /// # Errors
-            /// The first one that is not.
-            pub fn check(&self) -> Result<(), LimitError> {
+        impl $struct {
+            /// Checks that every number is in its possible range.
+            pub(crate) fn check_ranges(&self) -> Result<(), $crate::limits::LimitError> {
                 $(
-                    let (value, least, most) =
-                        (u64::from(self.$name), u64::from($least as $kind), u64::from($most as $kind));
-                    if value < least || value > most {
-                        return Err(LimitError { name: stringify!($name), value, least, most });
+                    let (least, most): ($kind, $kind) = ($least, $most);
+                    if self.$name < least || self.$name > most {
+                        return Err($crate::limits::LimitError::OutOfRange {
+                            name: concat!($prefix, stringify!($name)),
+                            value: self.$name.into(),
+                            least: least.into(),
+                            most: most.into(),
+                        });
                     }
                 )*
-                if self.transaction_bytes_max > self.batch_bytes_max {
-                    return Err(LimitError {
-                        name: "transaction_bytes_max",
-                        value: self.transaction_bytes_max.into(),
-                        least: 1024,
-                        most: self.batch_bytes_max.into(),
-                    });
-                }
-                if self.transaction_fuel_max > self.batch_fuel_max {
-                    return Err(LimitError {
-                        name: "transaction_fuel_max",
-                        value: self.transaction_fuel_max,
-                        least: 1_000_000,
-                        most: self.batch_fuel_max,
-                    });
-                }
+                $(self.$table.check_ranges()?;)*
                 Ok(())
             }
         }
     };
 }
+pub(crate) use ranged;
 
-/// A limit outside its possible range.
+/// A choice of limits that is impossible.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{name} = {value} is impossible: it must be between {least} and {most}")]
-pub struct LimitError {
-    /// The limit's name.
-    pub name: &'static str,
-    /// The value given.
-    pub value: u64,
-    /// The least possible one.
-    pub least: u64,
-    /// The greatest possible one.
-    pub most: u64,
+pub enum LimitError {
+    /// A limit or a price outside its possible range.
+    #[error("{name} = {value} is impossible: it must be between {least} and {most}")]
+    OutOfRange {
+        /// Its name; that of a price begins with `fuel.`.
+        name: &'static str,
+        /// The value given.
+        value: u64,
+        /// The least possible one.
+        least: u64,
+        /// The greatest possible one.
+        most: u64,
+    },
+    /// At these prices, a plain call could not be paid for.
+    #[error(
+        "{name} = {value} is too little: a plain call takes {plain_call} at these prices, so it must be at least {least}"
+    )]
+    TooLittleFuel {
+        /// The limit's name.
+        name: &'static str,
+        /// The value given.
+        value: u64,
+        /// [`FuelPrices::plain_call`].
+        plain_call: u64,
+        /// The least possible one.
+        least: u64,
+    },
 }
 
-limits! {
-    /// A signed transaction's encoding.
-    transaction_bytes_max: u32 = 524_288, at least 1024, at most 4_194_304;
-    /// A batch's encoding.
-    batch_bytes_max: u32 = 1_048_576, at least 4096, at most 8_388_608;
-    /// Transactions in a batch.
-    batch_transactions_max: u32 = 1_000, at least 1, at most 100_000;
-    /// Declared fuel of all transactions in a batch.
-    batch_fuel_max: u64 = 5_000_000_000, at least 1_000_000, at most 100_000_000_000;
-    /// Declared fuel of one transaction.
-    transaction_fuel_max: u64 = 500_000_000, at least 1_000_000, at most 100_000_000_000;
-    /// How far `valid_until` may lie ahead of block time.
-    valid_for_ms_max: u64 = 3_600_000, at least 1_000, at most 604_800_000;
-    /// How far a fresh proposal's time may lie from a validator's clock, either way.
-    clock_drift_ms_max: u64 = 10_000, at least 100, at most 600_000;
-    /// Slots open at once (the paper's log size; its low and high water marks are this far apart).
-    window_slots: u32 = 16, at least 1, at most 128;
-    /// An idle primary proposes an empty batch after this time.
-    heartbeat_ms: u64 = 2_000, at least 50, at most 3_600_000;
-    /// A contract's Wasm module.
-    code_bytes_max: u32 = 262_144, at least 1024, at most 4_000_000;
-    /// Functions in a module.
-    functions_max: u32 = 4_096, at least 1, at most 100_000;
-    /// Parameters and locals of one function.
-    locals_max: u32 = 512, at least 16, at most 10_000;
-    /// Linear memory of one running contract, in pages of 64 KiB.
-    memory_pages_max: u32 = 64, at least 1, at most 1024;
-    /// Entries in a table.
-    table_entries_max: u32 = 4_096, at least 1, at most 100_000;
-    /// Stack, in values (parameters, locals and operands) over all live frames of all contracts that
-    /// run within each other.
-    stack_values_max: u32 = 16_384, at least 256, at most 65_536;
-    /// Contracts running within each other in one transaction: the one that it calls counts as one,
-    /// so with 1 no contract can call another.
-    call_depth_max: u32 = 8, at least 1, at most 32;
-    /// A method's name.
-    method_bytes_max: u32 = 64, at least 8, at most 256;
-    /// The encoded arguments of a call.
-    args_bytes_max: u32 = 65_536, at least 64, at most 1_048_576;
-    /// A storage key, without the contract's prefix.
-    key_bytes_max: u32 = 256, at least 32, at most 1024;
-    /// A storage value.
-    value_bytes_max: u32 = 65_536, at least 64, at most 1_048_576;
-    /// An event's topic and data together.
-    event_bytes_max: u32 = 8_192, at least 64, at most 65_536;
-    /// Events of one transaction.
-    events_max: u32 = 64, at least 1, at most 1024;
-    /// A returned value, or the data of a revert.
-    return_bytes_max: u32 = 65_536, at least 64, at most 1_048_576;
-    /// Accounts that may upgrade one contract.
-    upgraders_max: u32 = 16, at least 1, at most 64;
+ranged! {
+    /// Every chain-wide limit, and the prices of fuel. Sizes are in bytes, times in milliseconds unless
+    /// said.
+    ///
+    /// Limits on the shape of modules, from `function_bytes_max` to `schema_bytes_max`, can only be
+    /// lowered: they protect the compiler and the host, and nobody has measured these beyond them. The
+    /// least of each leaves room for a contract such as those that are shipped.
+    ChainLimits named "" {
+        /// A signed transaction's encoding.
+        transaction_bytes_max: u32 = 524_288, at least 1024, at most 4_194_304;
+        /// A batch's encoding.
+        batch_bytes_max: u32 = 1_048_576, at least 4096, at most 8_388_608;
+        /// Transactions in a batch.
+        batch_transactions_max: u32 = 1_000, at least 1, at most 100_000;
+        /// Declared fuel of all transactions in a batch.
+        batch_fuel_max: u64 = 5_000_000_000, at least 1_000_000, at most 100_000_000_000;
+        /// Declared fuel of one transaction. A tenth of it, which clients declare for a call unless told
+        /// otherwise, covers [`FuelPrices::plain_call`].
+        transaction_fuel_max: u64 = 500_000_000, at least 1_000_000, at most 100_000_000_000;
+        /// What a query may burn; nobody pays for one. The largest code of the default limits can be loaded
+        /// with the default.
+        query_fuel_max: u64 = 200_000_000, at least 1_000_000, at most 100_000_000_000;
+        /// How far `valid_until` may lie ahead of block time.
+        valid_for_ms_max: u64 = 3_600_000, at least 1_000, at most 604_800_000;
+        /// How far a fresh proposal's time may lie from a validator's clock, either way.
+        clock_drift_ms_max: u64 = 10_000, at least 100, at most 600_000;
+        /// Slots open at once (the paper's log size; its low and high water marks are this far apart).
+        window_slots: u32 = 16, at least 1, at most 128;
+        /// An idle primary proposes an empty batch after this time.
+        heartbeat_ms: u64 = 2_000, at least 50, at most 3_600_000;
+        /// A contract's Wasm module.
+        code_bytes_max: u32 = 262_144, at least 1024, at most 4_000_000;
+        /// Functions in a module.
+        functions_max: u32 = 4_096, at least 1, at most 100_000;
+        /// Parameters and locals of one function.
+        locals_max: u32 = 512, at least 16, at most 10_000;
+        /// The body of one function.
+        function_bytes_max: u32 = 65_536, at least 4096, at most 65_536;
+        /// How deep blocks may nest in a function.
+        nesting_max: u32 = 1_024, at least 32, at most 1_024;
+        /// Parameters of a function, or of a type of functions: code is made for each of them, several
+        /// times.
+        parameters_max: u32 = 32, at least 16, at most 32;
+        /// Operands that a function may have at a time.
+        operands_max: u32 = 128, at least 16, at most 128;
+        /// Locals and operands times blocks and branch targets, summed up over all functions: what the
+        /// memory of compiling grows with.
+        complexity_max: u64 = 100_000, at least 30_000, at most 100_000;
+        /// The same of one function: with its square grows the time that giving registers to it takes,
+        /// which is charged.
+        function_complexity_max: u64 = 12_500, at least 2_500, at most 12_500;
+        /// Types of functions in a module.
+        types_max: u32 = 1_024, at least 32, at most 1_024;
+        /// Imports of a module.
+        imports_max: u32 = 64, at least 32, at most 64;
+        /// Globals of a module.
+        globals_max: u32 = 1_024, at least 8, at most 1_024;
+        /// Exports of a module.
+        exports_max: u32 = 256, at least 32, at most 256;
+        /// Segments of data, and of table elements, each; every instance is filled from them one by one.
+        segments_max: u32 = 128, at least 8, at most 128;
+        /// What a module says about itself, in JSON.
+        schema_bytes_max: u32 = 65_536, at least 16_384, at most 65_536;
+        /// Linear memory of one running contract, in pages of 64 KiB.
+        memory_pages_max: u32 = 64, at least 1, at most 1024;
+        /// Entries in a table.
+        table_entries_max: u32 = 4_096, at least 1, at most 100_000;
+        /// Stack, in values (parameters, locals and operands) over all live frames of all contracts that
+        /// run within each other.
+        stack_values_max: u32 = 16_384, at least 256, at most 65_536;
+        /// Contracts running within each other in one transaction: the one that it calls counts as one,
+        /// so with 1 no contract can call another.
+        call_depth_max: u32 = 8, at least 1, at most 32;
+        /// A method's name.
+        method_bytes_max: u32 = 64, at least 8, at most 256;
+        /// The encoded arguments of a call.
+        args_bytes_max: u32 = 65_536, at least 64, at most 1_048_576;
+        /// A storage key, without the contract's prefix.
+        key_bytes_max: u32 = 256, at least 32, at most 1024;
+        /// A storage value.
+        value_bytes_max: u32 = 65_536, at least 64, at most 1_048_576;
+        /// An event's topic and data together.
+        event_bytes_max: u32 = 8_192, at least 64, at most 65_536;
+        /// Events of one transaction.
+        events_max: u32 = 64, at least 1, at most 1024;
+        /// A returned value, or the data of a revert.
+        return_bytes_max: u32 = 65_536, at least 64, at most 1_048_576;
+        /// Accounts that may upgrade one contract.
+        upgraders_max: u32 = 16, at least 1, at most 64;
+    }
+    tables {
+        /// What things cost.
+        fuel: FuelPrices;
+    }
+}
+
+impl ChainLimits {
+    /// Checks that every limit and every price is in its possible range, and that they fit together.
+    ///
+    /// # Errors
+    /// The first one that is not.
+    pub fn check(&self) -> Result<(), LimitError> {
+        self.check_ranges()?;
+        if self.transaction_bytes_max > self.batch_bytes_max {
+            return Err(LimitError::OutOfRange {
+                name: "transaction_bytes_max",
+                value: self.transaction_bytes_max.into(),
+                least: 1024,
+                most: self.batch_bytes_max.into(),
+            });
+        }
+        if self.transaction_fuel_max > self.batch_fuel_max {
+            return Err(LimitError::OutOfRange {
+                name: "transaction_fuel_max",
+                value: self.transaction_fuel_max,
+                least: 1_000_000,
+                most: self.batch_fuel_max,
+            });
+        }
+        self.check_plain_call()
+    }
+
+    /// Checks that a call and a view of a usual contract can be paid for. Clients declare a tenth of
+    /// what a transaction may burn.
+    fn check_plain_call(&self) -> Result<(), LimitError> {
+        let plain_call = self.fuel.plain_call();
+        let (transaction, query) = (self.transaction_fuel_max, self.query_fuel_max);
+        for (name, value, least) in [
+            (
+                "transaction_fuel_max",
+                transaction,
+                plain_call.saturating_mul(10),
+            ),
+            ("query_fuel_max", query, plain_call),
+        ] {
+            if value < least {
+                return Err(LimitError::TooLittleFuel {
+                    name,
+                    value,
+                    plain_call,
+                    least,
+                });
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The limits with one number changed, as a genesis document would write it.
+    fn with(name: &str, value: u64) -> ChainLimits {
+        let mut json = serde_json::to_value(ChainLimits::default()).expect("is JSON");
+        let place = name
+            .split('.')
+            .fold(&mut json, |place, part| &mut place[part]);
+        assert!(place.is_u64(), "{name} is a number");
+        *place = value.into();
+        serde_json::from_value(json).expect("fits into its type")
+    }
+
+    /// Every number by its name, and its default.
+    fn all() -> Vec<(String, u64)> {
+        let number = |value: &serde_json::Value| value.as_u64().expect("is a number");
+        let json = serde_json::to_value(ChainLimits::default()).expect("is JSON");
+        let mut all = Vec::new();
+        for (name, value) in json.as_object().expect("is a struct") {
+            match value.as_object() {
+                None => all.push((name.clone(), number(value))),
+                Some(table) => all.extend(
+                    table
+                        .iter()
+                        .map(|(part, value)| (format!("{name}.{part}"), number(value))),
+                ),
+            }
+        }
+        all
+    }
+
+    /// The range that the refusal of 0 names: nothing may be 0.
+    fn range(name: &str) -> (u64, u64) {
+        match with(name, 0).check() {
+            Err(LimitError::OutOfRange {
+                name: named,
+                value: 0,
+                least,
+                most,
+            }) if named == name => (least, most),
+            other => panic!("{name} = 0: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn every_number_has_a_range_with_its_default_in_it() {
+        assert_eq!(ChainLimits::default().check(), Ok(()));
+        let all = all();
+        assert_eq!(all.len(), 37 + 32);
+        for (name, default) in all {
+            let (least, most) = range(&name);
+            assert!(0 < least && least <= default && default <= most, "{name}");
+            let in_range = |value| with(&name, value).check_ranges().is_ok();
+            assert!(!in_range(least - 1) && in_range(least), "{name}: {least}");
+            assert!(in_range(most), "{name}: {most}");
+            // The price of an instruction is a byte, which cannot be more than that.
+            assert!(most == 255 || !in_range(most + 1), "{name}: {most}");
+        }
+    }
+
+    #[test]
+    fn a_plain_call_can_always_be_paid_for() {
+        let call = FuelPrices::default().plain_call();
+        let limits = ChainLimits {
+            transaction_fuel_max: 10 * call,
+            query_fuel_max: call,
+            ..ChainLimits::default()
+        };
+        assert_eq!(limits.check(), Ok(()));
+        let transaction = ChainLimits {
+            transaction_fuel_max: 10 * call - 1,
+            ..limits.clone()
+        };
+        let query = ChainLimits {
+            query_fuel_max: call - 1,
+            ..limits.clone()
+        };
+        let mut dearer = limits;
+        dearer.fuel.transaction += 1;
+        for (limits, expected) in [
+            (transaction, "transaction_fuel_max"),
+            (query, "query_fuel_max"),
+            (dearer, "transaction_fuel_max"),
+        ] {
+            assert!(
+                matches!(limits.check(), Err(LimitError::TooLittleFuel { name, .. }) if name == expected),
+                "{expected}: {:?}",
+                limits.check()
+            );
+        }
+    }
+
+    #[test]
+    fn one_transaction_fits_into_a_batch() {
+        let bytes = with("transaction_bytes_max", 1_048_577);
+        let fuel = with("transaction_fuel_max", 5_000_000_001);
+        for (limits, expected) in [
+            (bytes, "transaction_bytes_max"),
+            (fuel, "transaction_fuel_max"),
+        ] {
+            assert!(
+                matches!(limits.check(), Err(LimitError::OutOfRange { name, .. }) if name == expected)
+            );
+        }
+    }
 }

@@ -54,11 +54,11 @@ impl Hasher for Collected {
 
 impl Settings {
     /// The engine's version, settings and processor; what instructions cost; how the stack is
-    /// counted; the chain's limits, by which modules are judged and instrumented.
+    /// counted; the chain's limits and prices, by which modules are judged and instrumented.
     pub(super) fn of(engine: &Engine, limits: &ChainLimits) -> Self {
         let mut collected = Collected(Vec::new());
         engine.precompile_compatibility_hash().hash(&mut collected);
-        let costs = format!("{:?}", fuel::operator_cost());
+        let costs = format!("{:?}", fuel::operator_cost(&limits.fuel));
         let versions = (PROTOCOL_VERSION, module::INSTRUMENTATION_VERSION);
         let stack = (module::FRAME_VALUES, module::BODY_BYTES_PER_VALUE);
         let all = (collected.0, costs, versions, stack, limits).encode();

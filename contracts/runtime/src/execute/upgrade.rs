@@ -8,7 +8,6 @@ use chancery_ledger::{
 use parity_scale_codec::Encode;
 
 use super::{Executor, Meter};
-use crate::fuel;
 use crate::world::stored;
 
 /// What is asked for, whoever asks.
@@ -28,7 +27,7 @@ impl Executor {
         meter: &mut Meter,
     ) -> Result<(), TrapKind> {
         for account in &upgraders.accounts {
-            meter.charge(fuel::STORAGE_READ)?;
+            meter.charge(self.prices().storage_read)?;
             let record = self.overlay().get(&StateKey::Account(*account).to_bytes());
             let _: AccountRecord = record.map(stored).ok_or(TrapKind::UnknownUpgrader)?;
         }
@@ -42,7 +41,7 @@ impl Executor {
         contract: ContractId,
         meter: &mut Meter,
     ) -> Result<ContractRecord, TrapKind> {
-        meter.charge(fuel::STORAGE_READ)?;
+        meter.charge(self.prices().storage_read)?;
         let record = self.overlay().get(&StateKey::Contract(contract).to_bytes());
         let record: ContractRecord = record.map(stored).ok_or(TrapKind::UnknownContract)?;
         if !record.upgraders.contains(&sender) {
@@ -66,7 +65,7 @@ impl Executor {
             }
             Some(approval) => self.write(key, approval.encode(), meter)?,
             None => {
-                meter.charge(fuel::STORAGE_WRITE)?;
+                meter.charge(self.prices().storage_write)?;
                 self.overlay_mut().remove(key.to_bytes());
             }
         }
@@ -127,7 +126,7 @@ impl Executor {
         let wanted = UpgradeApproval::of(upgrade.version, upgrade.wasm, upgrade.args);
         let mut agreeing = 0_u32;
         for account in &upgraders.accounts {
-            meter.charge(fuel::STORAGE_READ)?;
+            meter.charge(self.prices().storage_read)?;
             let key = StateKey::Approval(upgrade.contract, *account).to_bytes();
             let approved: Option<UpgradeApproval> = self.overlay().get(&key).map(stored);
             if *account == sender || approved == Some(wanted) {

@@ -6,7 +6,7 @@ use chancery_ledger::{ContractId, TrapKind};
 use super::memory::{Range, charge, length, size, trap};
 use super::{Access, Guest, HostResult};
 use crate::engine;
-use crate::fuel;
+use crate::fuel::{sized, sum};
 use crate::world::{CallOutcome, Ended, NestedCall};
 
 pub(super) fn call(
@@ -58,9 +58,11 @@ fn nested(
     let limits = guest.data().limits();
     size(method.len(), 0, limits.method_bytes_max)?;
     size(args.len(), 0, limits.args_bytes_max)?;
-    let base = fuel::HOST_CALL + fuel::CONTRACT_CALL + fuel::STORAGE_READ;
     let bytes = method.len() + args.len();
-    charge(&mut guest, fuel::sized(base, fuel::COPY_PER_BYTE, bytes))?;
+    charge(&mut guest, |prices| {
+        let base = sum([prices.host_call, prices.contract_call, prices.storage_read]);
+        sized(base, prices.copy_per_byte, bytes)
+    })?;
 
     let call = NestedCall {
         from: guest.data().contract,
@@ -99,10 +101,9 @@ pub(super) fn call_output(mut guest: Guest<'_>, out: u32, capacity: u32) -> Host
     let range = Range::find(&mut guest, out, capacity)?;
     let len = guest.data().call_output.len();
     let copied = len.min(range.len());
-    charge(
-        &mut guest,
-        fuel::sized(fuel::HOST_CALL, fuel::COPY_PER_BYTE, copied),
-    )?;
+    charge(&mut guest, |prices| {
+        sized(prices.host_call, prices.copy_per_byte, copied)
+    })?;
     let output = std::mem::take(&mut guest.data_mut().call_output);
     range.write(&mut guest, &output);
     guest.data_mut().call_output = output;

@@ -1,7 +1,7 @@
 //! Ranges of the guest's memory, and the judgements that every host function begins with.
 
 use chancery_contract::abi;
-use chancery_ledger::TrapKind;
+use chancery_ledger::{FuelPrices, TrapKind};
 use wasmtime::{Extern, Memory};
 
 use super::{Access, Guest, HostEnd, HostResult};
@@ -61,7 +61,12 @@ impl Range {
     }
 }
 
-pub(super) fn charge(guest: &mut Guest<'_>, cost: u64) -> HostResult<()> {
+/// Takes fuel at the prices of the chain.
+pub(super) fn charge(
+    guest: &mut Guest<'_>,
+    cost: impl FnOnce(&FuelPrices) -> u64,
+) -> HostResult<()> {
+    let cost = cost(&guest.data().limits().fuel);
     let left = guest.get_fuel().expect("fuel is switched on");
     match left.checked_sub(cost) {
         Some(left) => {

@@ -11,13 +11,9 @@ use wasmparser::{
 };
 
 use super::found::Found;
-use super::{
-    COMPLEXITY_MAX, Checked, EXPORTS_MAX, FUNCTION_BYTES_MAX, FUNCTION_COMPLEXITY_MAX,
-    FunctionShape, GLOBALS_MAX, IMPORTS_MAX, ModuleError, ModuleReport, NESTING_MAX, OPERANDS_MAX,
-    PARAMETERS_MAX, SEGMENTS_MAX, TYPES_MAX, method_of_export,
-};
+use super::{Checked, FunctionShape, ModuleError, ModuleReport, method_of_export};
 use crate::fuel::{self, FunctionSize};
-use crate::schema::{MethodKind, SCHEMA_BYTES_MAX, Schema};
+use crate::schema::{MethodKind, Schema};
 
 /// WebAssembly 1.0 without floats. The second flag stands for tables of functions.
 const FEATURES: WasmFeatures = WasmFeatures::MUTABLE_GLOBAL.union(WasmFeatures::GC_TYPES);
@@ -132,39 +128,54 @@ impl Walk<'_> {
         let (limits, found) = (self.limits, &mut self.found);
         match payload {
             Payload::TypeSection(types) => {
-                at_most!(found.types, types.count(), TYPES_MAX, TooManyTypes);
+                at_most!(found.types, types.count(), limits.types_max, TooManyTypes);
             }
             Payload::ImportSection(imports) => {
-                at_most!(found.imports, imports.count(), IMPORTS_MAX, TooManyImports);
+                at_most!(
+                    found.imports,
+                    imports.count(),
+                    limits.imports_max,
+                    TooManyImports
+                );
             }
             Payload::FunctionSection(functions) => {
                 let (count, count_max) = (functions.count(), limits.functions_max);
                 at_most!(found.functions, count, count_max, TooManyFunctions);
             }
             Payload::GlobalSection(globals) => {
-                at_most!(found.globals, globals.count(), GLOBALS_MAX, TooManyGlobals);
+                at_most!(
+                    found.globals,
+                    globals.count(),
+                    limits.globals_max,
+                    TooManyGlobals
+                );
             }
             Payload::ExportSection(exports) => {
-                at_most!(found.exports, exports.count(), EXPORTS_MAX, TooManyExports);
+                at_most!(
+                    found.exports,
+                    exports.count(),
+                    limits.exports_max,
+                    TooManyExports
+                );
             }
             Payload::DataSection(segments) => {
                 let count = segments.count();
                 at_most!(
                     found.data_segments,
                     count,
-                    SEGMENTS_MAX,
+                    limits.segments_max,
                     TooManyDataSegments
                 );
             }
             Payload::ElementSection(segments) => {
                 let (count, place) = (segments.count(), &mut found.element_segments);
-                at_most!(*place, count, SEGMENTS_MAX, TooManyElementSegments);
+                at_most!(*place, count, limits.segments_max, TooManyElementSegments);
             }
             Payload::StartSection { func, .. } => {
                 return Err(ModuleError::StartFunction { function: *func });
             }
             Payload::CodeSectionEntry(body) => {
-                let (len, len_max) = (body.as_bytes().len(), FUNCTION_BYTES_MAX);
+                let (len, len_max) = (body.as_bytes().len(), limits.function_bytes_max as usize);
                 if len > len_max {
                     let function = self.next_function();
                     return Err(ModuleError::FunctionTooLong {
@@ -185,12 +196,12 @@ impl Walk<'_> {
             Payload::TypeSection(types) => {
                 for kind in types.clone().into_iter_err_on_gc_types() {
                     let kind = kind?;
-                    let (count, count_max) = (parameters(&kind), PARAMETERS_MAX);
+                    let (count, count_max) = (parameters(&kind), self.limits.parameters_max);
                     if count > count_max {
                         return Err(ModuleError::TooManyParameters { count, count_max });
                     }
                     self.found.parameters = self.found.parameters.max(count);
-                    self.compile_fuel += fuel::compiling_type(count);
+                    self.pay(fuel::compiling_type(&self.limits.fuel, count));
                     self.parameters += u64::from(count);
                     self.types.push(kind);
                 }
@@ -242,7 +253,8 @@ impl Walk<'_> {
                 }
             }
             Payload::DataSection(segments) => {
-                self.compile_fuel += fuel::DEPLOY_PER_SEGMENT * u64::from(segments.count());
+                let (price, count) = (self.limits.fuel.deploy_per_segment, segments.count());
+                self.pay(price.saturating_mul(count.into()));
                 for segment in segments.clone() {
                     let segment = segment?;
                     let DataKind::Active { offset_expr, .. } = segment.kind else {
@@ -257,12 +269,22 @@ impl Walk<'_> {
                 if self.schema.is_some() {
                     return Err(ModuleError::SchemaTwice);
                 }
-                self.found.schema_bytes = section.data().len();
-                self.schema = Some(Schema::parse(section.data())?);
+                let json = section.data();
+                let (len, len_max) = (json.len(), self.limits.schema_bytes_max as usize);
+                if len > len_max {
+                    return Err(ModuleError::SchemaTooLong { len, len_max });
+                }
+                self.found.schema_bytes = len;
+                self.schema = Some(Schema::parse(json)?);
             }
             _ => {}
         }
         Ok(())
+    }
+
+    /// Adds to what deploying it takes.
+    fn pay(&mut self, cost: u64) {
+        self.compile_fuel = self.compile_fuel.saturating_add(cost);
     }
 
     fn next_function(&self) -> u32 {
@@ -371,11 +393,12 @@ impl Walk<'_> {
         body: &FunctionBody<'_>,
     ) -> Result<(), ModuleError> {
         let index = self.next_function();
+        let limits = self.limits;
         let allocations = self.allocations.take().unwrap_or_default();
         let mut validator = function.into_validator(allocations);
         let mut reader: BinaryReader<'_> = body.get_binary_reader();
         validator.read_locals(&mut reader)?;
-        let (count, count_max) = (validator.len_locals(), self.limits.locals_max);
+        let (count, count_max) = (validator.len_locals(), limits.locals_max);
         if count > count_max {
             return Err(ModuleError::TooManyLocals {
                 function: index,
@@ -393,20 +416,20 @@ impl Walk<'_> {
             edges += edges_of(&operator);
             calls += u64::from(is_call(&operator));
             let height = validator.operand_stack_height();
-            if height > OPERANDS_MAX {
+            if height > limits.operands_max {
                 return Err(ModuleError::TooManyOperands {
                     function: index,
                     count: height,
-                    count_max: OPERANDS_MAX,
+                    count_max: limits.operands_max,
                 });
             }
             operands = operands.max(height);
             let depth = validator.control_stack_height();
-            if depth > NESTING_MAX {
+            if depth > limits.nesting_max {
                 return Err(ModuleError::NestedTooDeep {
                     function: index,
                     depth,
-                    depth_max: NESTING_MAX,
+                    depth_max: limits.nesting_max,
                 });
             }
             self.found.nesting = self.found.nesting.max(depth);
@@ -415,19 +438,19 @@ impl Walk<'_> {
         self.found.operands = self.found.operands.max(operands);
         let values = (count + operands).max(1);
         let complexity = edges * u64::from(values);
-        if complexity > FUNCTION_COMPLEXITY_MAX {
+        if complexity > limits.function_complexity_max {
             return Err(ModuleError::FunctionTooComplex {
                 function: index,
                 complexity,
-                complexity_max: FUNCTION_COMPLEXITY_MAX,
+                complexity_max: limits.function_complexity_max,
             });
         }
         self.found.function_complexity = self.found.function_complexity.max(complexity);
         self.complexity += complexity;
-        if self.complexity > COMPLEXITY_MAX {
+        if self.complexity > limits.complexity_max {
             return Err(ModuleError::TooComplex {
                 complexity: self.complexity,
-                complexity_max: COMPLEXITY_MAX,
+                complexity_max: limits.complexity_max,
             });
         }
         self.allocations = Some(validator.into_allocations());
@@ -439,12 +462,13 @@ impl Walk<'_> {
             .expect("the validator counted bodies and functions");
         let params = parameters(self.function_type(type_index));
         self.parameters += u64::from(params);
-        self.compile_fuel += fuel::compiling(FunctionSize {
+        let size = FunctionSize {
             parameters: params,
             values,
             calls,
             complexity,
-        });
+        };
+        self.pay(fuel::compiling(&limits.fuel, size));
         let body_values = saturated(body.as_bytes().len() as u64) / BODY_BYTES_PER_VALUE;
         self.functions.push(FunctionShape {
             type_index,
@@ -466,6 +490,7 @@ impl Walk<'_> {
             .collect();
         methods.sort();
         let functions = saturated(self.functions.len() as u64);
+        let prices = &self.limits.fuel;
         let report = ModuleReport {
             code: CodeHash::of(wasm),
             code_bytes: wasm.len(),
@@ -475,11 +500,12 @@ impl Walk<'_> {
             schema: self.schema,
             limits: self.found.of(self.limits, wasm.len(), self.complexity),
             deploy_fuel: fuel::sized(
-                fuel::DEPLOY + self.compile_fuel,
-                fuel::DEPLOY_PER_BYTE,
+                fuel::sum([prices.deploy, self.compile_fuel]),
+                prices.deploy_per_byte,
                 wasm.len(),
             ),
             load_fuel: fuel::loading(
+                prices,
                 wasm.len(),
                 u64::from(functions) + self.types.len() as u64,
                 self.parameters,
@@ -536,12 +562,8 @@ impl Schema {
     /// Reads a schema section.
     ///
     /// # Errors
-    /// If it is too long, or not the JSON of a schema.
+    /// If it is not the JSON of a schema.
     pub fn parse(json: &[u8]) -> Result<Self, ModuleError> {
-        let (len, len_max) = (json.len(), SCHEMA_BYTES_MAX);
-        if len > len_max {
-            return Err(ModuleError::SchemaTooLong { len, len_max });
-        }
         serde_json::from_slice(json).map_err(|error| ModuleError::SchemaMalformed {
             reason: shortened(&error.to_string()),
         })

@@ -126,7 +126,7 @@ module_errors! {
             /// The limit.
             complexity_max: u64,
         },
-        /// A type of functions with more parameters than [`super::PARAMETERS_MAX`].
+        /// A type of functions with too many parameters.
         #[error("a type of functions has {count} parameters, at most {count_max} are allowed")]
         TooManyParameters {
             /// How many.
@@ -134,7 +134,7 @@ module_errors! {
             /// The limit.
             count_max: u32,
         },
-        /// A function with more operands at a time than [`super::OPERANDS_MAX`].
+        /// A function with too many operands at a time.
         #[error("function {function} has {count} operands at a time, at most {count_max} are allowed")]
         TooManyOperands {
             /// Its index among the functions defined.

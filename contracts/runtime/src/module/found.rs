@@ -2,16 +2,10 @@
 
 use chancery_ledger::ChainLimits;
 
-use super::{
-    COMPLEXITY_MAX, EXPORTS_MAX, FUNCTION_BYTES_MAX, FUNCTION_COMPLEXITY_MAX, GLOBALS_MAX,
-    IMPORTS_MAX, NESTING_MAX, OPERANDS_MAX, PARAMETERS_MAX, SEGMENTS_MAX, TYPES_MAX,
-};
-use crate::schema::SCHEMA_BYTES_MAX;
-
 /// What a module takes of one limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LimitUse {
-    /// The limit, as genesis or this crate names it.
+    /// The limit, as genesis names it.
     pub name: &'static str,
     /// What is counted.
     pub what: &'static str,
@@ -56,16 +50,10 @@ impl Found {
         };
         let count =
             |name, what, used: u32, used_max: u32| limit(name, what, used.into(), used_max.into());
-        let size = |name, what, used, used_max| limit(name, what, number(used), used_max);
-        let (body, schema) = (number(FUNCTION_BYTES_MAX), number(SCHEMA_BYTES_MAX));
-        let method = limits.method_bytes_max.into();
+        let size =
+            |name, what, used, used_max: u32| limit(name, what, number(used), used_max.into());
         vec![
-            size(
-                "code_bytes_max",
-                "bytes",
-                bytes,
-                limits.code_bytes_max.into(),
-            ),
+            size("code_bytes_max", "bytes", bytes, limits.code_bytes_max),
             count(
                 "functions_max",
                 "functions",
@@ -76,7 +64,7 @@ impl Found {
                 "function_bytes_max",
                 "bytes of the longest function",
                 self.function_bytes,
-                body,
+                limits.function_bytes_max,
             ),
             count(
                 "locals_max",
@@ -88,31 +76,31 @@ impl Found {
                 "parameters_max",
                 "parameters of a type of functions",
                 self.parameters,
-                PARAMETERS_MAX,
+                limits.parameters_max,
             ),
             count(
                 "operands_max",
                 "operands at a time",
                 self.operands,
-                OPERANDS_MAX,
+                limits.operands_max,
             ),
             count(
                 "nesting_max",
                 "blocks within each other",
                 self.nesting,
-                NESTING_MAX,
+                limits.nesting_max,
             ),
             limit(
                 "complexity_max",
                 "locals and operands times blocks",
                 complexity,
-                COMPLEXITY_MAX,
+                limits.complexity_max,
             ),
             limit(
                 "function_complexity_max",
                 "the same of one function",
                 self.function_complexity,
-                FUNCTION_COMPLEXITY_MAX,
+                limits.function_complexity_max,
             ),
             count(
                 "memory_pages_max",
@@ -126,33 +114,38 @@ impl Found {
                 self.table_entries,
                 limits.table_entries_max,
             ),
-            count("types_max", "types of functions", self.types, TYPES_MAX),
-            count("imports_max", "imports", self.imports, IMPORTS_MAX),
-            count("exports_max", "exports", self.exports, EXPORTS_MAX),
-            count("globals_max", "globals", self.globals, GLOBALS_MAX),
+            count(
+                "types_max",
+                "types of functions",
+                self.types,
+                limits.types_max,
+            ),
+            count("imports_max", "imports", self.imports, limits.imports_max),
+            count("exports_max", "exports", self.exports, limits.exports_max),
+            count("globals_max", "globals", self.globals, limits.globals_max),
             count(
                 "segments_max",
                 "data segments",
                 self.data_segments,
-                SEGMENTS_MAX,
+                limits.segments_max,
             ),
             count(
                 "segments_max",
                 "element segments",
                 self.element_segments,
-                SEGMENTS_MAX,
+                limits.segments_max,
             ),
             size(
                 "method_bytes_max",
                 "bytes of the longest method's name",
                 self.method_bytes,
-                method,
+                limits.method_bytes_max,
             ),
             size(
                 "schema_bytes_max",
                 "bytes of schema",
                 self.schema_bytes,
-                schema,
+                limits.schema_bytes_max,
             ),
         ]
     }

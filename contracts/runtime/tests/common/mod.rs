@@ -14,8 +14,8 @@ use std::sync::Arc;
 use chancery_ledger::state_key::{AccountRecord, StateKey};
 use chancery_ledger::transaction::SignedTransaction;
 use chancery_ledger::{
-    AccountId, Batch, Call, ChainId, ChainLimits, ContractId, Fuel, Height, Millis, Receipt, Role,
-    SecretKey, Status, Transaction, TransactionId, TrapKind, Upgraders,
+    AccountId, Batch, Call, ChainId, ChainLimits, ContractId, Fuel, FuelPrices, Height, Millis,
+    Receipt, Role, SecretKey, Status, Transaction, TransactionId, TrapKind, Upgraders,
 };
 use chancery_runtime::{
     BlockContext, DropReason, ExecutedBatch, LedgerView, QueryOutcome, Runtime,
@@ -38,6 +38,11 @@ impl LedgerView for State {
     fn was_admitted(&self, id: &TransactionId) -> bool {
         self.admitted.contains(id)
     }
+}
+
+/// The prices of a ledger whose genesis names no others.
+pub fn prices() -> FuelPrices {
+    FuelPrices::default()
 }
 
 pub fn key(seed: u8) -> SecretKey {
