@@ -5,7 +5,7 @@ mod upgrade;
 use std::sync::Arc;
 
 use chancery_contract::abi;
-use chancery_ledger::state_key::{AccountRecord, ContractRecord, StateKey};
+use chancery_ledger::state_key::{AccountRecord, ContractRecord, StateKey, VersionRecord};
 use chancery_ledger::transaction::SignedTransaction;
 use chancery_ledger::upgrade::FIRST_VERSION;
 use chancery_ledger::{
@@ -144,6 +144,8 @@ impl Executor {
             );
             match admitted {
                 Ok(()) => {
+                    let index = u32::try_from(executed.receipts.len());
+                    self.world_mut().index = index.expect("a batch has less than 2^32");
                     executed.receipts.push(self.transaction(id, signed));
                     executed.transactions.push(signed.clone());
                 }
@@ -393,7 +395,8 @@ impl Executor {
         Ok((compiled, Fuel(checked.report.load_fuel)))
     }
 
-    /// Writes what a contract is from now on, and its code if that is new to the ledger.
+    /// Writes what a contract is from now on, what this version of it is for ever, and its code if
+    /// that is new to the ledger.
     fn write_contract(
         &mut self,
         contract: ContractId,
@@ -402,6 +405,12 @@ impl Executor {
         meter: &mut Meter,
     ) -> Result<(), TrapKind> {
         self.write(StateKey::Contract(contract), record.encode(), meter)?;
+        let version = VersionRecord {
+            code: record.code,
+            since: self.world().place(),
+        };
+        let key = StateKey::Version(contract, record.version);
+        self.write(key, version.encode(), meter)?;
         let key = StateKey::Code(record.code).to_bytes();
         if self.overlay().get(&key).is_none() {
             // Paid for by what deploying costs a byte.

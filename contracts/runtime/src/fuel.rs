@@ -3,7 +3,7 @@
 //! | what | cost |
 //! |---|---|
 //! | a transaction | `transaction`, and `transaction_per_byte` a byte of its signed encoding |
-//! | deploying code | `deploy`; `deploy_per_byte` a byte, before it is looked at; [`compiling`] each function, [`compiling_type`] each type, `deploy_per_segment`; `storage_read` for each account that may upgrade it; the contract's entry |
+//! | deploying code | `deploy`; `deploy_per_byte` a byte, before it is looked at; [`compiling`] each function, [`compiling_type`] each type, `deploy_per_segment`; `storage_read` for each account that may upgrade it; the entries of the contract and of its version |
 //! | upgrading a contract | the same, and `storage_read` for the contract and for each account that may upgrade it |
 //! | admitting an account | `storage_write` and the bytes written |
 //! | approving an upgrade | `storage_read`, `storage_write` and the bytes written |

@@ -9,7 +9,9 @@ use std::sync::Arc;
 
 use chancery_contract::abi;
 use chancery_ledger::state_key::{ContractRecord, StateKey};
-use chancery_ledger::{AccountId, ContractEvent, ContractId, TransactionId, TrapKind};
+use chancery_ledger::{
+    AccountId, ContractEvent, ContractId, TransactionId, TransactionPlace, TrapKind,
+};
 use parity_scale_codec::Decode;
 
 use crate::engine::{Compiled, End, WasmEngine};
@@ -80,6 +82,8 @@ pub(crate) struct World {
     pub(crate) overlay: Overlay,
     pub(crate) context: BlockContext,
     pub(crate) transaction: TransactionId,
+    /// Its position among those of the block that are executed.
+    pub(crate) index: u32,
     /// Of calls that have not reverted.
     pub(crate) events: Vec<ContractEvent>,
     pub(crate) debug_log: Option<DebugLog>,
@@ -121,9 +125,18 @@ impl World {
             overlay,
             context,
             transaction: TransactionId::default(),
+            index: 0,
             events: Vec::new(),
             debug_log,
             live: Vec::new(),
+        }
+    }
+
+    /// Where the transaction stands that is being executed.
+    pub(crate) fn place(&self) -> TransactionPlace {
+        TransactionPlace {
+            height: self.context.height,
+            index: self.index,
         }
     }
 

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use chancery_contract::abi::{self, ValueType};
 use chancery_generated::modules;
 use chancery_ledger::state_key::StateKey;
+use chancery_ledger::upgrade::FIRST_VERSION;
 use chancery_ledger::{ChainLimits, CodeHash, ContractId, Receipt, Status, TrapKind};
 use chancery_runtime::Runtime;
 use common::{IMPORTS, Ledger, ROOT, deployment, invocation, module, wasm};
@@ -138,6 +139,7 @@ fn modules_fuzz() {
         let own = [
             StateKey::Contract(contract).to_bytes(),
             StateKey::Code(CodeHash::of(&code)).to_bytes(),
+            StateKey::Version(contract, FIRST_VERSION).to_bytes(),
         ];
         let storage = StateKey::Storage(contract, &[]).to_bytes();
         for key in executed.changes.keys() {

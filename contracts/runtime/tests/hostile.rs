@@ -11,6 +11,7 @@ mod common;
 use std::sync::Arc;
 
 use chancery_ledger::state_key::StateKey;
+use chancery_ledger::upgrade::FIRST_VERSION;
 use chancery_ledger::{ContractId, Fuel, Receipt, Status, TrapKind};
 use chancery_runtime::{ExecutedBatch, ModuleError, Runtime};
 use common::shelf::Shelf;
@@ -616,6 +617,7 @@ fn check(attacks: Vec<Attack>) {
         let mut own = vec![
             StateKey::Code(chancery_ledger::CodeHash::of(&code)).to_bytes(),
             StateKey::Contract(contract).to_bytes(),
+            StateKey::Version(contract, FIRST_VERSION).to_bytes(),
         ];
         own.retain(|_| deployed.is_none());
         assert_eq!(changed, own, "{name}: nothing else has changed");

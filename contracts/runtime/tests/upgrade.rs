@@ -4,10 +4,10 @@ mod common;
 
 use std::sync::Arc;
 
-use chancery_ledger::state_key::{ContractRecord, StateKey};
+use chancery_ledger::state_key::{ContractRecord, StateKey, VersionRecord};
 use chancery_ledger::{
-    AccountId, Call, ChainLimits, CodeHash, ContractId, Fuel, Receipt, Status, TrapKind,
-    UpgradeApproval, Upgraders,
+    AccountId, Call, ChainLimits, CodeHash, ContractId, Fuel, Height, Receipt, Status,
+    TransactionPlace, TrapKind, UpgradeApproval, Upgraders,
 };
 use chancery_runtime::Runtime;
 use common::{
@@ -415,6 +415,55 @@ fn one_batch_deploys_upgrades_and_calls() {
         executed,
         "on a runtime that had compiled nothing"
     );
+}
+
+#[test]
+fn which_code_ran_since_when_stands_in_the_state() {
+    let mut chamber = Chamber::new(1, &[2]);
+    let [one, two, three] = ["one", "two", "thr"].map(|word| version(word, None));
+    let contract = chamber.contract;
+    let first = chamber.record().code;
+    let deployed_at = chamber.ledger.height;
+    let at = |height, index| TransactionPlace {
+        height: Height(height),
+        index,
+    };
+    let upgrade = |version, code: &Vec<u8>| Call::Upgrade {
+        contract,
+        version,
+        code: code.clone(),
+        args: Vec::new(),
+    };
+    let ledger = &mut chamber.ledger;
+    let height = deployed_at + 1;
+    // The first one is left out of the block: nobody knows its sender.
+    let batch = [
+        (88, upgrade(1, &one)),
+        (ROOT, invocation(contract, "run", Vec::new())),
+        (2, upgrade(1, &two)),
+        (2, upgrade(2, &version("bad", Some("unreachable")))),
+        (2, upgrade(2, &three)),
+    ]
+    .map(|(seed, call)| ledger.sign(seed, FUEL, call));
+    let executed = ledger.block(batch.to_vec());
+    assert_eq!((executed.dropped.len(), executed.receipts.len()), (1, 4));
+    value_of(&chamber.upgrade(2, 3, &two, &[]));
+
+    let entries = &chamber.ledger.state.entries;
+    let record = |version| {
+        let bytes = entries.get(&StateKey::Version(contract, version).to_bytes())?;
+        Some(VersionRecord::decode(&mut &bytes[..]).expect("a record"))
+    };
+    let expected = [
+        (1, first, at(deployed_at, 0)),
+        (2, CodeHash::of(&two), at(height, 1)),
+        (3, CodeHash::of(&three), at(height, 3)),
+        (4, CodeHash::of(&two), at(height + 1, 0)),
+    ];
+    for (version, code, since) in expected {
+        assert_eq!(record(version), Some(VersionRecord { code, since }));
+    }
+    assert_eq!([record(0), record(5)], [None, None]);
 }
 
 #[test]

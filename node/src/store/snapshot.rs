@@ -3,6 +3,7 @@
 
 use std::ops::Bound;
 
+pub use chancery_ledger::TransactionPlace;
 use chancery_ledger::checkpoint::CheckpointCertificate;
 use chancery_ledger::header_log::HeaderLog;
 use chancery_ledger::state_tree::{Leaf, LeafSource, key_hash, value_hash};
@@ -39,15 +40,6 @@ pub struct StoredBlock {
     pub transactions: Vec<SignedTransaction>,
     /// One for each of them.
     pub receipts: Vec<Receipt>,
-}
-
-/// Where a transaction was executed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct TransactionPlace {
-    /// The block.
-    pub height: Height,
-    /// Among the executed transactions of the block.
-    pub index: u32,
 }
 
 /// A key of the state with its value.

@@ -12,6 +12,28 @@ pub const HEADER_BYTES_MAX: usize = 512;
 /// The version of everything that changes results: formats, execution, the Wasm engine.
 pub const PROTOCOL_VERSION: u16 = 1;
 
+/// Where a transaction was executed. Places compare in the order of execution.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Encode,
+    Decode,
+    DecodeWithMemTracking,
+    serde::Serialize,
+    serde::Deserialize,
+)]
+pub struct TransactionPlace {
+    /// The block.
+    pub height: Height,
+    /// Among the executed transactions of the block, from 0.
+    pub index: u32,
+}
+
 /// The header of a block: leaf `height` of the header log is SCALE of this. It has no view in it:
 /// the same batch makes the same block whatever view ordered it.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking)]

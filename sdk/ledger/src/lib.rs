@@ -33,7 +33,7 @@ pub mod upgrade;
 pub mod validators;
 
 pub use batch::Batch;
-pub use block::Header;
+pub use block::{Header, TransactionPlace};
 pub use codec::{CodecError, decode_canonical};
 pub use hash::{BatchDigest, ChainId, CodeHash, ContractId, Hash, TransactionId};
 pub use keys::{AccountId, PublicKey, SecretKey, Signature};

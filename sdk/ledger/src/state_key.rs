@@ -3,7 +3,7 @@
 
 use parity_scale_codec::{Decode, DecodeWithMemTracking, Encode};
 
-use crate::{AccountId, CodeHash, ContractId, Fuel, Role, Upgraders};
+use crate::{AccountId, CodeHash, ContractId, Fuel, Role, TransactionPlace, Upgraders};
 
 /// An admitted account.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking)]
@@ -27,6 +27,17 @@ pub struct ContractRecord {
     pub load_fuel: Fuel,
 }
 
+/// A version of a contract: which code ran when. It is written once, when the contract gets the
+/// version, and stays.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking)]
+pub struct VersionRecord {
+    /// What it runs; the bytes stand under [`StateKey::Code`].
+    pub code: CodeHash,
+    /// The deployment or the upgrade that brought it: the first transaction that ran it. It is the
+    /// contract's version up to that of the next one, exclusive.
+    pub since: TransactionPlace,
+}
+
 /// A key of the state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StateKey<'a> {
@@ -40,18 +51,26 @@ pub enum StateKey<'a> {
     Storage(ContractId, &'a [u8]),
     /// SCALE of the [`crate::UpgradeApproval`] that an account gave for a contract.
     Approval(ContractId, AccountId),
+    /// SCALE of the [`VersionRecord`] of a contract's version, counted from
+    /// [`crate::upgrade::FIRST_VERSION`]; the number's most significant byte comes first.
+    Version(ContractId, u32),
 }
 
 impl StateKey<'_> {
     /// The bytes whose SHA-256 is the key's place in the state tree.
     #[must_use]
     pub fn to_bytes(self) -> Vec<u8> {
+        let number;
         let (space, id, rest): (u8, [u8; 32], &[u8]) = match self {
             Self::Account(account) => (1, account.0, &[]),
             Self::Code(code) => (2, code.0, &[]),
             Self::Contract(contract) => (3, contract.0, &[]),
             Self::Storage(contract, key) => (4, contract.0, key),
             Self::Approval(contract, ref account) => (5, contract.0, &account.0),
+            Self::Version(contract, version) => {
+                number = version.to_be_bytes();
+                (6, contract.0, &number)
+            }
         };
         [&[space], &id[..], rest].concat()
     }

@@ -3,7 +3,9 @@
 //! 1. It is chosen once, at deployment, and never changes: a list of accounts and how many of them it
 //!    takes. With nobody on the list the code stays as it is for ever.
 //! 2. A contract starts at [`FIRST_VERSION`]; each upgrade adds 1. An upgrade names the version that
-//!    it replaces, so none is ever applied to another one than it was made for.
+//!    it replaces, so none is ever applied to another one than it was made for. Each version has an
+//!    entry of the state ([`VersionRecord`](crate::state_key::VersionRecord)) that says what it ran
+//!    and since which transaction, itself included.
 //! 3. An upgrade is one transaction, signed by one on the list. It is applied if enough of the list
 //!    agree to it: its sender, and those whose [`UpgradeApproval`] in the state equals it.
 //! 4. An account has one approval for a contract, its newest. It names the version as well: once

@@ -119,6 +119,8 @@ fn state_entries() {
         ),
         bytes("upgrade_approval", &samples::approval()),
         bytes("upgraders_nobody", &Upgraders::nobody()),
+        key_of("key_version", StateKey::Version(CONTRACT, 0x0102_0304)),
+        bytes("version_record", &samples::version_record()),
     ];
     check("state.txt", &entries);
 }

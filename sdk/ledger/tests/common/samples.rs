@@ -3,13 +3,13 @@
 use chancery_ledger::block::{self, PROTOCOL_VERSION};
 use chancery_ledger::header_log::{self, HeaderLog};
 use chancery_ledger::merkle::{ConsistencyProof, InclusionProof, leaf_hash};
-use chancery_ledger::state_key::{AccountRecord, ContractRecord};
+use chancery_ledger::state_key::{AccountRecord, ContractRecord, VersionRecord};
 use chancery_ledger::state_tree::{StateProof, StateTree, key_hash, value_hash};
 use chancery_ledger::transaction::SignedTransaction;
 use chancery_ledger::{
     AccountId, Batch, BatchDigest, Call, ChainLimits, CodeHash, ContractEvent, ContractId, Epoch,
     Fuel, Hash, Header, Height, Millis, Receipt, Role, Status, Transaction, TransactionId,
-    TrapKind, UpgradeApproval, Upgraders,
+    TransactionPlace, TrapKind, UpgradeApproval, Upgraders,
 };
 
 use super::{chain, key};
@@ -237,6 +237,16 @@ pub(crate) fn contract_record() -> ContractRecord {
         deployer: key(1).account(),
         upgraders: upgraders(),
         load_fuel: Fuel(501_730),
+    }
+}
+
+pub(crate) fn version_record() -> VersionRecord {
+    VersionRecord {
+        code: CodeHash::of(b"\0asm\x01\0\0\0"),
+        since: TransactionPlace {
+            height: Height(0x0506),
+            index: 7,
+        },
     }
 }
 
