@@ -26,6 +26,7 @@ mod status;
 #[cfg(test)]
 mod tests;
 mod transactions;
+mod versions;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -188,6 +189,8 @@ fn router(node: Arc<NodeHandle>, config: &ApiConfig, stopping: watch::Receiver<b
         .route("/v1/blocks/{height}", get(ledger::block))
         .route("/v1/query", post(query::query))
         .route("/v1/contracts/{id}", get(ledger::contract))
+        .route("/v1/contracts/{id}/versions", get(versions::list))
+        .route("/v1/contracts/{id}/versions/{version}", get(versions::show))
         .route("/v1/accounts/{did}", get(ledger::account))
         .route("/v1/proofs/transactions/{id}", get(proofs::transaction))
         .route("/v1/evidence", get(evidence::list))

@@ -16,6 +16,7 @@ use chancery_ledger::{ContractEvent, Height};
 use serde::Deserialize;
 
 use super::refusal::Refusal;
+use super::versions::Versions;
 use super::{Api, Shared, blocking};
 use crate::store::{Mark, Search, Snapshot, StoredBlock, TransactionPlace};
 
@@ -146,7 +147,7 @@ pub(super) fn page(
     limit: usize,
 ) -> Result<EventsPage, Refusal> {
     let marks = marks(filter);
-    let (mut events, mut bytes) = (Vec::new(), 0);
+    let (mut events, mut bytes) = (Vec::<EventEntry>::new(), 0);
     let walk = walk(api, &marks, from, |block, index, from| {
         let announced = event_rows(block, index);
         for (event_index, event) in announced.skip_while(|(at, _)| *at < from.event) {
@@ -164,6 +165,13 @@ pub(super) fn page(
         }
         None
     })?;
+    let snapshot = api.node.store.read();
+    let mut versions = Versions::of(&snapshot);
+    for event in &mut events {
+        let (height, index) = (event.height, event.index);
+        let place = TransactionPlace { height, index };
+        event.contract_version = versions.at(event.contract, place);
+    }
     Ok(EventsPage {
         events,
         next: walk.next,
@@ -215,6 +223,7 @@ fn entry(
         transaction: block.receipts.get(position)?.transaction,
         sender: block.transactions.get(position)?.transaction.sender,
         contract: event.contract,
+        contract_version: None,
         topic: event.topic.clone(),
         data: Bytes(event.data.clone()),
     })

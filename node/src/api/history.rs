@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
-use chancery_client::api::{Start, TransactionFilter, TransactionsPage};
+use chancery_client::api::{Start, TransactionFilter, TransactionInfo, TransactionsPage};
 use chancery_ledger::transaction::SignedTransaction;
 use chancery_ledger::{Call, ContractEvent, Receipt, Status};
 use serde::Deserialize;
@@ -14,6 +14,7 @@ use serde::Deserialize;
 use super::events::{PAGE_BYTES_MAX, cursor, limit, parse, start, walk};
 use super::refusal::Refusal;
 use super::transactions::describe;
+use super::versions::Versions;
 use super::{Api, Shared, blocking};
 use crate::store::{Mark, StoredBlock};
 
@@ -70,7 +71,7 @@ fn page(
         filter.contract.map(Mark::Contract),
     ];
     let marks: Vec<Mark<'_>> = marks.into_iter().flatten().collect();
-    let (mut transactions, mut bytes) = (Vec::new(), 0);
+    let (mut transactions, mut bytes) = (Vec::<TransactionInfo>::new(), 0);
     let walk = walk(api, &marks, cursor(api, start), |block, index, from| {
         if transactions.len() == limit || bytes >= PAGE_BYTES_MAX {
             return Some(from);
@@ -83,6 +84,9 @@ fn page(
         transactions.extend(describe(id, index, block, true));
         None
     })?;
+    let snapshot = api.node.store.read();
+    let mut versions = Versions::of(&snapshot);
+    transactions.iter_mut().for_each(|info| versions.tell(info));
     Ok(TransactionsPage {
         transactions,
         next: walk.next,

@@ -14,11 +14,11 @@ use chancery_genesis::time;
 use chancery_ledger::block::PROTOCOL_VERSION;
 use chancery_ledger::policy::Policy;
 use chancery_ledger::state_key::{AccountRecord, ContractRecord, StateKey};
-use chancery_ledger::{AccountId, ContractId, Height, UpgradeApproval, decode_canonical};
+use chancery_ledger::{AccountId, CodeHash, ContractId, Height, UpgradeApproval, decode_canonical};
 use chancery_runtime::Runtime;
 
 use super::refusal::{Refusal, Segment};
-use super::{Shared, blocking, json_text};
+use super::{Api, Shared, blocking, json_text};
 use crate::handle::NodeHandle;
 use crate::store::{Snapshot, StoredBlock};
 
@@ -143,22 +143,12 @@ pub(super) async fn contract(
     State(api): Shared,
     Segment(id): Segment,
 ) -> Result<Json<ContractInfo>, Refusal> {
-    let id: ContractId = id.parse().map_err(|error| {
-        Refusal::bad_request(
-            error,
-            "a contract's address is the one that its deployment printed",
-        )
-    })?;
+    let id = contract_id(&id)?;
     let shared = Arc::clone(&api);
     let found = blocking(&api.reads, move || {
         let snapshot = shared.node.store.read();
         let record = contract_record(&snapshot, id)?;
-        let code = snapshot.state_get(&StateKey::Code(record.code).to_bytes())?;
-        // Deployment applied the same rules, so this does not fail for what is deployed.
-        let report = Runtime::check_module(shared.node.limits(), &code).ok()?;
-        let schema = report
-            .schema
-            .and_then(|schema| serde_json::to_value(schema).ok());
+        let schema = schema_of_code(&shared, &snapshot, record.code);
         let approvals = approvals(&snapshot, id, &record);
         Some((record, approvals, schema))
     })
@@ -173,6 +163,28 @@ pub(super) async fn contract(
         approvals,
         schema,
     }))
+}
+
+/// The contract that was asked for.
+pub(super) fn contract_id(text: &str) -> Result<ContractId, Refusal> {
+    text.parse().map_err(|error| {
+        Refusal::bad_request(
+            error,
+            "a contract's address is the one that its deployment printed",
+        )
+    })
+}
+
+/// What deployed code says of itself, if it does.
+pub(super) fn schema_of_code(
+    api: &Api,
+    snapshot: &Snapshot,
+    code: CodeHash,
+) -> Option<serde_json::Value> {
+    let code = snapshot.state_get(&StateKey::Code(code).to_bytes())?;
+    // Deployment applied the same rules, so this does not fail for what is deployed.
+    let report = Runtime::check_module(api.node.limits(), &code).ok()?;
+    serde_json::to_value(report.schema?).ok()
 }
 
 pub(super) fn account_record(snapshot: &Snapshot, id: AccountId) -> Option<AccountRecord> {

@@ -244,11 +244,11 @@ impl IntoResponse for Refusal {
     }
 }
 
-/// The one variable segment of a path.
+/// The variable segment of a path, or several of them.
 #[derive(Debug)]
-pub(super) struct Segment(pub(super) String);
+pub(super) struct Segment<T = String>(pub(super) T);
 
-impl<S: Send + Sync> FromRequestParts<S> for Segment {
+impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Segment<T> {
     type Rejection = Refusal;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refusal> {

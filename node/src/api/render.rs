@@ -16,9 +16,11 @@ pub(super) fn outcome(status: Status) -> Outcome {
     }
 }
 
+/// A receipt; which versions ran is told by [`super::versions::Versions::tell`].
 pub(super) fn receipt(receipt: &Receipt) -> ReceiptInfo {
     let events = receipt.events.iter().map(|event| EventInfo {
         contract: event.contract,
+        contract_version: None,
         topic: event.topic.clone(),
         data: Bytes(event.data.clone()),
     });
@@ -26,6 +28,7 @@ pub(super) fn receipt(receipt: &Receipt) -> ReceiptInfo {
         outcome: outcome(receipt.status.clone()),
         fuel_used: receipt.fuel_used,
         contract: receipt.contract,
+        contract_version: None,
         events: events.collect(),
     }
 }

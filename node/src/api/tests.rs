@@ -26,6 +26,7 @@ use tokio::net::TcpStream;
 use tokio::sync::{mpsc, watch};
 
 mod events;
+mod versions;
 
 use super::Server;
 use crate::assemble::genesis_block;
@@ -493,6 +494,31 @@ async fn every_bad_request_is_refused_in_json() {
             "unknown_contract",
         ),
         ("GET /v1/contracts/7".to_owned(), 400, "bad_request"),
+        (
+            format!("GET /v1/contracts/{contract}/versions"),
+            404,
+            "unknown_contract",
+        ),
+        (
+            format!("GET /v1/contracts/{contract}/versions/1"),
+            404,
+            "unknown_contract",
+        ),
+        (
+            "GET /v1/contracts/7/versions/1".to_owned(),
+            400,
+            "bad_request",
+        ),
+        (
+            format!("GET /v1/contracts/{contract}/versions/first"),
+            400,
+            "bad_request",
+        ),
+        (
+            format!("GET /v1/contracts/{contract}/versions?at=1"),
+            400,
+            "bad_request",
+        ),
         (
             format!("GET /v1/accounts/{stranger}"),
             404,

@@ -10,13 +10,14 @@ use axum::http::StatusCode;
 use chancery_client::api::{SubmitRequest, Submitted, TransactionInfo, TransactionState};
 use chancery_genesis::time;
 use chancery_ledger::transaction::SignedTransaction;
-use chancery_ledger::{Call, Role, Transaction, TransactionId, Verified};
+use chancery_ledger::{Call, Height, Role, Transaction, TransactionId, Verified};
 use chancery_runtime::Runtime;
 use serde::Deserialize;
 use tokio::time::{Instant, timeout_at};
 
 use super::ledger::{account_record, contract_record, shortened};
 use super::refusal::{JsonBody, Refusal, Segment};
+use super::versions::Versions;
 use super::{Api, Shared, WAIT_MS_MAX, blocking, render};
 use crate::store::{Snapshot, StoredBlock, TransactionPlace};
 
@@ -160,7 +161,7 @@ async fn follow(
             return Err(Refusal::stopping());
         }
     };
-    let Some((index, block)) = found else {
+    let Some((height, mut info)) = found else {
         let state = if api.node.is_pending(&id) {
             TransactionState::Pending
         } else {
@@ -168,23 +169,18 @@ async fn follow(
         };
         return Ok(without_block(id, state));
     };
-    let height = block.header.height;
     let certified = progress.wait_for(|progress| progress.final_height >= height);
-    let is_final = match timeout_at(deadline, certified).await {
-        Ok(Ok(_)) => true,
-        Ok(Err(_)) | Err(_) => false,
-    };
-    Ok(describe(id, index, &block, is_final).unwrap_or_else(|| {
-        // The index and the block were written together; this is not reached.
-        without_block(id, TransactionState::Unknown)
-    }))
+    if let Ok(Ok(_)) = timeout_at(deadline, certified).await {
+        info.state = TransactionState::Final;
+    }
+    Ok(info)
 }
 
-/// The block of a transaction and its place there.
-pub(super) async fn look_up(
+/// What there is of a transaction that was executed, and in which block; certified or not.
+async fn look_up(
     api: &Arc<Api>,
     id: TransactionId,
-) -> Result<Option<(u32, Arc<StoredBlock>)>, Refusal> {
+) -> Result<Option<(Height, TransactionInfo)>, Refusal> {
     let shared = Arc::clone(api);
     blocking(&api.reads, move || {
         let snapshot = shared.node.store.read();
@@ -192,7 +188,11 @@ pub(super) async fn look_up(
             return Ok(None);
         };
         let block = shared.blocks.get(&snapshot, height)?;
-        Ok(block.map(|block| (index, block)))
+        let info = block.and_then(|block| describe(id, index, &block, false));
+        Ok(info.map(|mut info| {
+            Versions::of(&snapshot).tell(&mut info);
+            (height, info)
+        }))
     })
     .await?
 }

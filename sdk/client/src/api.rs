@@ -5,11 +5,13 @@
 //! absent.
 
 mod history;
+mod versions;
 
 pub use history::{
     Cursor, EventEntry, EventFilter, EventsPage, ParseCursorError, Start, TransactionFilter,
     TransactionsPage,
 };
+pub use versions::{VersionDetails, VersionInfo, VersionsPage};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -408,6 +410,10 @@ pub struct ReceiptInfo {
     /// The contract deployed or called.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub contract: Option<ContractId>,
+    /// That contract's version when the transaction had ended, if the node knows: the one that ran,
+    /// unless the transaction is an upgrade that was not applied.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub contract_version: Option<u32>,
     /// In order of emission.
     #[serde(default)]
     pub events: Vec<EventInfo>,
@@ -418,7 +424,10 @@ pub struct ReceiptInfo {
 pub struct EventInfo {
     /// Which contract.
     pub contract: ContractId,
-    /// The event's name in the contract's schema.
+    /// The version of that contract which announced it, if the node knows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub contract_version: Option<u32>,
+    /// The event's name in the schema of that version.
     pub topic: String,
     /// SCALE of its fields.
     pub data: Bytes,
@@ -562,6 +571,7 @@ mod tests {
             },
             fuel_used: Fuel(7),
             contract: None,
+            contract_version: None,
             events: Vec::new(),
         };
         let text = serde_json::to_string(&receipt).expect("encodes");

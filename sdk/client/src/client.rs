@@ -12,7 +12,7 @@ use tokio::sync::Semaphore;
 
 use crate::api::{
     AccountInfo, ApiError, BlockInfo, Bytes, ChainInfo, ContractInfo, ErrorBody, EvidenceList,
-    QueryInfo, QueryRequest, ReadyInfo, StatusInfo, TransactionInfo,
+    QueryInfo, QueryRequest, ReadyInfo, StatusInfo, TransactionInfo, VersionDetails,
 };
 use crate::asked::Asked;
 use crate::error::ClientError;
@@ -132,6 +132,30 @@ impl Client {
     /// [`ClientError`].
     pub async fn contract(&self, id: ContractId) -> Result<ContractInfo, ClientError> {
         self.get(&format!("/v1/contracts/{id}")).await
+    }
+
+    /// A version of a contract with its schema, also one that was replaced. What is answered never
+    /// changes.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn contract_version(
+        &self,
+        id: ContractId,
+        version: u32,
+    ) -> Result<VersionDetails, ClientError> {
+        let path = format!("/v1/contracts/{id}/versions/{version}");
+        self.on_any::<(), _>(&path, None, |bytes| {
+            let details: VersionDetails = parse(&bytes)?;
+            if (details.contract, details.info.version) == (id, version) {
+                return Ok(details);
+            }
+            Err(format!(
+                "asked for version {version} of {id}, it answered with version {} of {}",
+                details.info.version, details.contract
+            ))
+        })
+        .await
     }
 
     /// An admitted account.

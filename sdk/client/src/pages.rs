@@ -1,12 +1,14 @@
-//! Final events and transactions, found again, a page at a time.
+//! Final events and transactions, found again, and versions of contracts, a page at a time.
 //!
 //! A page that does not hold together is none, and the next node is asked: its entries are what was
 //! asked for and go on strictly from where it was to begin, and `next` is not before them. Where
 //! there is more, `next` is behind the start, so whoever goes on with it gets on.
 
+use chancery_ledger::ContractId;
+
 use crate::api::{
     Cursor, EventEntry, EventFilter, EventsPage, Start, TransactionFilter, TransactionInfo,
-    TransactionsPage,
+    TransactionsPage, VersionsPage,
 };
 use crate::client::{Client, parse};
 use crate::error::ClientError;
@@ -25,12 +27,7 @@ impl Client {
         let path = events_path("/v1/events", filter, from, limit);
         self.on_any::<(), _>(&path, None, |bytes| {
             let page: EventsPage = parse(&bytes)?;
-            let mut reached = place(from);
-            for event in &page.events {
-                check_event(event, filter, reached)?;
-                reached = Some(event.cursor);
-            }
-            check_next(page.next, page.more, place(from), reached)?;
+            check_events(&page, filter, from)?;
             Ok(page)
         })
         .await
@@ -71,6 +68,41 @@ impl Client {
     }
 }
 
+impl Client {
+    /// A page of a contract's versions, from `from` on.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn contract_versions(
+        &self,
+        id: ContractId,
+        from: u32,
+    ) -> Result<VersionsPage, ClientError> {
+        let path = format!("/v1/contracts/{id}/versions?from={from}");
+        self.on_any::<(), _>(&path, None, |bytes| {
+            let page: VersionsPage = parse(&bytes)?;
+            check_versions(&page, from)?;
+            Ok(page)
+        })
+        .await
+    }
+}
+
+/// Whether one gets on from `from`: versions and their places rise, and `next` is behind them.
+fn check_versions(page: &VersionsPage, from: u32) -> Result<(), String> {
+    let versions = &page.versions;
+    let rise = versions.is_sorted_by(|a, b| a.version < b.version && a.since < b.since);
+    let begins = versions.first().is_none_or(|first| first.version >= from);
+    let last = versions.last().map(|last| last.version);
+    let ends = page
+        .next
+        .is_none_or(|next| next > from && last.is_none_or(|last| next > last));
+    if rise && begins && ends {
+        return Ok(());
+    }
+    Err(format!("the versions from {from} on are not in order"))
+}
+
 /// The path of a list or a feed of events.
 pub(crate) fn events_path(
     base: &str,
@@ -101,6 +133,20 @@ pub(crate) fn place(start: Start) -> Option<Cursor> {
         Start::Latest => None,
         Start::At(cursor) => Some(cursor),
     }
+}
+
+/// Whether a page of events holds together.
+pub(crate) fn check_events(
+    page: &EventsPage,
+    filter: &EventFilter,
+    from: Start,
+) -> Result<(), String> {
+    let mut reached = place(from);
+    for event in &page.events {
+        check_event(event, filter, reached)?;
+        reached = Some(event.cursor);
+    }
+    check_next(page.next, page.more, place(from), reached)
 }
 
 /// Whether an event says its own place, is one that was asked for, and comes behind `reached`.
@@ -163,4 +209,36 @@ fn behind(info: &TransactionInfo) -> Result<Cursor, String> {
     let at = info.height.zip(info.index);
     at.map(|(height, index)| Cursor::behind(height, index))
         .ok_or_else(|| format!("transaction {} is listed without its place", info.id))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::VersionInfo;
+    use chancery_ledger::{CodeHash, Height, TransactionPlace};
+
+    #[test]
+    fn versions_that_lead_nowhere_are_no_page() {
+        let check = |from: u32, versions: &[(u32, u64)], next: Option<u32>| {
+            let info = |(version, height): &(u32, u64)| VersionInfo {
+                version: *version,
+                code: CodeHash([1; 32]),
+                since: TransactionPlace {
+                    height: Height(*height),
+                    index: 0,
+                },
+            };
+            let versions = versions.iter().map(info).collect();
+            check_versions(&VersionsPage { versions, next }, from).is_ok()
+        };
+        assert!(check(1, &[(1, 5), (2, 7)], Some(3)));
+        assert!(check(3, &[(3, 9)], None));
+        assert!(check(1, &[], Some(101)) && check(4, &[], None));
+        assert!(!check(2, &[(1, 5), (2, 7)], None), "before the start");
+        assert!(!check(1, &[(2, 5), (1, 7)], None), "not in order");
+        assert!(!check(1, &[(1, 5), (1, 7)], None), "twice");
+        assert!(!check(1, &[(1, 7), (2, 7)], None), "at one place");
+        assert!(!check(1, &[(1, 5), (2, 7)], Some(2)), "again");
+        assert!(!check(1, &[], Some(1)), "for ever");
+    }
 }

@@ -78,6 +78,7 @@ fn entry(height: u64) -> EventEntry {
         transaction: TransactionId([1; 32]),
         sender: SecretKey::from_seed(&[2; 32]).account(),
         contract: ContractId([3; 32]),
+        contract_version: Some(1),
         topic: "Granted".to_owned(),
         data: chancery_client::api::Bytes(vec![1, 2]),
     }

@@ -18,13 +18,13 @@ const LONG: Duration = Duration::from_secs(20);
 
 /// One transaction of a block: who signs it, what it calls, what it announces.
 #[derive(Debug, Clone, Default)]
-struct Done {
-    sender: u8,
-    contract: Option<u8>,
-    events: Vec<(u8, &'static str, usize)>,
+pub(super) struct Done {
+    pub(super) sender: u8,
+    pub(super) contract: Option<u8>,
+    pub(super) events: Vec<(u8, &'static str, usize)>,
 }
 
-fn contract(number: u8) -> ContractId {
+pub(super) fn contract(number: u8) -> ContractId {
     ContractId([number; 32])
 }
 
@@ -61,6 +61,15 @@ fn receipted(ledger: &Ledger, salt: u64, done: &Done) -> (SignedTransaction, Rec
 impl Ledger {
     /// Writes a block behind the newest one, not final yet.
     fn write(&self, all: &[Done]) -> Height {
+        self.write_with(all, &BTreeMap::new())
+    }
+
+    /// The same, with changes of the state.
+    pub(super) fn write_with(
+        &self,
+        all: &[Done],
+        changes: &BTreeMap<Vec<u8>, Option<Vec<u8>>>,
+    ) -> Height {
         let tip = self.node.store.tip();
         let height = tip.header.height.next();
         let salts = height.0 * 1_000..;
@@ -89,7 +98,7 @@ impl Ledger {
             batch: &batch,
             transactions: &transactions,
             receipts: &receipts,
-            changes: &BTreeMap::new(),
+            changes,
             log_nodes: &log_nodes,
             log: &log,
             certificates: &[],
@@ -100,7 +109,7 @@ impl Ledger {
         height
     }
 
-    fn finalize(&self, height: Height) {
+    pub(super) fn finalize(&self, height: Height) {
         self.progress
             .send_modify(|progress| progress.final_height = height);
     }
@@ -682,6 +691,7 @@ fn an_entry_is_one_flat_object() {
         transaction: TransactionId([1; 32]),
         sender: key(1).account(),
         contract: contract(2),
+        contract_version: Some(1),
         topic: "Granted".to_owned(),
         data: chancery_client::api::Bytes(vec![1, 2]),
     };

@@ -217,7 +217,10 @@ pub struct EventEntry {
     pub sender: AccountId,
     /// Which contract announced it; not always the one that the transaction called.
     pub contract: ContractId,
-    /// The event's name in the contract's schema.
+    /// The version of that contract which announced it, if the node knows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub contract_version: Option<u32>,
+    /// The event's name in the schema of that version.
     pub topic: String,
     /// SCALE of its fields.
     pub data: Bytes,
