@@ -28,6 +28,7 @@ mod output;
 mod projects;
 mod proofs;
 mod render;
+mod schemas;
 mod status;
 mod submit;
 mod test_host;

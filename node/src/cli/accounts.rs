@@ -7,6 +7,7 @@ use super::args::{AccountCommand, AccountName, AdmitArgs};
 use super::calls::{Seen, transaction_report};
 use super::context::{Context, block_on};
 use super::render::Names;
+use super::schemas::Schemas;
 use super::submit::Session;
 use super::values;
 use super::{CliError, Report, Rows};
@@ -45,12 +46,13 @@ fn admit(context: &Context, args: &AdmitArgs) -> Result<Report, CliError> {
         let session = Session::open(context).await?;
         let call = TransactionBuilder::admit(account, args.roles.clone());
         let info = session.transact(context, &key, call, None).await?;
+        let schemas = Schemas::new(&session.client);
         let seen = Seen {
             schema: None,
             method: None,
             what: "admit".to_owned(),
         };
-        let mut report = transaction_report(&info, &seen, &Names::of(&keys))?;
+        let mut report = transaction_report(&info, &seen, &schemas, &Names::of(&keys))?;
         if let Some(object) = report.json.as_object_mut() {
             object.insert("account".to_owned(), json!(account));
             object.insert("roles".to_owned(), json!(args.roles));

@@ -23,10 +23,10 @@ const EVENTS_HELP: &str = "\
 Only final events are shown: every validator shows the same ones, in the same order, and none is
 taken back. The cursor at the head of each one says where to go on, at any validator:
   chancery events --follow --from 57.0.0
-With --json each event is one object on a line of its own; its fields are named by the schema that
-the contract had when it was asked: at its first event here, and again at one of a later block that
-does not fit. Of an event that still does not, `fields` is null, and `data` has the bytes. An event
-is part of the receipt of its transaction, so `chancery proof tx` proves it.";
+With --json each event is one object on a line of its own; its fields are named by the schema of the
+version of the contract that announced it. Where that is not known, or does not fit, `fields` is null,
+`fields_unknown` says why, and `data` has the bytes. An event is part of the receipt of its
+transaction, so `chancery proof tx` proves it.";
 
 const CHECK_HELP: &str = "\
 Whose limits count: those of --genesis; those of the node at --api or CHANCERY_API, which is asked;
@@ -267,7 +267,7 @@ pub(super) enum ContractCommand {
     /// Deploy a module and run its init
     #[command(after_help = CALL_HELP)]
     Deploy(DeployArgs),
-    /// Show a deployed contract: its methods, version, code, and who may upgrade it
+    /// Show a deployed contract: its methods, its versions and since when, and who may upgrade it
     #[command(visible_alias = "show")]
     Info(ContractName),
     /// Put a new module in the place of a contract's, and run its migrate

@@ -1,8 +1,5 @@
 //! `tx show`, `tx list` and `block show`.
 
-use std::sync::Arc;
-
-use chancery_client::Client;
 use chancery_client::api::{
     CallInfo, Cursor, TransactionFilter, TransactionInfo, TransactionState,
 };
@@ -17,7 +14,8 @@ use super::calls::contract_id;
 use super::context::{Context, block_on};
 use super::events::{beyond, start};
 use super::output::grouped;
-use super::render::{Names, Shown, event_json, event_rows, named_rows, schema_of};
+use super::render::{Names, Shown, event_json, event_rows, named_rows};
+use super::schemas::{Schemas, Version};
 use super::upgrades::upgraders_text;
 use super::{CliError, Report, Rows, Table, values};
 
@@ -41,8 +39,9 @@ pub(super) fn transaction(context: &Context, command: &TxCommand) -> Result<Repo
     block_on(async {
         let client = context.client()?;
         let info = client.transaction(id).await?;
-        let schema = schema_for(&client, &info).await;
-        Ok(transaction_shown(&info, schema.as_ref(), &names))
+        let mut schemas = Schemas::new(&client);
+        let ran = schemas.learn_transaction(&info).await;
+        Ok(transaction_shown(&info, ran, &schemas, &names))
     })
 }
 
@@ -115,16 +114,6 @@ fn transaction_line(info: &TransactionInfo) -> Vec<String> {
     ]
 }
 
-/// The schema of the contract that a transaction called or made; without one, bytes stay bytes.
-async fn schema_for(client: &Arc<Client>, info: &TransactionInfo) -> Option<Schema> {
-    let contract = match &info.call {
-        Some(CallInfo::Invoke { contract, .. } | CallInfo::Upgrade { contract, .. }) => *contract,
-        Some(CallInfo::Deploy { .. }) => info.receipt.as_ref()?.contract?,
-        Some(CallInfo::Admit { .. } | CallInfo::ApproveUpgrade { .. }) | None => return None,
-    };
-    schema_of(&client.contract(contract).await.ok()?).ok()
-}
-
 fn method_of<'a>(call: &CallInfo, schema: Option<&'a Schema>) -> Option<&'a Method> {
     match call {
         CallInfo::Invoke { method, .. } => schema?.callable(method),
@@ -139,7 +128,15 @@ fn arguments(method: Option<&Method>, bytes: &[u8]) -> Option<Value> {
     decode_value(&Type::Record(method?.args.clone()), bytes).ok()
 }
 
-fn transaction_shown(info: &TransactionInfo, schema: Option<&Schema>, names: &Names) -> Report {
+/// What is known of a transaction. `ran` is the version that it called, of which all was learnt.
+fn transaction_shown(
+    info: &TransactionInfo,
+    ran: Option<Version>,
+    schemas: &Schemas,
+    names: &Names,
+) -> Report {
+    let told = ran.map(|ran| schemas.get(ran));
+    let schema = told.as_ref().and_then(|told| told.as_ref().ok().copied());
     let mut rows = Rows::default();
     rows.add("id", info.id);
     let state = match info.state {
@@ -163,6 +160,9 @@ fn transaction_shown(info: &TransactionInfo, schema: Option<&Schema>, names: &Na
     let method = info.call.as_ref().and_then(|call| method_of(call, schema));
     if let Some(call) = &info.call {
         call_rows(&mut rows, call, method, names);
+        if let Some(Err(reason)) = &told {
+            rows.add("as bytes", reason);
+        }
         if let CallInfo::Invoke { args, .. }
         | CallInfo::Deploy { args, .. }
         | CallInfo::Upgrade { args, .. } = call
@@ -181,14 +181,12 @@ fn transaction_shown(info: &TransactionInfo, schema: Option<&Schema>, names: &Na
         if let Some(value) = shown.value_text(names) {
             rows.add("value", value);
         }
-        event_rows(&mut rows, receipt, schema, names);
+        event_rows(&mut rows, receipt, schemas, names);
         rows.add("fuel", grouped(receipt.fuel_used.0));
         if let Some(receipt_object) = object["receipt"].as_object_mut() {
             shown.to_json(receipt_object);
             let events = receipt.events.iter();
-            let events: Vec<Value> = events
-                .map(|event| event_json(event, receipt, schema))
-                .collect();
+            let events: Vec<Value> = events.map(|event| event_json(event, schemas)).collect();
             receipt_object.insert("events".to_owned(), json!(events));
         }
         object["status"] = json!(shown.status());

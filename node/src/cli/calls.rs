@@ -1,9 +1,7 @@
 //! `call`: a contract's method by a transaction, followed to finality. `query`: a view, as of now.
 
-use std::sync::Arc;
-
+use chancery_client::TransactionBuilder;
 use chancery_client::api::{QueryInfo, TimeSource, TransactionInfo};
-use chancery_client::{Client, TransactionBuilder};
 use chancery_ledger::ContractId;
 use chancery_runtime::schema::{Method, MethodKind, Schema};
 use serde_json::{Map, Value, json};
@@ -11,7 +9,8 @@ use serde_json::{Map, Value, json};
 use super::args::{CallArgs, QueryArgs};
 use super::context::{Context, block_on};
 use super::output::grouped;
-use super::render::{Names, Shown, event_json, event_rows, schema_of};
+use super::render::{Names, Shown, event_json, event_rows};
+use super::schemas::Schemas;
 use super::submit::Session;
 use super::values::{Values, encode_arguments, signature};
 use super::{CliError, Report, Rows};
@@ -23,13 +22,14 @@ pub(super) fn call(context: &Context, args: &CallArgs) -> Result<Report, CliErro
     let key = keys.load(&args.from)?;
     block_on(async {
         let session = Session::open(context).await?;
-        let schema = fetch_schema(&session.client, contract).await?;
+        let mut schemas = Schemas::new(&session.client);
+        let newest = schemas.learn_newest(contract).await?;
         let undeclared = undeclared_method(MethodKind::Call, &args.method);
-        let method = match &schema {
-            Some(schema) => schema
+        let method = match schemas.get(newest) {
+            Ok(schema) => schema
                 .callable(&args.method)
                 .ok_or_else(|| unknown_method(schema, &args.method, is_callable))?,
-            None => &undeclared,
+            Err(_) => &undeclared,
         };
         let values = Values {
             keys: &keys,
@@ -37,16 +37,17 @@ pub(super) fn call(context: &Context, args: &CallArgs) -> Result<Report, CliErro
         };
         let encoded = encode_arguments(method, &args.args, context.behind_method(), &values)?;
         let call = TransactionBuilder::invoke(contract, &method.name, encoded);
+        let what = method.name.clone();
         let info = session.transact(context, &key, call, args.fuel).await?;
-        transaction_report(
-            &info,
-            &Seen {
-                schema: schema.as_ref(),
-                method: schema.is_some().then_some(method),
-                what: method.name.clone(),
-            },
-            &Names::of(&keys),
-        )
+        // The contract may have been upgraded in between.
+        let ran = schemas.learn_transaction(&info).await;
+        let schema = ran.and_then(|ran| schemas.get(ran).ok());
+        let seen = Seen {
+            schema,
+            method: schema.and_then(|schema| schema.callable(&what)),
+            what,
+        };
+        transaction_report(&info, &seen, &schemas, &Names::of(&keys))
     })
 }
 
@@ -59,10 +60,12 @@ pub(super) struct Seen<'a> {
     pub(super) what: String,
 }
 
-/// The report of a final transaction: `call`, `deploy` and `admit` end with it.
+/// The report of a final transaction: `call`, `deploy` and `admit` end with it. `schemas` has learnt
+/// what is needed to show its events.
 pub(super) fn transaction_report(
     info: &TransactionInfo,
     seen: &Seen<'_>,
+    schemas: &Schemas,
     names: &Names,
 ) -> Result<Report, CliError> {
     let (Some(receipt), Some(height)) = (&info.receipt, info.height) else {
@@ -89,7 +92,7 @@ pub(super) fn transaction_report(
     let events: Vec<Value> = receipt
         .events
         .iter()
-        .map(|event| event_json(event, receipt, seen.schema))
+        .map(|event| event_json(event, schemas))
         .collect();
     object.insert("events".to_owned(), json!(events));
     shown.to_json(&mut object);
@@ -105,7 +108,7 @@ pub(super) fn transaction_report(
     if let Some(value) = shown.value_text(names) {
         rows.add("value", value);
     }
-    event_rows(&mut rows, receipt, seen.schema, names);
+    event_rows(&mut rows, receipt, schemas, names);
     rows.add("fuel", grouped(receipt.fuel_used.0));
     Ok(Report {
         text: rows.to_text(),
@@ -124,25 +127,28 @@ pub(super) fn query(context: &Context, args: &QueryArgs) -> Result<Report, CliEr
     let keys = context.keys()?;
     block_on(async {
         let session = Session::open(context).await?;
-        let schema = fetch_schema(&session.client, contract).await?;
+        let mut schemas = Schemas::new(&session.client);
+        let newest = schemas.learn_newest(contract).await?;
         let undeclared = undeclared_method(MethodKind::View, &args.method);
-        let method = match &schema {
-            Some(schema) => view(contract, schema, &args.method)?,
-            None => &undeclared,
+        let method = match schemas.get(newest) {
+            Ok(schema) => view(contract, schema, &args.method)?,
+            Err(_) => &undeclared,
         };
         let values = Values {
             keys: &keys,
             now: session.now,
         };
         let encoded = encode_arguments(method, &args.args, context.behind_method(), &values)?;
-        let answer = session
-            .client
-            .query(contract, &method.name, encoded)
-            .await?;
+        let what = method.name.clone();
+        let answer = session.client.query(contract, &what, encoded).await?;
+        // The contract may have been upgraded in between.
+        let ran = (contract, Some(answer.contract_version));
+        schemas.learn(ran).await;
+        let schema = schemas.get(ran).ok();
         let seen = Seen {
-            schema: schema.as_ref(),
-            method: schema.is_some().then_some(method),
-            what: method.name.clone(),
+            schema,
+            method: schema.and_then(|schema| schema.method(MethodKind::View, &what)),
+            what,
         };
         Ok(query_report(contract, &answer, &seen, &Names::of(&keys)))
     })
@@ -216,14 +222,6 @@ pub(super) fn contract_id(text: &str) -> Result<ContractId, CliError> {
         ))
         .hint("`chancery contract deploy` prints the contract that it makes")
     })
-}
-
-/// The contract's schema, if it has one that is understood here.
-async fn fetch_schema(
-    client: &Arc<Client>,
-    contract: ContractId,
-) -> Result<Option<Schema>, CliError> {
-    Ok(schema_of(&client.contract(contract).await?).ok())
 }
 
 /// A method of a contract that does not say what its methods take: called without arguments, it

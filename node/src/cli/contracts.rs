@@ -1,6 +1,7 @@
 //! `contract deploy`, `info`.
 
-use chancery_ledger::{Call, CodeHash};
+use chancery_client::api::VersionInfo;
+use chancery_ledger::{Call, CodeHash, TransactionPlace};
 use chancery_runtime::schema::{Method, MethodKind, Schema};
 use serde_json::json;
 
@@ -9,7 +10,8 @@ use super::calls::{Seen, contract_id, transaction_report};
 use super::checks::{MODULE_BYTES_MAX, check, report_of};
 use super::context::{Context, block_on};
 use super::output::printable;
-use super::render::{Names, schema_of};
+use super::render::Names;
+use super::schemas::{Schemas, schema_of};
 use super::submit::Session;
 use super::test_host::test_host;
 use super::values::{Values, encode_arguments, signature};
@@ -108,6 +110,10 @@ fn deploy(context: &Context, args: &DeployArgs) -> Result<Report, CliError> {
             args: encoded,
         };
         let info = session.transact(context, &key, call, args.fuel).await?;
+        let mut schemas = Schemas::new(&session.client);
+        if let Some(receipt) = &info.receipt {
+            schemas.learn_events(receipt).await;
+        }
         let what = match &schema {
             Some(schema) => format!("deploy {}", printable(&schema.name)),
             None => "deploy".to_owned(),
@@ -117,7 +123,7 @@ fn deploy(context: &Context, args: &DeployArgs) -> Result<Report, CliError> {
             method: init,
             what,
         };
-        let mut report = transaction_report(&info, &seen, &Names::of(&keys))?;
+        let mut report = transaction_report(&info, &seen, &schemas, &Names::of(&keys))?;
         if let Some(object) = report.json.as_object_mut() {
             object.insert("code_hash".to_owned(), json!(code));
         }
@@ -129,7 +135,9 @@ fn info(context: &Context, args: &ContractName) -> Result<Report, CliError> {
     let contract = contract_id(&args.contract)?;
     let names = context.names();
     block_on(async {
-        let info = context.client()?.contract(contract).await?;
+        let client = context.client()?;
+        let info = client.contract(contract).await?;
+        let versions = upgrades::versions(&client, contract).await?;
         let mut rows = Rows::default();
         rows.add("address", info.contract);
         rows.add("version", info.version);
@@ -140,12 +148,25 @@ fn info(context: &Context, args: &ContractName) -> Result<Report, CliError> {
             let who = names.show(&given.account.to_string());
             rows.add("approved", format!("code {} by {who}", given.code));
         }
+        for (at, version) in versions.iter().enumerate() {
+            let VersionInfo {
+                version,
+                code,
+                since,
+            } = version;
+            let name = if at == 0 { "versions" } else { "" };
+            let TransactionPlace { height, index } = since;
+            let place = format!("block {height}, transaction {index}");
+            rows.add(name, format!("{version}  since {place}  code {code}"));
+        }
         match schema_of(&info) {
             Ok(schema) => schema_rows(&mut rows, &schema),
             Err(error) => {
                 rows.add("schema", error.message);
             }
         }
-        Ok(Report::new(rows.to_text(), json!(info)))
+        let mut object = json!(info);
+        object["versions"] = json!(versions);
+        Ok(Report::new(rows.to_text(), object))
     })
 }

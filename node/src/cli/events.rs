@@ -1,19 +1,16 @@
 //! `events`: what contracts announced, in the order of the ledger; with `--follow`, as it becomes
 //! final.
 
-use std::collections::BTreeMap;
-
 use chancery_client::Client;
 use chancery_client::api::{Cursor, EventEntry, EventFilter, Start};
-use chancery_ledger::{ContractId, Height};
-use chancery_runtime::schema::{Event, Schema};
 use serde_json::json;
 
 use super::args::EventsArgs;
 use super::calls::contract_id;
 use super::context::{Context, block_on};
 use super::output::json_text;
-use super::render::{Names, event_fields, field_rows, schema_of};
+use super::render::{EventFields, Names};
+use super::schemas::Schemas;
 use super::{CliError, Output, Report, Rows, values};
 
 /// `chancery events`: what there is, or with `--follow` what comes as well.
@@ -36,11 +33,9 @@ pub(super) fn events(context: &Context, args: &EventsArgs) -> Result<Report, Cli
             client.contract(contract).await?;
         }
         let mut printer = Printer {
-            client: &client,
             output: context.output(),
             names,
-            told: BTreeMap::new(),
-            newest: Height(0),
+            schemas: Schemas::new(&client),
             left: args.limit.unwrap_or(u64::MAX),
         };
         if args.follow {
@@ -80,11 +75,10 @@ async fn list(
     client: &Client,
     filter: &EventFilter,
     mut from: Start,
-    printer: &mut Printer<'_>,
+    printer: &mut Printer,
 ) -> Result<(), CliError> {
     loop {
         let page = client.events(filter, from, None).await?;
-        printer.newest = page.final_height;
         for event in &page.events {
             if !printer.print(event).await {
                 return Ok(());
@@ -111,7 +105,7 @@ async fn follow(
     client: &Client,
     filter: EventFilter,
     from: Start,
-    printer: &mut Printer<'_>,
+    printer: &mut Printer,
 ) -> Result<(), CliError> {
     let mut feed = client
         .follow_events(filter, from)
@@ -130,62 +124,16 @@ async fn follow(
     Ok(())
 }
 
-/// What a contract said of itself when it was asked.
-struct Told {
-    /// Nothing, where it says nothing: bytes stay bytes.
-    schema: Option<Schema>,
-    /// The newest block that was known of when it was asked.
-    height: Height,
-}
-
-impl Told {
-    fn fits(&self, event: &EventEntry) -> bool {
-        let known = self.known(event);
-        event_fields(known, &event.data.0).is_some()
-    }
-
-    fn known(&self, event: &EventEntry) -> Option<&Event> {
-        self.schema.as_ref()?.event(&event.topic)
-    }
-
-    /// Whether the contract may say something else by now: an upgrade shows in events that do not
-    /// fit. One whose bytes fit the old schema by chance does not show it.
-    fn is_old(&self, event: &EventEntry) -> bool {
-        event.height > self.height && !self.fits(event)
-    }
-}
-
-/// Writes events, in the words of their contracts' schemas.
-struct Printer<'a> {
-    client: &'a Client,
+/// Writes events, in the words of those versions of their contracts that announced them.
+struct Printer {
     output: Output,
     names: Names,
-    /// Of contracts met so far.
-    told: BTreeMap<ContractId, Told>,
-    /// The newest block that is known of.
-    newest: Height,
+    schemas: Schemas,
     /// How many may still be written.
     left: u64,
 }
 
-impl Printer<'_> {
-    /// What the contract of an event says of it; asked at the first one, and at most once in each
-    /// block for those that do not fit.
-    async fn told(&mut self, event: &EventEntry) -> Option<&Event> {
-        self.newest = self.newest.max(event.height);
-        let (contract, height) = (event.contract, self.newest);
-        let before = self.told.remove(&contract);
-        let told = match before.filter(|told| !told.is_old(event)) {
-            Some(told) => told,
-            None => {
-                let found = self.client.contract(contract).await.ok();
-                let schema = found.and_then(|found| schema_of(&found).ok());
-                Told { schema, height }
-            }
-        };
-        self.told.entry(contract).or_insert(told).known(event)
-    }
-
+impl Printer {
     /// Writes one; false if that was the last, or nobody reads any more.
     async fn print(&mut self, event: &EventEntry) -> bool {
         if self.left == 0 {
@@ -193,11 +141,13 @@ impl Printer<'_> {
         }
         self.left -= 1;
         let (output, contract) = (self.output, event.contract);
-        let known = self.told(event).await.cloned();
-        let known = known.as_ref();
+        let version = (contract, event.contract_version);
+        self.schemas.learn_for_event(version).await;
+        let schema = self.schemas.get(version);
+        let fields = EventFields::of(schema, &event.topic, &event.data.0);
         let text = if output.is_json() {
             let mut object = json!(event);
-            object["fields"] = json!(event_fields(known, &event.data.0));
+            fields.to_json(&mut object);
             json_text(&object)
         } else {
             let mut rows = Rows::default();
@@ -205,7 +155,7 @@ impl Printer<'_> {
                 event.cursor.to_string(),
                 format!("{}  {}", event.block_time, event.topic),
             );
-            field_rows(&mut rows, known, &event.data.0, &self.names);
+            fields.to_rows(&mut rows, &event.data.0, &self.names);
             rows.add("", format!("  contract     {contract}"));
             rows.add("", format!("  transaction  {}", event.transaction));
             let sender = self.names.show(&event.sender.to_string());
@@ -219,7 +169,6 @@ impl Printer<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use chancery_client::api::Bytes;
 
     #[test]
     fn a_node_that_stands_still_is_not_asked_for_ever() {
@@ -240,39 +189,5 @@ mod tests {
             let once = beyond(start, Cursor::default()).expect("may begin there");
             assert!(beyond(once, Cursor::default()).is_err());
         }
-    }
-
-    fn event(height: u64, topic: &str, data: &[u8]) -> EventEntry {
-        serde_json::from_value(json!({
-            "cursor": format!("{height}.0.0"), "height": height, "index": 0, "event_index": 0,
-            "block_time": "", "block_time_ms": 0, "transaction": "00".repeat(32),
-            "sender": "did:key:z6MkiTBz1ymuepAQ4HEHYSF1H8quG5GLVVQR3djdX3mDooWp",
-            "contract": "00".repeat(32), "topic": topic, "data": Bytes(data.to_vec()),
-        }))
-        .expect("an event")
-    }
-
-    #[test]
-    fn a_contract_is_asked_again_when_its_events_do_not_fit() {
-        let schema = json!({
-            "name": "x", "methods": [],
-            "events": [{"name": "Paid", "fields": [{"name": "amount", "type": "u8"}]}],
-        });
-        let height = Height(7);
-        let told = Told {
-            schema: serde_json::from_value(schema).expect("a schema"),
-            height,
-        };
-        assert!(!told.is_old(&event(8, "Paid", &[1])));
-        assert!(told.is_old(&event(8, "Paid", &[1, 2])));
-        assert!(told.is_old(&event(8, "Sent", &[1])));
-        // Once in each block: what was told after this block was executed is not told otherwise.
-        assert!(!told.is_old(&event(7, "Sent", &[1])));
-        let silent = Told {
-            schema: None,
-            height,
-        };
-        assert!(!silent.is_old(&event(7, "Paid", &[1])));
-        assert!(silent.is_old(&event(8, "Paid", &[1])));
     }
 }

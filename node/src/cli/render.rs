@@ -5,13 +5,14 @@ use std::collections::BTreeMap;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use chancery_client::KeyStore;
-use chancery_client::api::{ContractInfo, EventInfo, Outcome, ReceiptInfo};
+use chancery_client::api::{EventInfo, Outcome, ReceiptInfo};
 use chancery_genesis::time;
 use chancery_ledger::{Millis, TrapKind};
-use chancery_runtime::schema::{Event, Field, Method, SCHEMA_BYTES_MAX, Schema, Type};
+use chancery_runtime::schema::{Event, Field, Method, Schema, Type};
 use serde_json::{Map, Value, json};
 
 use super::output::{padded, printable, width_of};
+use super::schemas::Schemas;
 use super::{CliError, Exit, Rows};
 
 /// What the accounts are called here.
@@ -36,34 +37,6 @@ impl Names {
             None => did.to_owned(),
         }
     }
-}
-
-/// The longest schema that is taken from a node, in bytes of JSON. A section of the longest length
-/// may come out twice as long: what it left out is written out, with spaces.
-const SCHEMA_JSON_BYTES_MAX: usize = 2 * SCHEMA_BYTES_MAX;
-
-/// The schema that a node hands out with a contract.
-pub(super) fn schema_of(contract: &ContractInfo) -> Result<Schema, CliError> {
-    let no_schema = |reason: &str| {
-        CliError::usage(format!("contract {} {reason}", contract.contract))
-            .code("no_schema")
-            .hint("its methods can be called only by programs that know them")
-    };
-    let schema = contract
-        .schema
-        .clone()
-        .ok_or_else(|| no_schema("does not say what its methods take"))?;
-    let len = schema.to_string().len();
-    if len > SCHEMA_JSON_BYTES_MAX {
-        return Err(no_schema(&format!(
-            "has a schema of {len} bytes, more than the {SCHEMA_JSON_BYTES_MAX} that one can have"
-        )));
-    }
-    serde_json::from_value(schema).map_err(|error| {
-        no_schema(&format!(
-            "has a schema that is not understood here: {error}"
-        ))
-    })
 }
 
 /// A value for people: times in RFC 3339, accounts with their names.
@@ -153,10 +126,7 @@ impl Shown<'_> {
     /// The returned value by the schema, or why it does not fit.
     fn value(&self, bytes: &[u8]) -> Result<Value, String> {
         match self.method {
-            Some(method) => method.decode_result(bytes).map_err(|error| {
-                // It names a type, which may be of any length.
-                error.to_string().chars().take(200).collect()
-            }),
+            Some(method) => method.decode_result(bytes).map_err(short_words),
             None if bytes.is_empty() => Ok(Value::Null),
             None => Err("its type is not known here".to_owned()),
         }
@@ -275,30 +245,47 @@ fn trap_hint(kind: TrapKind) -> Option<&'static str> {
     }
 }
 
-/// What the schema of the contract that was called says about an event of that transaction:
-/// nothing, if another contract announced it, which was called in turn.
-fn known_event<'a>(
-    event: &EventInfo,
-    receipt: &ReceiptInfo,
-    schema: Option<&'a Schema>,
-) -> Option<&'a Event> {
-    let schema = schema.filter(|_| receipt.contract == Some(event.contract))?;
-    schema.event(&event.topic)
+/// An event's fields by the schema of the version that announced it, or why they are not known.
+pub(super) struct EventFields<'a>(Result<(&'a Event, Value), String>);
+
+impl<'a> EventFields<'a> {
+    /// `schema` is that version's, or why there is none.
+    pub(super) fn of(schema: Result<&'a Schema, String>, topic: &str, data: &[u8]) -> Self {
+        let known = schema.and_then(|schema| {
+            let missing = "the contract's schema has no such event";
+            let event = schema.event(topic).ok_or_else(|| missing.to_owned())?;
+            let fields = event.decode(data).map_err(short_words)?;
+            Ok((event, fields))
+        });
+        Self(known)
+    }
+
+    /// `fields`, or null there and the reason in `fields_unknown`.
+    pub(super) fn to_json(&self, object: &mut Value) {
+        match &self.0 {
+            Ok((_, fields)) => object["fields"] = fields.clone(),
+            Err(reason) => {
+                object["fields"] = Value::Null;
+                object["fields_unknown"] = json!(reason);
+            }
+        }
+    }
+
+    /// Adds a line for each field; where they are not known one with the bytes, and why.
+    pub(super) fn to_rows(&self, rows: &mut Rows, data: &[u8], names: &Names) {
+        match &self.0 {
+            Ok((event, fields)) => named_rows(rows, &event.fields, fields, names),
+            Err(reason) => {
+                rows.add("", format!("  {}", BASE64.encode(data)));
+                rows.add("", format!("  as bytes: {reason}"));
+            }
+        }
+    }
 }
 
-/// An event's fields by name, where the schema fits them.
-pub(super) fn event_fields(known: Option<&Event>, data: &[u8]) -> Option<Value> {
-    known?.decode(data).ok()
-}
-
-/// Adds a line for each field of an event; its bytes, where the schema does not fit them.
-pub(super) fn field_rows(rows: &mut Rows, known: Option<&Event>, data: &[u8], names: &Names) {
-    let fields = event_fields(known, data);
-    let Some((known, fields)) = known.zip(fields) else {
-        rows.add("", format!("  {}", BASE64.encode(data)));
-        return;
-    };
-    named_rows(rows, &known.fields, &fields, names);
+/// An error names a type, which may be of any length.
+fn short_words(error: impl ToString) -> String {
+    error.to_string().chars().take(200).collect()
 }
 
 /// Adds a line for each field of a record.
@@ -311,36 +298,22 @@ pub(super) fn named_rows(rows: &mut Rows, fields: &[Field], values: &Value, name
     }
 }
 
-/// An event as the API gives it, with its fields by name where the schema knows them.
-pub(super) fn event_json(
-    event: &EventInfo,
-    receipt: &ReceiptInfo,
-    schema: Option<&Schema>,
-) -> Value {
-    let known = known_event(event, receipt, schema);
-    let fields = event_fields(known, &event.data.0);
-    json!({
-        "contract": event.contract,
-        "topic": event.topic,
-        "data": event.data,
-        "fields": fields,
-    })
+/// An event as the API gives it, with its fields by name where they are known.
+pub(super) fn event_json(event: &EventInfo, schemas: &Schemas) -> Value {
+    let mut object = json!(event);
+    schemas.fields_of(event).to_json(&mut object);
+    object
 }
 
 /// Adds a line for each event, and one for each of its fields.
-pub(super) fn event_rows(
-    rows: &mut Rows,
-    receipt: &ReceiptInfo,
-    schema: Option<&Schema>,
-    names: &Names,
-) {
+pub(super) fn event_rows(rows: &mut Rows, receipt: &ReceiptInfo, schemas: &Schemas, names: &Names) {
     for event in &receipt.events {
         rows.add("event", &event.topic);
         if receipt.contract != Some(event.contract) {
             rows.add("", format!("  of contract {}", event.contract));
         }
-        let known = known_event(event, receipt, schema);
-        field_rows(rows, known, &event.data.0, names);
+        let fields = schemas.fields_of(event);
+        fields.to_rows(rows, &event.data.0, names);
     }
 }
 
@@ -461,25 +434,6 @@ mod tests {
             "its type is not known here; in base64: AQI=",
         );
         check(&[], false, json!({"value": null}), "");
-    }
-
-    #[test]
-    fn a_schema_longer_than_any_on_the_chain_is_not_read() {
-        let info = |schema: Value| -> ContractInfo {
-            serde_json::from_value(json!({
-                "contract": "00".repeat(32), "code": "00".repeat(32), "version": 1,
-                "deployer": "did:key:z6MkiTBz1ymuepAQ4HEHYSF1H8quG5GLVVQR3djdX3mDooWp",
-                "upgraders": {"quorum": 0, "accounts": []}, "approvals": [], "schema": schema,
-            }))
-            .expect("a contract")
-        };
-        let of = |docs: usize| {
-            let docs = "d".repeat(docs);
-            schema_of(&info(json!({"name": "x", "docs": docs, "methods": []})))
-        };
-        assert!(of(SCHEMA_BYTES_MAX).is_ok());
-        let error = of(SCHEMA_JSON_BYTES_MAX).expect_err("too long");
-        assert!(error.message.contains("more than the 131072"), "{error:?}");
     }
 
     #[test]

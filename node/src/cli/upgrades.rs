@@ -3,9 +3,12 @@
 
 use std::path::Path;
 
-use chancery_client::KeyStore;
-use chancery_client::api::{ContractInfo, UpgradersInfo};
-use chancery_ledger::{AccountId, Call, ChainLimits, CodeHash, UpgradeApproval, Upgraders};
+use chancery_client::api::{ContractInfo, UpgradersInfo, VersionInfo};
+use chancery_client::{Client, KeyStore};
+use chancery_ledger::upgrade::FIRST_VERSION;
+use chancery_ledger::{
+    AccountId, Call, ChainLimits, CodeHash, ContractId, UpgradeApproval, Upgraders,
+};
 use chancery_runtime::schema::{Method, MethodKind, Schema};
 use serde_json::json;
 
@@ -15,6 +18,7 @@ use super::checks::{MODULE_BYTES_MAX, report_of};
 use super::context::{Context, block_on};
 use super::output::printable;
 use super::render::Names;
+use super::schemas::Schemas;
 use super::submit::Session;
 use super::values::{self, Values, encode_arguments};
 use super::{CliError, Report, files};
@@ -66,6 +70,20 @@ pub(super) fn upgraders_text(upgraders: &UpgradersInfo, names: &Names) -> String
     let shown: Vec<String> = accounts.iter().map(|did| names.show(did)).collect();
     let quorum = upgraders.quorum;
     format!("{quorum} of {}: {}", accounts.len(), shown.join(", "))
+}
+
+/// All versions of a contract. Each was paid for, so they are not very many.
+pub(super) async fn versions(
+    client: &Client,
+    contract: ContractId,
+) -> Result<Vec<VersionInfo>, CliError> {
+    let (mut versions, mut from) = (Vec::new(), Some(FIRST_VERSION));
+    while let Some(next) = from {
+        let mut page = client.contract_versions(contract, next).await?;
+        versions.append(&mut page.versions);
+        from = page.next;
+    }
+    Ok(versions)
 }
 
 /// New code for a contract as it is now.
@@ -211,7 +229,11 @@ pub(super) fn upgrade(context: &Context, args: &UpgradeArgs) -> Result<Report, C
                 None => "upgrade".to_owned(),
             },
         };
-        let mut report = transaction_report(&done, &seen, &names)?;
+        let mut schemas = Schemas::new(&session.client);
+        if let Some(receipt) = &done.receipt {
+            schemas.learn_events(receipt).await;
+        }
+        let mut report = transaction_report(&done, &seen, &schemas, &names)?;
         if let Some(object) = report.json.as_object_mut() {
             object.insert("code_hash".to_owned(), json!(code));
             object.insert("replaced_version".to_owned(), json!(info.version));
@@ -259,7 +281,8 @@ pub(super) fn approve(context: &Context, args: &ApproveUpgradeArgs) -> Result<Re
                 None => "withdraw".to_owned(),
             },
         };
-        let mut report = transaction_report(&done, &seen, &names)?;
+        let schemas = Schemas::new(&session.client);
+        let mut report = transaction_report(&done, &seen, &schemas, &names)?;
         if let Some(object) = report.json.as_object_mut() {
             object.insert("approval".to_owned(), json!(approval));
         }

@@ -11,14 +11,14 @@ use chancery_tests::load::Load;
 use serde_json::Value;
 
 /// A process that follows events, and what it has written so far.
-struct Follower {
+pub(crate) struct Follower {
     child: Child,
     lines: Arc<Mutex<Vec<Value>>>,
     reader: JoinHandle<()>,
 }
 
 impl Follower {
-    fn start(args: &[&str]) -> Self {
+    pub(crate) fn start(args: &[&str]) -> Self {
         let mut child = Command::new(binary())
             .args(["events", "--follow", "--json"])
             .args(args)
@@ -49,13 +49,13 @@ impl Follower {
         lines.clone()
     }
 
-    fn has(&self, cursor: &str) -> bool {
+    pub(crate) fn has(&self, cursor: &str) -> bool {
         self.seen()
             .last()
             .is_some_and(|event| event["cursor"] == cursor)
     }
 
-    fn stop(mut self) -> Vec<Value> {
+    pub(crate) fn stop(mut self) -> Vec<Value> {
         self.child.kill().expect("it runs");
         self.child.wait().expect("it is reaped");
         self.reader.join().expect("no panic");
@@ -162,7 +162,7 @@ fn events_are_followed_over_a_killed_validator_each_once_and_proven() {
 }
 
 /// The events that a command lists, one object a line.
-fn chancery_lines(args: &[&str]) -> Vec<Value> {
+pub(crate) fn chancery_lines(args: &[&str]) -> Vec<Value> {
     let output = Command::new(binary()).args(args).arg("--json").output();
     let output = output.expect("the binary starts");
     assert!(output.status.success(), "{output:?}");

@@ -16,4 +16,5 @@ mod partitions;
 mod refusals;
 mod story;
 mod upgrades;
+mod versions;
 mod view_change;

@@ -1,0 +1,307 @@
+//! What contracts say of themselves, version by version: what ran once is shown in the words of the
+//! version that ran, whatever the contract says today.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use chancery_client::api::{
+    CallInfo, ContractInfo, EventInfo, Outcome, ReceiptInfo, TransactionInfo,
+};
+use chancery_client::{Client, ClientError};
+use chancery_ledger::ContractId;
+use chancery_runtime::schema::{SCHEMA_BYTES_MAX, Schema};
+use serde_json::Value;
+
+use super::CliError;
+use super::render::EventFields;
+
+/// The longest schema that is taken from a node, in bytes of JSON. A section of the longest length
+/// may come out twice as long: what it left out is written out, with spaces.
+const SCHEMA_JSON_BYTES_MAX: usize = 2 * SCHEMA_BYTES_MAX;
+/// With so many kept, the next event begins with none: a feed may go on for years.
+const KEPT_MAX: usize = 256;
+
+/// The schema that a node hands out with a contract.
+pub(super) fn schema_of(contract: &ContractInfo) -> Result<Schema, CliError> {
+    read(contract.schema.clone()).map_err(|reason| {
+        CliError::usage(format!("contract {} {reason}", contract.contract))
+            .code("no_schema")
+            .hint("its methods can be called only by programs that know them")
+    })
+}
+
+/// A schema as a node gives it, or what is wrong with the contract.
+fn read(schema: Option<Value>) -> Result<Schema, String> {
+    let schema = schema.ok_or("does not say what its methods take")?;
+    let len = schema.to_string().len();
+    if len > SCHEMA_JSON_BYTES_MAX {
+        return Err(format!(
+            "has a schema of {len} bytes, more than the {SCHEMA_JSON_BYTES_MAX} that one can have"
+        ));
+    }
+    serde_json::from_value(schema)
+        .map_err(|error| format!("has a schema that is not understood here: {error}"))
+}
+
+/// A contract and one of its versions, as far as a node said which.
+pub(super) type Version = (ContractId, Option<u32>);
+
+/// The schemas of the versions met so far. A version is asked for once: what it says never changes.
+#[derive(Debug)]
+pub(super) struct Schemas {
+    client: Arc<Client>,
+    known: BTreeMap<(ContractId, u32), Known>,
+}
+
+#[derive(Debug)]
+enum Known {
+    Schema(Schema),
+    /// It has none; in words.
+    Without(String),
+    /// Nobody said. The next one who needs it asks again.
+    NotTold(String),
+}
+
+impl Schemas {
+    /// Nothing is known yet, and `client` is asked.
+    pub(super) fn new(client: &Arc<Client>) -> Self {
+        Self {
+            client: Arc::clone(client),
+            known: BTreeMap::new(),
+        }
+    }
+
+    fn keep(&mut self, contract: ContractId, version: u32, schema: Option<Value>) {
+        let known = match read(schema) {
+            Ok(schema) => Known::Schema(schema),
+            Err(reason) => Known::Without(format!("the contract {reason}")),
+        };
+        self.known.insert((contract, version), known);
+    }
+
+    /// Learns what the newest version says, and which one that is.
+    ///
+    /// # Errors
+    /// If there is no such contract, or nobody says.
+    pub(super) async fn learn_newest(
+        &mut self,
+        contract: ContractId,
+    ) -> Result<Version, ClientError> {
+        let info = self.client.contract(contract).await?;
+        self.keep(contract, info.version, info.schema);
+        Ok((contract, Some(info.version)))
+    }
+
+    /// Learns what a version says, unless that is known.
+    pub(super) async fn learn(&mut self, (contract, version): Version) {
+        let Some(version) = version else {
+            return;
+        };
+        match self.known.get(&(contract, version)) {
+            Some(Known::Schema(_) | Known::Without(_)) => return,
+            Some(Known::NotTold(_)) | None => {}
+        }
+        match self.client.contract_version(contract, version).await {
+            Ok(told) => self.keep(contract, version, told.schema),
+            Err(error) => {
+                let reason = format!("version {version} of the contract is not known: {error}");
+                self.known
+                    .insert((contract, version), Known::NotTold(reason));
+            }
+        }
+    }
+
+    /// Learns what is needed to show one event of a feed.
+    pub(super) async fn learn_for_event(&mut self, version: Version) {
+        if self.known.len() >= KEPT_MAX {
+            self.known.clear();
+        }
+        self.learn(version).await;
+    }
+
+    /// Learns what is needed to show the events of a transaction.
+    pub(super) async fn learn_events(&mut self, receipt: &ReceiptInfo) {
+        for event in &receipt.events {
+            self.learn((event.contract, event.contract_version)).await;
+        }
+    }
+
+    /// Learns what is needed to show a transaction, and says which version it ran; one that still
+    /// waits would run the newest.
+    pub(super) async fn learn_transaction(&mut self, info: &TransactionInfo) -> Option<Version> {
+        if let Some(receipt) = &info.receipt {
+            self.learn_events(receipt).await;
+            let ran = ran(info.call.as_ref()?, receipt)?;
+            self.learn(ran).await;
+            return Some(ran);
+        }
+        match info.call.as_ref()? {
+            CallInfo::Invoke { contract, .. } => self.learn_newest(*contract).await.ok(),
+            CallInfo::Deploy { .. }
+            | CallInfo::Admit { .. }
+            | CallInfo::Upgrade { .. }
+            | CallInfo::ApproveUpgrade { .. } => None,
+        }
+    }
+
+    /// The schema of a version, or why there is none.
+    pub(super) fn get(&self, (contract, version): Version) -> Result<&Schema, String> {
+        let version = version.ok_or("the node does not say which version of the contract ran")?;
+        match self.known.get(&(contract, version)) {
+            Some(Known::Schema(schema)) => Ok(schema),
+            Some(Known::Without(reason) | Known::NotTold(reason)) => Err(reason.clone()),
+            None => Err(format!("version {version} was not asked for")),
+        }
+    }
+
+    /// The fields of an event for which all was learnt.
+    pub(super) fn fields_of(&self, event: &EventInfo) -> EventFields<'_> {
+        let schema = self.get((event.contract, event.contract_version));
+        EventFields::of(schema, &event.topic, &event.data.0)
+    }
+}
+
+/// What a transaction ran. The code of a deployment or an upgrade that was not applied is not in the
+/// state, and what it says is not known.
+fn ran(call: &CallInfo, receipt: &ReceiptInfo) -> Option<Version> {
+    let applied = matches!(receipt.outcome, Outcome::Applied { .. });
+    match call {
+        CallInfo::Invoke { contract, .. } => Some((*contract, receipt.contract_version)),
+        CallInfo::Deploy { .. } | CallInfo::Upgrade { .. } if applied => {
+            Some((receipt.contract?, receipt.contract_version))
+        }
+        CallInfo::Deploy { .. }
+        | CallInfo::Upgrade { .. }
+        | CallInfo::Admit { .. }
+        | CallInfo::ApproveUpgrade { .. } => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use chancery_client::api::Bytes;
+    use chancery_ledger::{CodeHash, Fuel, TrapKind};
+    use serde_json::json;
+
+    const CONTRACT: ContractId = ContractId([7; 32]);
+
+    fn event(contract_version: Option<u32>, data: &[u8]) -> EventInfo {
+        EventInfo {
+            contract: CONTRACT,
+            contract_version,
+            topic: "Paid".to_owned(),
+            data: Bytes(data.to_vec()),
+        }
+    }
+
+    fn schema(field: &str) -> Value {
+        let fields = json!([{"name": field, "type": "u8"}]);
+        json!({"name": "x", "methods": [], "events": [{"name": "Paid", "fields": fields}]})
+    }
+
+    /// Nobody is asked.
+    fn schemas() -> Schemas {
+        let nobody = Client::new(["http://127.0.0.1:1".to_owned()]).expect("an address");
+        Schemas::new(&Arc::new(nobody))
+    }
+
+    #[test]
+    fn an_event_is_shown_by_its_own_version_or_as_bytes() {
+        let mut schemas = schemas();
+        schemas.keep(CONTRACT, 1, Some(schema("old")));
+        schemas.keep(CONTRACT, 2, Some(schema("new")));
+        schemas.keep(CONTRACT, 3, None);
+        let shown = |version, data: &[u8]| {
+            let mut object = json!({});
+            schemas
+                .fields_of(&event(version, data))
+                .to_json(&mut object);
+            let reason = object["fields_unknown"].as_str().unwrap_or_default();
+            (object["fields"].clone(), reason.to_owned())
+        };
+        assert_eq!(shown(Some(1), &[5]), (json!({"old": 5}), String::new()));
+        assert_eq!(shown(Some(2), &[5]), (json!({"new": 5}), String::new()));
+        for (version, data, words) in [
+            (None, &[5][..], "the node does not say which version"),
+            (Some(3), &[5], "does not say what its methods take"),
+            (Some(4), &[5], "version 4 was not asked for"),
+            (Some(1), &[5, 5], ""),
+        ] {
+            let (fields, reason) = shown(version, data);
+            assert_eq!(fields, Value::Null);
+            assert!(reason.contains(words), "{version:?}: {reason}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_nobody_tells_is_said_and_asked_for_again() {
+        let mut schemas = schemas();
+        for _ in 0..2 {
+            schemas.learn((CONTRACT, Some(2))).await;
+            let reason = schemas.get((CONTRACT, Some(2))).expect_err("nobody tells");
+            let begin = "version 2 of the contract is not known: ";
+            assert!(reason.starts_with(begin), "{reason}");
+        }
+        schemas.keep(CONTRACT, 2, Some(schema("new")));
+        schemas.learn((CONTRACT, Some(2))).await;
+        assert!(schemas.get((CONTRACT, Some(2))).is_ok(), "it never changes");
+        for version in 0..=u32::try_from(KEPT_MAX).expect("small") {
+            schemas.keep(CONTRACT, version, None);
+        }
+        schemas.learn_for_event((CONTRACT, None)).await;
+        assert_eq!(schemas.known.len(), 0);
+    }
+
+    #[test]
+    fn code_that_was_not_taken_says_nothing() {
+        let receipt = |outcome| ReceiptInfo {
+            outcome,
+            fuel_used: Fuel(1),
+            contract: Some(CONTRACT),
+            contract_version: Some(2),
+            events: Vec::new(),
+        };
+        let applied = || Outcome::Applied {
+            value: Bytes::default(),
+        };
+        let trapped = || Outcome::Trapped {
+            kind: TrapKind::OutOfFuel,
+        };
+        let upgrade = CallInfo::Upgrade {
+            contract: CONTRACT,
+            version: 1,
+            code: CodeHash([1; 32]),
+            args: Bytes::default(),
+        };
+        let invoke = CallInfo::Invoke {
+            contract: CONTRACT,
+            method: "act".to_owned(),
+            args: Bytes::default(),
+        };
+        let expected = Some((CONTRACT, Some(2)));
+        assert_eq!(ran(&upgrade, &receipt(applied())), expected);
+        assert_eq!(ran(&upgrade, &receipt(trapped())), None);
+        assert_eq!(ran(&invoke, &receipt(applied())), expected);
+        assert_eq!(ran(&invoke, &receipt(trapped())), expected);
+    }
+
+    #[test]
+    fn a_schema_longer_than_any_on_the_chain_is_not_read() {
+        let info = |schema: Value| -> ContractInfo {
+            serde_json::from_value(json!({
+                "contract": "00".repeat(32), "code": "00".repeat(32), "version": 1,
+                "deployer": "did:key:z6MkiTBz1ymuepAQ4HEHYSF1H8quG5GLVVQR3djdX3mDooWp",
+                "upgraders": {"quorum": 0, "accounts": []}, "approvals": [], "schema": schema,
+            }))
+            .expect("a contract")
+        };
+        let of = |docs: usize| {
+            let docs = "d".repeat(docs);
+            schema_of(&info(json!({"name": "x", "docs": docs, "methods": []})))
+        };
+        assert!(of(SCHEMA_BYTES_MAX).is_ok());
+        let error = of(SCHEMA_JSON_BYTES_MAX).expect_err("too long");
+        assert!(error.message.contains("more than the 131072"), "{error:?}");
+    }
+}
