@@ -11,9 +11,6 @@
 //!   the first no digit, is written as `0x` and its UTF-8 bytes in hexadecimal: anybody may ask for
 //!   a method that no contract has, and its name must not be able to speak for the ledger.
 //! - OUTCOME: `applied`, `reverted with code N`, `trapped: KIND`
-//!
-//! and, where a state entry is proved too, ` After it, the state holds a value under key HEX.` or
-//! ` After it, the state holds nothing under key HEX.`
 
 use crate::{
     AccountId, Call, ChainId, CodeHash, ContractEvent, ContractId, Fuel, Header, Height, Millis,
@@ -52,9 +49,6 @@ pub struct Claim {
     pub block_time: String,
     /// The same in milliseconds since the Unix epoch.
     pub block_time_ms: Millis,
-    /// An entry of the state right after the block, if one is proved.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub state: Option<ClaimedState>,
     /// The newest block under the checkpoint that proves it.
     pub checkpoint_height: Height,
     /// In a file: who cosigned the checkpoint, by the names on the lines. From
@@ -149,17 +143,6 @@ pub struct ClaimedEvent {
     pub data: String,
 }
 
-/// What the state holds under a key.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ClaimedState {
-    /// The key.
-    pub key: String,
-    /// Its value; nothing stands under the key where there is none.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub value: Option<String>,
-}
-
 /// What a claim is derived from.
 #[derive(Debug)]
 pub(crate) struct Proved<'a> {
@@ -167,8 +150,6 @@ pub(crate) struct Proved<'a> {
     pub(crate) transaction: &'a SignedTransaction,
     pub(crate) receipt: &'a Receipt,
     pub(crate) index: u32,
-    /// Key and, if present, value.
-    pub(crate) state: Option<(&'a [u8], Option<&'a [u8]>)>,
     pub(crate) checkpoint_height: Height,
     pub(crate) cosigners: Vec<String>,
 }
@@ -195,10 +176,6 @@ impl Claim {
             index: proved.index,
             block_time: header.time.to_rfc3339(),
             block_time_ms: header.time,
-            state: proved.state.map(|(key, value)| ClaimedState {
-                key: hex::encode(key),
-                value: value.map(hex::encode),
-            }),
             checkpoint_height: proved.checkpoint_height,
             cosigners: proved.cosigners,
         };
@@ -219,7 +196,7 @@ impl Claim {
         }
         first_of!(
             chain_id transaction sender call outcome fuel_used contract events height index
-            block_time block_time_ms state checkpoint_height cosigners words
+            block_time block_time_ms checkpoint_height cosigners words
         )
     }
 
@@ -230,12 +207,8 @@ impl Claim {
             Outcome::Reverted { code, .. } => format!("reverted with code {code}"),
             Outcome::Trapped { kind } => format!("trapped: {}", kind.name()),
         };
-        let state = self.state.as_ref().map_or_else(String::new, |state| {
-            let what = state.value.as_ref().map_or("nothing", |_| "a value");
-            format!(" After it, the state holds {what} under key {}.", state.key)
-        });
         format!(
-            "{} asked ledger {} to {request}. Outcome: {outcome}, in block {} at {}.{state}",
+            "{} asked ledger {} to {request}. Outcome: {outcome}, in block {} at {}.",
             self.sender, self.chain_id, self.height, self.block_time
         )
     }

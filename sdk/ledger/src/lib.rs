@@ -4,7 +4,8 @@
 //! Read in this order: [`hash`], [`units`], [`keys`], [`codec`], then the way of a transaction:
 //! [`transaction`], [`upgrade`], [`batch`], [`block`], [`receipt`], and what proves it: [`merkle`],
 //! [`header_log`], [`state_tree`], [`state_proof`], [`validators`], [`note`], [`checkpoint`],
-//! [`policy`], [`tlog_proof`], [`claim`], [`proof`].
+//! [`policy`], [`tlog_proof`], [`proof_file`], [`claim`], [`proof`]; and entries of the state:
+//! [`state_key`], [`state_claim`], [`state_bundle`].
 #![forbid(unsafe_code)]
 
 pub mod batch;
@@ -21,7 +22,10 @@ pub mod note;
 pub mod policy;
 pub mod prices;
 pub mod proof;
+pub mod proof_file;
 pub mod receipt;
+pub mod state_bundle;
+pub mod state_claim;
 pub mod state_key;
 pub mod state_proof;
 pub mod state_tree;

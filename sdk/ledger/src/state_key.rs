@@ -56,7 +56,29 @@ pub enum StateKey<'a> {
     Version(ContractId, u32),
 }
 
-impl StateKey<'_> {
+impl<'a> StateKey<'a> {
+    /// The key that has these bytes, if one has.
+    #[must_use]
+    pub fn from_bytes(bytes: &'a [u8]) -> Option<Self> {
+        let (space, rest) = bytes.split_first()?;
+        let (id, rest) = rest.split_first_chunk::<32>()?;
+        match (space, rest.len()) {
+            (1, 0) => Some(Self::Account(AccountId(*id))),
+            (2, 0) => Some(Self::Code(CodeHash(*id))),
+            (3, 0) => Some(Self::Contract(ContractId(*id))),
+            (4, _) => Some(Self::Storage(ContractId(*id), rest)),
+            (5, 32) => {
+                let account = AccountId(rest.try_into().ok()?);
+                Some(Self::Approval(ContractId(*id), account))
+            }
+            (6, 4) => {
+                let version = u32::from_be_bytes(rest.try_into().ok()?);
+                Some(Self::Version(ContractId(*id), version))
+            }
+            _ => None,
+        }
+    }
+
     /// The bytes whose SHA-256 is the key's place in the state tree.
     #[must_use]
     pub fn to_bytes(self) -> Vec<u8> {

@@ -9,11 +9,13 @@ use chancery_ledger::block;
 use chancery_ledger::checkpoint::{CheckpointStatement, cosigner, log_verifier, origin};
 use chancery_ledger::header_log::{self, HeaderLog};
 use chancery_ledger::policy::Policy;
-use chancery_ledger::proof::{Bundle, ProvenBlock, ProvenEntry};
+use chancery_ledger::proof::{Bundle, ProvenHeader};
+use chancery_ledger::state_bundle::{ProvenEntry, StateBundle};
 use chancery_ledger::state_key::StateKey;
 use chancery_ledger::{
     AccountId, Batch, CodeHash, ContractId, Hash, Header, Height, Millis, Upgraders, ValidatorIndex,
 };
+use common::ledger::{self, Ledger};
 use common::samples::{self, CONTRACT};
 use common::{certify, chain, key, log_key, validators};
 use parity_scale_codec::Encode;
@@ -196,34 +198,43 @@ fn bundles() {
     let in_log = header_log::inclusion_proof(6, 8, &node).expect("it is there");
     let statement = CheckpointStatement::new(chain(), Height(7), log.root(), header.time);
     let checkpoint = certify(statement, 3).note(&validators(4), &log_key());
-    let block = ProvenBlock {
+    let proven = ProvenHeader {
         header: &header,
-        transactions: &transactions,
-        receipts: &receipts,
         checkpoint: &checkpoint,
         in_log: &in_log,
     };
-    let (_, presence, absence) = samples::tree();
-    let present = ProvenEntry {
-        key: &[7],
-        value: Some(&[7, 7]),
-        proof: &presence,
-    };
-    let absent = ProvenEntry {
-        key: &[200],
-        value: None,
-        proof: &absence,
-    };
     let policy = Policy::of_validators(chain(), &validators(4));
-    for (file, index, entry) in [
-        ("bundle-invoke.json", 1, None),
-        ("bundle-deploy-presence.json", 0, Some(present)),
-        ("bundle-upgrade.json", 4, None),
-        ("bundle-approve-upgrade.json", 5, None),
-        ("bundle-admit-absence.json", 2, Some(absent)),
+    for (file, index) in [
+        ("bundle-invoke.json", 1),
+        ("bundle-deploy.json", 0),
+        ("bundle-upgrade.json", 4),
+        ("bundle-approve-upgrade.json", 5),
+        ("bundle-admit.json", 2),
     ] {
-        let bundle = Bundle::of_transaction(block, index, entry).expect("it is there");
+        let bundle = Bundle::of_transaction(proven, &transactions, &receipts, index);
+        let bundle = bundle.expect("it is there");
         assert_eq!(bundle.verify(&policy).as_ref(), Ok(&bundle.claim));
         check_text(file, &bundle.to_json());
     }
+}
+
+#[test]
+fn state_bundle() {
+    let ledger = Ledger::new();
+    let absent = [
+        StateKey::Account(key(3).account()),
+        StateKey::Code(CodeHash([2; 32])),
+        StateKey::Contract(ContractId([2; 32])),
+        StateKey::Approval(CONTRACT, key(2).account()),
+        StateKey::Version(CONTRACT, 9),
+    ];
+    let absent = absent.map(StateKey::to_bytes);
+    let records = samples::records().map(|(key, _)| key);
+    let stored = [ledger::storage(7), ledger::storage(200)];
+    let keys = [&stored[..], &records, &absent].concat();
+    let entries: Vec<ProvenEntry> = keys.iter().map(|key| ledger.entry(key)).collect();
+    let bundle = ledger.proven(7, |proven| StateBundle::of_entries(proven, &entries));
+    let bundle = bundle.expect("sound entries");
+    assert_eq!(bundle.verify(&ledger::policy()).as_ref(), Ok(&bundle.claim));
+    check_text("state-bundle.json", &bundle.to_json());
 }

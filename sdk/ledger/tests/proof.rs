@@ -2,208 +2,24 @@
 
 mod common;
 
-use std::collections::BTreeMap;
-
-use chancery_ledger::block::{self, Header, PROTOCOL_VERSION};
-use chancery_ledger::checkpoint::{CheckpointStatement, cosigner};
+use chancery_ledger::block::Header;
+use chancery_ledger::checkpoint::cosigner;
 use chancery_ledger::claim::{Claim, ClaimedCall, Outcome};
-use chancery_ledger::header_log::{self, HeaderLog};
 use chancery_ledger::note::{KeyKind, Note, NoteSignature, VerifierKey};
 use chancery_ledger::policy::{Policy, UntrustedNote};
-use chancery_ledger::proof::{Bundle, ProofError, ProvenBlock, ProvenEntry};
-use chancery_ledger::state_tree::{StateTree, key_hash, value_hash};
+use chancery_ledger::proof::{Bundle, ProofError};
 use chancery_ledger::tlog_proof::TlogProof;
-use chancery_ledger::transaction::{Role, SignedTransaction};
 use chancery_ledger::upgrade::{UpgradeApproval, Upgraders};
-use chancery_ledger::{
-    BatchDigest, Call, ContractEvent, ContractId, Epoch, Fuel, Hash, Height, Millis, Receipt,
-    Status, Transaction, TrapKind, ValidatorIndex,
+use chancery_ledger::{Call, Hash, Height, Status, TrapKind, ValidatorIndex};
+use common::ledger::{
+    CONTRACT, HEIGHT, Ledger, base64_of, invoke, policy, receipt, sign, without_spaces,
 };
 use common::{certify, chain, key, log_key, validators};
 use parity_scale_codec::{Decode, Encode};
 use proptest::prelude::*;
 
-const BLOCK_TIME: Millis = Millis(1_795_000_000_987);
-const HEIGHT: u64 = 5;
-const CONTRACT: ContractId = ContractId([0xab; 32]);
-
-fn sign(salt: u64, call: Call) -> SignedTransaction {
-    Transaction {
-        chain: chain(),
-        sender: key(1).account(),
-        salt,
-        valid_until: Millis(BLOCK_TIME.0 + 1_000),
-        fuel_max: Fuel(1_000_000),
-        call,
-    }
-    .sign(&key(1))
-}
-
-fn invoke(method: &str) -> Call {
-    Call::Invoke {
-        contract: CONTRACT,
-        method: method.to_owned(),
-        args: vec![1, 2, 3],
-    }
-}
-
-fn receipt(transaction: &SignedTransaction, status: Status) -> Receipt {
-    let applied = matches!(status, Status::Applied { .. });
-    let event = ContractEvent {
-        contract: CONTRACT,
-        topic: "access_granted".to_owned(),
-        data: vec![7],
-    };
-    Receipt {
-        transaction: transaction.id(),
-        status,
-        fuel_used: Fuel(42),
-        contract: Some(CONTRACT),
-        events: if applied { vec![event] } else { Vec::new() },
-    }
-}
-
-/// A ledger of eight blocks; block 5 has five transactions, one of each kind and outcome.
-struct Ledger {
-    headers: Vec<Header>,
-    logs: Vec<HeaderLog>,
-    nodes: BTreeMap<(u8, u64), Hash>,
-    transactions: Vec<SignedTransaction>,
-    receipts: Vec<Receipt>,
-    state: BTreeMap<Vec<u8>, Vec<u8>>,
-}
-
-impl Ledger {
-    fn new() -> Self {
-        let admit = |account, roles| Call::Admit { account, roles };
-        let transactions = vec![
-            sign(0, invoke("grant_access")),
-            sign(1, invoke("grant_access")),
-            sign(
-                2,
-                Call::Deploy {
-                    code: b"\0asm".to_vec(),
-                    upgraders: Upgraders::of(1, vec![key(1).account(), key(2).account()]),
-                    args: vec![9],
-                },
-            ),
-            sign(
-                3,
-                admit(key(9).account(), vec![Role::Registrar, Role::Deployer]),
-            ),
-            sign(4, admit(chancery_ledger::AccountId([0; 32]), Vec::new())),
-        ];
-        let statuses = [
-            Status::Applied { value: vec![1] },
-            Status::Reverted {
-                code: 3,
-                data: vec![4],
-            },
-            Status::Trapped {
-                kind: TrapKind::ModuleRefused,
-            },
-            Status::Applied { value: Vec::new() },
-            Status::Trapped {
-                kind: TrapKind::InvalidKey,
-            },
-        ];
-        let receipts: Vec<Receipt> = transactions
-            .iter()
-            .zip(statuses)
-            .map(|(transaction, status)| receipt(transaction, status))
-            .collect();
-        let state = (0..100_u8).map(|i| (vec![i], vec![i, i])).collect();
-        let mut ledger = Self {
-            headers: Vec::new(),
-            logs: Vec::new(),
-            nodes: BTreeMap::new(),
-            transactions,
-            receipts,
-            state,
-        };
-        let mut log = HeaderLog::default();
-        for height in 0..8 {
-            let header = ledger.header(height);
-            for node in log.append(header.hash()) {
-                ledger.nodes.insert((node.level, node.index), node.hash);
-            }
-            ledger.headers.push(header);
-            ledger.logs.push(log.clone());
-        }
-        ledger
-    }
-
-    fn header(&self, height: u64) -> Header {
-        let (transactions, receipts): (&[_], &[_]) = if height == HEIGHT {
-            (&self.transactions, &self.receipts)
-        } else {
-            (&[], &[])
-        };
-        Header {
-            version: PROTOCOL_VERSION,
-            chain: chain(),
-            epoch: Epoch(0),
-            height: Height(height),
-            parent: self.headers.last().map_or(Hash([0; 32]), Header::hash),
-            time: Millis(BLOCK_TIME.0 + height * 1_500 - HEIGHT * 1_500),
-            batch: BatchDigest([0xbb; 32]),
-            transactions_root: block::transactions_root(transactions),
-            transactions_count: u32::try_from(transactions.len()).expect("few"),
-            receipts_root: block::receipts_root(receipts),
-            state_root: self.tree().root(),
-            state_count: self.tree().count(),
-        }
-    }
-
-    fn leaves(&self) -> BTreeMap<Hash, Hash> {
-        let leaf = |(key, value): (&Vec<u8>, &Vec<u8>)| (key_hash(key), value_hash(value));
-        self.state.iter().map(leaf).collect()
-    }
-
-    fn tree(&self) -> StateTree {
-        StateTree::build(self.leaves())
-    }
-
-    fn statement(&self, height: usize) -> CheckpointStatement {
-        let header = &self.headers[height];
-        let root = self.logs[height].root();
-        CheckpointStatement::new(chain(), header.height, root, header.time)
-    }
-
-    fn bundle_of(&self, index: u32, checkpoint: usize, state_key: Option<&[u8]>) -> Bundle {
-        let note = certify(self.statement(checkpoint), 4).note(&validators(4), &log_key());
-        let node = |level, index| self.nodes.get(&(level, index)).copied();
-        let size = self.logs[checkpoint].size();
-        let in_log = header_log::inclusion_proof(HEIGHT, size, &node).expect("it is there");
-        let proof = state_key.map(|key| {
-            self.tree()
-                .prove(&key_hash(key), &self.leaves())
-                .expect("the leaves are the tree's")
-        });
-        let entry = state_key
-            .zip(proof.as_ref())
-            .map(|(key, proof)| ProvenEntry {
-                key,
-                value: self.state.get(key).map(Vec::as_slice),
-                proof,
-            });
-        let block = ProvenBlock {
-            header: &self.headers[5],
-            transactions: &self.transactions,
-            receipts: &self.receipts,
-            checkpoint: &note,
-            in_log: &in_log,
-        };
-        Bundle::of_transaction(block, index, entry).expect("there is such a transaction")
-    }
-}
-
-fn policy() -> Policy {
-    Policy::of_validators(chain(), &validators(4))
-}
-
 fn bundle() -> Bundle {
-    Ledger::new().bundle_of(0, 7, None)
+    Ledger::new().bundle_of(0, 7)
 }
 
 fn proved(bundle: &Bundle) -> Claim {
@@ -256,46 +72,34 @@ fn every_kind_and_outcome_is_provable_under_every_later_checkpoint() {
     let ledger = Ledger::new();
     for checkpoint in 5..8 {
         for index in 0..5 {
-            for state_key in [None, Some(&[7_u8][..]), Some(&[200])] {
-                let bundle = ledger.bundle_of(index, checkpoint, state_key);
-                let read = Bundle::from_json(&bundle.to_json());
-                assert_eq!(read.as_ref(), Ok(&bundle));
-                assert_eq!(proved(&bundle), bundle.claim);
-            }
+            let bundle = ledger.bundle_of(index, checkpoint);
+            let read = Bundle::from_json(&bundle.to_json());
+            assert_eq!(read.as_ref(), Ok(&bundle));
+            assert_eq!(proved(&bundle), bundle.claim);
         }
     }
-    let words = |index| ledger.bundle_of(index, 5, None).claim.words;
+    let words = |index| ledger.bundle_of(index, 5).claim.words;
     assert!(words(1).contains("Outcome: reverted with code 3, in block 5 at "));
     assert!(words(2).contains(" to deploy code cd5d4935a48c0672cb06407bb443bc0087aff947c6b864bac886982c73b3027f, to be upgraded by 1 of 2 accounts: did:key:z6Mk"));
     assert!(words(2).contains(". Outcome: trapped: module_refused, "));
     assert!(words(3).contains(" with roles registrar, deployer. Outcome: applied, "));
     assert!(words(4).contains(" without roles. Outcome: trapped: invalid_key, "));
-    let words = |key| ledger.bundle_of(0, 5, Some(key)).claim.words;
-    assert!(words(&[7]).ends_with("Z. After it, the state holds a value under key 07."));
-    assert!(words(&[200]).ends_with("Z. After it, the state holds nothing under key c8."));
 }
 
 #[test]
 fn there_is_no_bundle_of_a_transaction_that_is_not_there() {
     let ledger = Ledger::new();
-    let note = certify(ledger.statement(5), 4).note(&validators(4), &log_key());
-    let node = |level, index| ledger.nodes.get(&(level, index)).copied();
-    let in_log = header_log::inclusion_proof(HEIGHT, 6, &node).expect("it is there");
-    let block = ProvenBlock {
-        header: &ledger.headers[5],
-        transactions: &ledger.transactions,
-        receipts: &ledger.receipts,
-        checkpoint: &note,
-        in_log: &in_log,
-    };
-    assert_eq!(Bundle::of_transaction(block, 5, None), None);
+    let bundle = ledger.proven(5, |proven| {
+        Bundle::of_transaction(proven, &ledger.transactions, &ledger.receipts, 5)
+    });
+    assert_eq!(bundle, None);
 }
 
 /// The whole file, one bit after the other.
 #[test]
 fn no_bit_of_the_file_can_change() {
     let policy = policy();
-    let text = Ledger::new().bundle_of(1, 7, Some(&[200])).to_json();
+    let text = Ledger::new().bundle_of(1, 7).to_json();
     for position in 0..text.len() {
         for bit in 0..8 {
             let mut bytes = text.clone().into_bytes();
@@ -344,15 +148,10 @@ fn ledger_text(index: u32) -> String {
     static TEXTS: OnceLock<Vec<String>> = OnceLock::new();
     let texts = TEXTS.get_or_init(|| {
         let ledger = Ledger::new();
-        let text = |index| ledger.bundle_of(index, 6, Some(&[7])).to_json();
+        let text = |index| ledger.bundle_of(index, 6).to_json();
         (0..5).map(text).collect()
     });
     texts[usize::try_from(index).expect("small")].clone()
-}
-
-/// JSON allows some spaces to be others, outside of its strings.
-fn without_spaces(text: &str) -> String {
-    text.chars().filter(|c| !" \t\r\n".contains(*c)).collect()
 }
 
 #[test]
@@ -418,10 +217,15 @@ fn other_forms_of_the_same_json_are_refused() {
         );
     });
     let _ = refused(&|file| as_list(&mut file["claim"]["outcome"], &["status", "value"]));
-    let error = refused(&|file| file["state"] = serde_json::Value::Null);
-    assert_eq!(error, ProofError::OtherForm);
-    let error = refused(&|file| file["claim"]["state"] = serde_json::Value::Null);
-    assert_eq!(error, ProofError::OtherForm);
+    let _ = refused(&|file| file["state"] = serde_json::Value::Null);
+    let without_contract = Ledger::certified(|ledger| {
+        ledger.receipts[0].contract = None;
+    })
+    .bundle_of(0, 5)
+    .to_json();
+    let null = without_contract.replacen("\"events\"", "\"contract\": null, \"events\"", 1);
+    assert_ne!(null, without_contract);
+    assert_eq!(Bundle::from_json(&null), Err(ProofError::OtherForm));
     let compact = good.to_string();
     assert_eq!(Bundle::from_json(&compact), Ok(bundle));
 }
@@ -438,11 +242,6 @@ mod forgeries {
         error
     }
 
-    fn base64_of(bytes: &[u8]) -> String {
-        use base64::Engine as _;
-        base64::engine::general_purpose::STANDARD.encode(bytes)
-    }
-
     fn inclusion_refused(bundle: &Bundle) {
         let error = refused(bundle);
         assert!(matches!(error, ProofError::Inclusion { .. }), "{error}");
@@ -451,13 +250,13 @@ mod forgeries {
     #[test]
     fn another_status() {
         let ledger = Ledger::new();
-        let mut forged = ledger.bundle_of(1, 7, None);
+        let mut forged = ledger.bundle_of(1, 7);
         let applied = Status::Applied { value: Vec::new() };
         let receipt = receipt(&ledger.transactions[1], applied);
         forged.receipt.bytes = base64_of(&receipt.encode());
         inclusion_refused(&forged);
         // The words alone.
-        let mut forged = ledger.bundle_of(1, 7, None);
+        let mut forged = ledger.bundle_of(1, 7);
         forged.claim.outcome = Outcome::Applied {
             value: String::new(),
         };
@@ -465,8 +264,8 @@ mod forgeries {
             refused(&forged),
             ProofError::OtherClaim { field: "outcome" }
         );
-        forged = ledger.bundle_of(1, 7, None);
-        forged.claim.words = ledger.bundle_of(0, 7, None).claim.words;
+        forged = ledger.bundle_of(1, 7);
+        forged.claim.words = ledger.bundle_of(0, 7).claim.words;
         assert_eq!(refused(&forged), ProofError::OtherClaim { field: "words" });
     }
 
@@ -474,7 +273,7 @@ mod forgeries {
     #[test]
     fn the_receipt_of_another_transaction() {
         let ledger = Ledger::new();
-        let (applied, mut forged) = (ledger.bundle_of(0, 7, None), ledger.bundle_of(1, 7, None));
+        let (applied, mut forged) = (ledger.bundle_of(0, 7), ledger.bundle_of(1, 7));
         forged.receipt = applied.receipt.clone();
         inclusion_refused(&forged);
         forged.transaction.index = 0;
@@ -510,21 +309,8 @@ mod forgeries {
         inclusion_refused(&forged);
     }
 
-    /// Makes a ledger of one's own choice and has it cosigned by a quorum of liars; what the
-    /// verifier checks by itself still holds.
     fn certified(change: impl FnOnce(&mut Ledger)) -> Bundle {
-        let mut ledger = Ledger::new();
-        change(&mut ledger);
-        ledger.headers.truncate(5);
-        let mut log = ledger.logs[4].clone();
-        let header = ledger.header(HEIGHT);
-        for node in log.append(header.hash()) {
-            ledger.nodes.insert((node.level, node.index), node.hash);
-        }
-        ledger.headers.push(header);
-        ledger.logs.truncate(5);
-        ledger.logs.push(log);
-        ledger.bundle_of(0, 5, None)
+        Ledger::certified(change).bundle_of(0, 5)
     }
 
     #[test]
@@ -549,7 +335,7 @@ mod forgeries {
     #[test]
     fn another_header_or_place_in_the_log() {
         let ledger = Ledger::new();
-        let good = ledger.bundle_of(0, 7, None);
+        let good = ledger.bundle_of(0, 7);
         let header_of = |change: &dyn Fn(&mut Header)| {
             let mut header = ledger.headers[5].clone();
             change(&mut header);
@@ -591,7 +377,7 @@ mod forgeries {
     #[test]
     fn an_earlier_checkpoint() {
         let ledger = Ledger::new();
-        let mut forged = ledger.bundle_of(0, 5, None);
+        let mut forged = ledger.bundle_of(0, 5);
         let note = certify(ledger.statement(4), 4).note(&validators(4), &log_key());
         let mut tlog_proof: TlogProof = forged.tlog_proof.parse().expect("its own text");
         tlog_proof.checkpoint = note;
@@ -683,7 +469,7 @@ mod forgeries {
         // At the block's own height the time is the header's, not only a later one.
         let mut statement = ledger.statement(5);
         statement.time_seconds += 1;
-        let mut forged = ledger.bundle_of(0, 5, None);
+        let mut forged = ledger.bundle_of(0, 5);
         let mut tlog_proof: TlogProof = forged.tlog_proof.parse().expect("its own text");
         tlog_proof.checkpoint = certify(statement, 4).note(&set, &log_key());
         forged.tlog_proof = tlog_proof.to_string();
@@ -729,47 +515,6 @@ mod forgeries {
         let policy: Policy = kept.join("\n").parse().expect("a policy");
         let claim = bundle().verify(&policy).expect("it is proved");
         assert_eq!(claim.cosigners, ["hospital"]);
-    }
-
-    #[test]
-    fn a_state_entry_that_is_not_there_or_is() {
-        let ledger = Ledger::new();
-        let present = ledger.bundle_of(0, 7, Some(&[7]));
-        let absent = ledger.bundle_of(0, 7, Some(&[200]));
-        let change = |bundle: &Bundle, key: Option<&[u8]>, value: Option<&[u8]>| {
-            let mut forged = bundle.clone();
-            let state = forged.state.as_mut().expect("it has an entry");
-            let claimed = forged.claim.state.as_mut().expect("it claims one");
-            if let Some(key) = key {
-                state.key = base64_of(key);
-                claimed.key = hex::encode(key);
-            }
-            state.value = value.map(base64_of);
-            claimed.value = value.map(hex::encode);
-            forged
-        };
-        let state_refused = |forged: &Bundle| {
-            let error = refused(forged);
-            assert!(matches!(error, ProofError::State(_)), "{error}");
-        };
-        state_refused(&change(&present, None, None));
-        state_refused(&change(&present, None, Some(&[8, 8])));
-        state_refused(&change(&present, Some(&[8]), Some(&[7, 7])));
-        state_refused(&change(&absent, None, Some(&[200, 200])));
-        state_refused(&change(&absent, None, Some(&[])));
-        state_refused(&change(&absent, Some(&[7]), None));
-        let mut unproved = bundle();
-        unproved.claim.state = present.claim.state.clone();
-        assert_eq!(
-            refused(&unproved),
-            ProofError::OtherClaim { field: "state" }
-        );
-        let mut unclaimed = present;
-        unclaimed.claim.state = None;
-        assert_eq!(
-            refused(&unclaimed),
-            ProofError::OtherClaim { field: "state" }
-        );
     }
 
     /// Anybody may ask for a method that no contract has; its name must not speak for the ledger.

@@ -2,7 +2,7 @@
 
 use chancery_ledger::checkpoint::CheckpointCertificate;
 use chancery_ledger::header_log::inclusion_proof;
-use chancery_ledger::proof::{Bundle, ProvenBlock};
+use chancery_ledger::proof::{Bundle, ProvenHeader};
 use chancery_ledger::{Height, SecretKey};
 use chancery_node::store::Store;
 
@@ -33,14 +33,13 @@ pub(super) fn check(
     let node = |level, index| snapshot.log_node(level, index);
     let in_log = inclusion_proof(height.0, size, &node).expect("the log has it");
     let note = certificate.note(ledger.genesis.validators(), log_key);
-    let proven = ProvenBlock {
+    let proven = ProvenHeader {
         header: &block.header,
-        transactions: &block.transactions,
-        receipts: &block.receipts,
         checkpoint: &note,
         in_log: &in_log,
     };
-    let bundle = Bundle::of_transaction(proven, 0, None).expect("it has a transaction");
+    let bundle = Bundle::of_transaction(proven, &block.transactions, &block.receipts, 0);
+    let bundle = bundle.expect("it has a transaction");
     let read = Bundle::from_json(&bundle.to_json()).expect("it was just written");
     let proved = read.verify(&ledger.policy);
     if let Err(error) = proved {

@@ -1,6 +1,7 @@
 //! What several test files need: public vectors, goldens, fixed keys.
 #![allow(dead_code, reason = "each test file uses its own part of this module")]
 
+pub(crate) mod ledger;
 pub(crate) mod samples;
 
 use std::path::{Path, PathBuf};

@@ -3,7 +3,7 @@
 use chancery_ledger::block::{self, PROTOCOL_VERSION};
 use chancery_ledger::header_log::{self, HeaderLog};
 use chancery_ledger::merkle::{ConsistencyProof, InclusionProof, leaf_hash};
-use chancery_ledger::state_key::{AccountRecord, ContractRecord, VersionRecord};
+use chancery_ledger::state_key::{AccountRecord, ContractRecord, StateKey, VersionRecord};
 use chancery_ledger::state_tree::{StateProof, StateTree, key_hash, value_hash};
 use chancery_ledger::transaction::SignedTransaction;
 use chancery_ledger::{
@@ -11,6 +11,7 @@ use chancery_ledger::{
     Fuel, Hash, Header, Height, Millis, Receipt, Role, Status, Transaction, TransactionId,
     TransactionPlace, TrapKind, UpgradeApproval, Upgraders,
 };
+use parity_scale_codec::Encode as _;
 
 use super::{chain, key};
 
@@ -248,6 +249,30 @@ pub(crate) fn version_record() -> VersionRecord {
             index: 7,
         },
     }
+}
+
+/// An entry of each kind that the ledger itself makes.
+pub(crate) fn records() -> [(Vec<u8>, Vec<u8>); 6] {
+    let code = contract_record().code;
+    let nobody = AccountRecord { roles: Vec::new() };
+    [
+        (
+            StateKey::Account(key(1).account()),
+            account_record().encode(),
+        ),
+        (StateKey::Account(key(2).account()), nobody.encode()),
+        (StateKey::Code(code), b"\0asm\x01\0\0\0".to_vec()),
+        (StateKey::Contract(CONTRACT), contract_record().encode()),
+        (
+            StateKey::Approval(CONTRACT, key(1).account()),
+            approval().encode(),
+        ),
+        (
+            StateKey::Version(CONTRACT, 1),
+            version_record().encode(),
+        ),
+    ]
+    .map(|(key, value)| (key.to_bytes(), value))
 }
 
 pub(crate) fn limits() -> ChainLimits {
