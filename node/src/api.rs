@@ -40,7 +40,7 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use tokio::net::TcpListener;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Semaphore, SemaphorePermit, watch};
 use tokio::task::JoinHandle;
 use tracing::info;
 
@@ -87,6 +87,20 @@ struct Api {
     stopping: watch::Receiver<bool>,
     /// Whether any name may be used to reach it.
     public: bool,
+}
+
+impl Api {
+    /// A place among the requests that may wait.
+    fn waiting_place(&self) -> Result<SemaphorePermit<'_>, Refusal> {
+        self.waiting.try_acquire().map_err(|_| {
+            Refusal::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "too_many_waiting",
+                format!("{} requests are waiting, no more may", self.waiting_max),
+                "ask for what is there already, without waiting, or at another validator",
+            )
+        })
+    }
 }
 
 type Shared = State<Arc<Api>>;
@@ -150,6 +164,7 @@ impl Server {
 /// All paths with their limits.
 fn router(node: Arc<NodeHandle>, config: &ApiConfig, stopping: watch::Receiver<bool>) -> Router {
     let limits = node.limits();
+    let keys_body_bytes_max = proofs::keys_body_bytes_max(limits);
     let payload = limits.transaction_bytes_max.max(limits.args_bytes_max);
     let body_bytes_max = usize::try_from(payload)
         .unwrap_or(usize::MAX)
@@ -193,6 +208,10 @@ fn router(node: Arc<NodeHandle>, config: &ApiConfig, stopping: watch::Receiver<b
         .route("/v1/contracts/{id}/versions/{version}", get(versions::show))
         .route("/v1/accounts/{did}", get(ledger::account))
         .route("/v1/proofs/transactions/{id}", get(proofs::transaction))
+        .route(
+            "/v1/proofs/state",
+            post(proofs::state).layer(DefaultBodyLimit::max(keys_body_bytes_max)),
+        )
         .route("/v1/evidence", get(evidence::list))
         .route("/v1/evidence/{hash}", get(evidence::show))
         .route("/health/live", get(health::live))

@@ -138,6 +138,12 @@ impl Executor {
         &self.tip
     }
 
+    /// The tree over the state right after the newest block; a clone shares it.
+    #[must_use]
+    pub fn state_tree(&self) -> StateTree {
+        self.tree.clone()
+    }
+
     /// Every transaction that is known to be executed.
     #[must_use]
     pub fn executed_ids(&self) -> Vec<TransactionId> {

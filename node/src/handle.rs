@@ -7,6 +7,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use chancery_consensus::{Now, Overview};
 use chancery_genesis::Genesis;
 use chancery_ledger::checkpoint::CheckpointCertificate;
+use chancery_ledger::state_tree::StateTree;
 use chancery_ledger::transaction::SignedTransaction;
 use chancery_ledger::{
     ChainId, ChainLimits, Height, Millis, SecretKey, TransactionId, ValidatorIndex, ValidatorSet,
@@ -98,6 +99,9 @@ pub struct NodeHandle {
     pub network: Arc<Network>,
     /// How far this validator is.
     pub progress: watch::Receiver<Progress>,
+    /// The tree over the newest state: of the newest block in the store or, for a moment, of the one
+    /// before. Proofs of the state are made from it.
+    pub state: watch::Receiver<StateTree>,
     /// What the replica waits for.
     pub overview: watch::Receiver<Arc<Overview>>,
     /// What is counted.

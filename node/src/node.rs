@@ -255,6 +255,7 @@ impl Node {
             halted: None,
         });
         let progress_in = Arc::new(progress_in);
+        let (state_in, state) = watch::channel(worker.state_tree());
         let (overview_in, overview) = watch::channel(Arc::new(validator.overview()));
         let (inputs_in, inputs) = mpsc::channel(INPUTS_MAX);
         let handle = Arc::new(NodeHandle {
@@ -269,6 +270,7 @@ impl Node {
             pool,
             network,
             progress,
+            state,
             overview,
             metrics: Arc::new(Metrics::new()),
             clock,
@@ -304,6 +306,7 @@ impl Node {
             handle: Arc::clone(&handle),
             work,
             progress: Arc::clone(&progress_in),
+            state: state_in,
             arrivals: BTreeMap::new(),
         };
         let (unsafe_key_in, unsafe_key) = oneshot::channel();

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use chancery_consensus::{Divergence, Event, Halted, Overview, SignedMessage};
 use chancery_ledger::checkpoint::CheckpointCertificate;
+use chancery_ledger::state_tree::StateTree;
 use chancery_ledger::transaction::SignedTransaction;
 use chancery_ledger::{Batch, Height, Millis, ValidatorIndex, Verified, View};
 use parity_scale_codec::Encode as _;
@@ -300,6 +301,7 @@ pub(crate) struct ExecutorThread {
     pub(crate) handle: Arc<NodeHandle>,
     pub(crate) work: std_mpsc::Receiver<Job>,
     pub(crate) progress: Arc<watch::Sender<Progress>>,
+    pub(crate) state: watch::Sender<StateTree>,
     /// When our clients' transactions of blocks not yet final had arrived.
     pub(crate) arrivals: BTreeMap<Height, Vec<Millis>>,
 }
@@ -317,6 +319,7 @@ impl ExecutorThread {
                 Err(error) => storage_failed(&error),
             };
             let took = self.handle.clock.now().since_start.since(began);
+            self.state.send_replace(self.worker.state_tree());
             for outcome in outcomes {
                 match outcome {
                     Outcome::Block { block, arrivals } => self.after_block(&block, arrivals, took),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use chancery_consensus::Event;
 use chancery_ledger::checkpoint::{CheckpointCertificate, CheckpointStatement};
+use chancery_ledger::state_tree::StateTree;
 use chancery_ledger::{Batch, Height, Millis, Slot, ValidatorIndex, Verified};
 
 use crate::catch_up::snapshot::SnapshotError;
@@ -93,6 +94,12 @@ impl Worker {
     #[must_use]
     pub fn height(&self) -> Height {
         self.executor.tip().height
+    }
+
+    /// The tree over the newest state; a clone shares it.
+    #[must_use]
+    pub fn state_tree(&self) -> StateTree {
+        self.executor.state_tree()
     }
 
     /// What there is to cosign about the newest block.

@@ -298,8 +298,8 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for JsonBody<T> {
 fn of_body(rejection: &BytesRejection) -> Refusal {
     if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
         Refusal::too_large(
-            "the body is longer than the greatest transaction in base64",
-            "the limits are in GET /v1/chain: transaction_bytes_max",
+            "the body is longer than the greatest one that can be asked with here",
+            "the limits are in GET /v1/chain: transaction_bytes_max, args_bytes_max, key_bytes_max",
         )
     } else {
         Refusal::bad_request("the body did not arrive whole", "send it again")
@@ -322,6 +322,6 @@ pub(super) async fn no_such_method(method: Method, uri: Uri) -> Refusal {
         StatusCode::METHOD_NOT_ALLOWED,
         "method_not_allowed",
         format!("{method} is not possible at {path}"),
-        "reads are GET; transactions and queries are POST",
+        "reads are GET; transactions, queries and proofs of the state are POST",
     )
 }

@@ -13,6 +13,7 @@ use chancery_genesis::{Genesis, GenesisAccount, MemberCard};
 use chancery_ledger::checkpoint::{CheckpointCertificate, Cosignature};
 use chancery_ledger::policy::Policy;
 use chancery_ledger::proof::Bundle;
+use chancery_ledger::state_tree::StateTree;
 use chancery_ledger::transaction::SignedTransaction;
 use chancery_ledger::{
     Batch, Call, ChainId, ChainLimits, ContractId, Fuel, Height, Millis, Role, SecretKey,
@@ -26,6 +27,7 @@ use tokio::net::TcpStream;
 use tokio::sync::{mpsc, watch};
 
 mod events;
+mod state;
 mod versions;
 
 use super::Server;
@@ -52,6 +54,7 @@ struct Ledger {
     server: Server,
     executor: Executor,
     progress: watch::Sender<Progress>,
+    state: watch::Sender<StateTree>,
     validator: SecretKey,
     registrar: SecretKey,
 }
@@ -117,6 +120,7 @@ impl Ledger {
             Arc::clone(&store),
         );
         let (progress, progress_out) = watch::channel(Progress::default());
+        let (state, state_out) = watch::channel(executor.state_tree());
         let (overview, overview_out) = watch::channel(Arc::new(overview()));
         let (inputs, inputs_out) = mpsc::channel(16);
         let (inboxes, inboxes_out) = Inboxes::for_peers(1);
@@ -155,6 +159,7 @@ impl Ledger {
             pool,
             network: Arc::new(Network::start(network, inboxes).expect("a network of one")),
             progress: progress_out,
+            state: state_out,
             overview: overview_out,
             metrics: Arc::new(Metrics::new()),
             clock: Clock::start(),
@@ -174,6 +179,7 @@ impl Ledger {
             server,
             executor,
             progress,
+            state,
             validator: key(1),
             registrar: key(4),
         }
@@ -202,6 +208,7 @@ impl Ledger {
         };
         let block = self.executor.execute(&batch).expect("the disk works");
         let height = block.header.height;
+        self.state.send_replace(self.executor.state_tree());
         let _ = self.node.pool.remove(Source::Ordered, ids, []);
         self.progress
             .send_modify(|progress| progress.height = height);

@@ -112,15 +112,7 @@ pub(super) async fn show(
     let _place = if wait_ms == 0 {
         None
     } else {
-        let place = api.waiting.try_acquire().map_err(|_| {
-            Refusal::new(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "too_many_waiting",
-                format!("{} requests are waiting, no more may", api.waiting_max),
-                "ask without wait_ms, or at another validator",
-            )
-        })?;
-        Some(place)
+        Some(api.waiting_place()?)
     };
     let deadline = Instant::now() + Duration::from_millis(wait_ms);
     follow(&api, id, deadline).await.map(Json)

@@ -4,7 +4,7 @@
 //! one whose `decide` is about something else, one that refuses or traps, an answer that is no
 //! decision, a permission that is over by then.
 
-mod list;
+pub(super) mod list;
 
 use chancery_client::api::{ContractInfo, Outcome, QueryInfo, StatusInfo};
 use chancery_contract::SchemaType as _;

@@ -38,6 +38,25 @@ The contract's view `decide` is asked, on the newest state of one node. Everythi
 for that time is a denial: a contract without `decide`, one that refuses or traps, an answer that is
 no decision. Asked about a moment gone by, it says what the state of now means for it.";
 
+const ENTRY_HELP: &str = "\
+The proof is of the newest block, once that is final, and shows the contract's code as well. What the
+SDK stores under which key: an Item NAME under these bytes; an entry of a Map PREFIX under these bytes
+and SCALE of its key. In SCALE a number is little endian, an account or a hash is its 32 bytes, a string
+is its length times four in one byte (up to 63 bytes) and its text; the parts of a tuple follow each
+other: the entry of (\"4012345\", HASH) in `item/` is --map item/ 1c34303132333435HASH.";
+
+const PROOF_ACCESS_HELP: &str = "\
+For a contract that keeps its grants in the SDK's AccessIndex. The file has the contract's code, the
+count and the entries as they were right after one block, the newest one, once that is final.
+`chancery verify` shows them, and says whether they are complete. One file has at most 1,022 entries;
+of a longer index several prove the whole, each with a part of it: entries are never removed, and
+each file shows the count.";
+
+const VERIFY_HELP: &str = "\
+Nothing is asked of anybody. Exit code 0 means that what is shown follows from the file and the policy,
+6 that the file is forged or damaged. A proof of entries of the state shows those that it has, and
+nothing about others: where an access index is complete, it says so.";
+
 /// The office that enrols grants of rights, and proves them.
 #[derive(Debug, Parser)]
 #[command(name = "chancery", version, propagate_version = true)]
@@ -123,6 +142,7 @@ pub(super) enum Command {
     #[command(subcommand)]
     Proof(ProofCommand),
     /// Verify a proof, or evidence against a validator, offline
+    #[command(after_help = VERIFY_HELP)]
     Verify(VerifyArgs),
     /// How each validator is
     Status(StatusArgs),
@@ -547,6 +567,12 @@ pub(super) struct BlockName {
 pub(super) enum ProofCommand {
     /// Fetch the proof of a final transaction and its receipt
     Tx(ProofTxArgs),
+    /// Fetch the proof of what a contract stores under some keys, or that it stores nothing there
+    #[command(after_help = ENTRY_HELP)]
+    Entry(ProofEntryArgs),
+    /// Fetch the proof of all that a contract ever granted
+    #[command(after_help = PROOF_ACCESS_HELP)]
+    Access(ProofAccessArgs),
 }
 
 #[derive(Debug, Args)]
@@ -554,6 +580,41 @@ pub(super) struct ProofTxArgs {
     /// The transaction
     #[arg(value_name = "ID")]
     pub(super) id: String,
+    /// The file to make
+    #[arg(long, value_name = "FILE")]
+    pub(super) out: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ProofEntryArgs {
+    /// The contract
+    #[arg(value_name = "CONTRACT")]
+    pub(super) contract: String,
+    /// A storage key, in hexadecimal; may be repeated
+    #[arg(long = "key", value_name = "HEX", required_unless_present_any = ["items", "entries"])]
+    pub(super) keys: Vec<String>,
+    /// The key of an Item; may be repeated
+    #[arg(long = "item", value_name = "NAME")]
+    pub(super) items: Vec<String>,
+    /// The key of an entry of a Map: its prefix, and SCALE of the entry's key; may be repeated
+    #[arg(long = "map", num_args = 2, value_names = ["PREFIX", "HEX"], action = ArgAction::Append)]
+    pub(super) entries: Vec<String>,
+    /// The file to make
+    #[arg(long, value_name = "FILE")]
+    pub(super) out: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ProofAccessArgs {
+    /// The contract
+    #[arg(value_name = "CONTRACT")]
+    pub(super) contract: String,
+    /// The entry to begin with
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(super) first: u64,
+    /// The last entry [default: the newest]
+    #[arg(long, value_name = "N")]
+    pub(super) last: Option<u64>,
     /// The file to make
     #[arg(long, value_name = "FILE")]
     pub(super) out: PathBuf,

@@ -1,9 +1,17 @@
-//! `proof tx`: fetches a proof. `verify`: checks one, offline.
+//! `proof`: fetches proofs. `verify`: checks one, offline.
 
+mod entries;
+mod index;
+
+use std::path::Path;
+
+use chancery_ledger::Height;
 use chancery_ledger::claim::Claim;
 use chancery_ledger::policy::{POLICY_BYTES_MAX, Policy};
-use chancery_ledger::proof::{BUNDLE_BYTES_MAX, Bundle};
-use serde_json::json;
+use chancery_ledger::proof::{Bundle, PROOF_BYTES_MAX, ProofError};
+use chancery_ledger::state_bundle::{self, StateBundle};
+use chancery_ledger::state_claim::StateClaim;
+use serde_json::{Value, json};
 
 use super::args::{ProofCommand, ProofTxArgs, VerifyArgs};
 use super::blocks::transaction_id;
@@ -11,34 +19,54 @@ use super::context::{Context, block_on};
 use super::output::{grouped, printable};
 use super::{CliError, Exit, Report, Rows, files};
 use crate::evidence_file::{self, EvidenceFile};
+use index::ProvenIndex;
+
+/// The longest value that is shown to people, in bytes.
+const VALUE_SHOWN_BYTES_MAX: usize = 64;
 
 pub(super) fn proof(context: &Context, command: ProofCommand) -> Result<Report, CliError> {
-    let ProofCommand::Tx(ProofTxArgs { id, out }) = command;
+    match command {
+        ProofCommand::Tx(args) => transaction(context, args),
+        ProofCommand::Entry(args) => entries::entry(context, &args),
+        ProofCommand::Access(args) => entries::access(context, &args),
+    }
+}
+
+/// `chancery proof tx`.
+fn transaction(context: &Context, args: ProofTxArgs) -> Result<Report, CliError> {
+    let ProofTxArgs { id, out } = args;
     let id = transaction_id(&id)?;
     files::must_be_free(&out)?;
     let bytes = block_on(async { Ok(context.client()?.transaction_proof(id).await?) })?;
     let bundle = std::str::from_utf8(&bytes).ok().map(Bundle::from_json);
     let Some(Ok(bundle)) = bundle else {
-        return Err(CliError::failed(
-            "bad_answer",
-            "the node's answer is not a proof",
-        ));
+        return Err(no_proof());
     };
     files::create(&out, &bytes)?;
-    let mut rows = Rows::default();
-    rows.add("proof", out.display());
-    rows.add(
-        "size",
-        format!("{} bytes", grouped(bytes.len().try_into().unwrap_or(0))),
-    );
-    rows.add("claim", &bundle.claim.words);
     let json = json!({
         "id": id, "file": out, "bytes": bytes.len(),
         "height": bundle.claim.height, "claim": bundle.claim,
     });
-    Ok(Report::new(rows.to_text(), json))
+    Ok(Report::new(
+        saved(&out, &bytes, &bundle.claim.words).to_text(),
+        json,
+    ))
 }
 
+fn no_proof() -> CliError {
+    CliError::failed("bad_answer", "the node's answer is not a proof")
+}
+
+fn saved(out: &Path, bytes: &[u8], words: &str) -> Rows {
+    let size = grouped(bytes.len().try_into().unwrap_or(0));
+    let mut rows = Rows::default();
+    rows.add("proof", out.display())
+        .add("size", format!("{size} bytes"))
+        .add("claim", words);
+    rows
+}
+
+/// `chancery verify`.
 pub(super) fn verify(args: &VerifyArgs) -> Result<Report, CliError> {
     let policy: Policy = files::read_text(&args.trust, POLICY_BYTES_MAX)?
         .parse()
@@ -47,59 +75,103 @@ pub(super) fn verify(args: &VerifyArgs) -> Result<Report, CliError> {
                 .code("policy")
                 .hint("a policy comes from a source you trust: a devnet's `policy`, or `chancery genesis policy FILE`")
         })?;
-    let bytes = files::read(&args.file, BUNDLE_BYTES_MAX.max(EvidenceFile::bytes_max()))?;
-    let invalid = |reason: String| {
-        CliError::new(
-            Exit::Invalid,
-            "proof_invalid",
-            format!("the proof does not hold: {reason}"),
-        )
-        .detail("valid", false)
-    };
-    let text = std::str::from_utf8(&bytes).map_err(|_| invalid("it is not text".to_owned()))?;
-    if is_evidence(text) {
-        let file = EvidenceFile::from_json(text)
-            .map_err(|error| invalid(printable(&error.to_string())))?;
-        file.verify(&policy)
-            .map_err(|error| invalid(printable(&error.to_string())))?;
-        let mut rows = Rows::default();
-        rows.add("valid", "the evidence holds under the policy");
-        rows.add("claim", &file.words);
-        rows.add("guilty", &file.validator);
-        let json = json!({"valid": true, "guilty": file.validator, "words": file.words});
-        return Ok(Report::new(rows.to_text(), json));
+    let bytes = files::read(&args.file, PROOF_BYTES_MAX.max(EvidenceFile::bytes_max()))?;
+    let text = std::str::from_utf8(&bytes).map_err(|_| invalid("it is not text"))?;
+    match format_of(text).as_deref() {
+        Some(evidence_file::FORMAT) => verify_evidence(text, &policy),
+        Some(state_bundle::FORMAT) => {
+            let claim = StateBundle::from_json(text).and_then(|bundle| bundle.verify(&policy));
+            Ok(state_verified(&claim.map_err(refused)?))
+        }
+        _ => {
+            let claim = Bundle::from_json(text).and_then(|bundle| bundle.verify(&policy));
+            Ok(verified(&claim.map_err(refused)?))
+        }
     }
-    let claim = Bundle::from_json(text)
-        .and_then(|bundle| bundle.verify(&policy))
-        .map_err(|error| invalid(printable(&error.to_string())))?;
-    Ok(verified(&claim))
 }
 
-/// Whether a file says of itself that it is evidence against a validator.
-fn is_evidence(text: &str) -> bool {
+fn invalid(reason: &str) -> CliError {
+    let message = format!("the proof does not hold: {}", printable(reason));
+    CliError::new(Exit::Invalid, "proof_invalid", message).detail("valid", false)
+}
+
+fn refused(error: ProofError) -> CliError {
+    invalid(&error.to_string())
+}
+
+fn verify_evidence(text: &str, policy: &Policy) -> Result<Report, CliError> {
+    let file = EvidenceFile::from_json(text).map_err(|error| invalid(&error.to_string()))?;
+    file.verify(policy)
+        .map_err(|error| invalid(&error.to_string()))?;
+    let mut rows = Rows::default();
+    rows.add("valid", "the evidence holds under the policy");
+    rows.add("claim", &file.words);
+    rows.add("guilty", &file.validator);
+    let json = json!({"valid": true, "guilty": file.validator, "words": file.words});
+    Ok(Report::new(rows.to_text(), json))
+}
+
+/// What a file says of itself that it is.
+fn format_of(text: &str) -> Option<String> {
     #[derive(serde::Deserialize)]
     struct Format {
         format: String,
     }
-    serde_json::from_str::<Format>(text).is_ok_and(|it| it.format == evidence_file::FORMAT)
+    let said = serde_json::from_str::<Format>(text).ok()?;
+    Some(said.format)
 }
 
 fn verified(claim: &Claim) -> Report {
-    let mut rows = Rows::default();
-    rows.add("valid", "the proof holds under the policy");
-    rows.add("claim", &claim.words);
+    let mut rows = proved(&claim.words);
     rows.add("id", claim.transaction);
     rows.add("block", format!("{}, {}", claim.height, claim.block_time));
     for event in &claim.events {
         rows.add("event", &event.topic);
     }
+    certified_by(&mut rows, &claim.cosigners, claim.checkpoint_height);
+    Report::new(rows.to_text(), json!({"valid": true, "claim": claim}))
+}
+
+/// The entries, those of access indices as lists.
+fn state_verified(claim: &StateClaim) -> Report {
+    let indices = ProvenIndex::all(claim);
+    let mut rows = proved(&claim.words);
+    rows.add("block", format!("{}, {}", claim.height, claim.block_time));
+    let of_an_index = |place| indices.iter().any(|index| index.shows(place));
+    for entry in claim.entries.iter().filter(|it| !of_an_index(&it.place)) {
+        rows.add("entry", &entry.words);
+        if let Some(value) = &entry.value {
+            let len = value.len() / 2;
+            if len <= VALUE_SHOWN_BYTES_MAX {
+                rows.add("", format!("  {value}"));
+            } else {
+                let len = grouped(len.try_into().unwrap_or(0));
+                rows.add("", format!("  {len} bytes, shown with --json"));
+            }
+        }
+    }
+    certified_by(&mut rows, &claim.cosigners, claim.checkpoint_height);
+    let mut text = rows.to_text();
+    for index in &indices {
+        text.push('\n');
+        text.push_str(&index.to_text(claim));
+    }
+    let access: Vec<Value> = indices.iter().map(|index| index.to_json(claim)).collect();
+    let json = json!({"valid": true, "claim": claim, "access": access});
+    Report::new(text, json)
+}
+
+fn proved(words: &str) -> Rows {
+    let mut rows = Rows::default();
+    rows.add("valid", "the proof holds under the policy");
+    rows.add("claim", words);
+    rows
+}
+
+fn certified_by(rows: &mut Rows, cosigners: &[String], checkpoint: Height) {
+    let names = cosigners.join(", ");
     rows.add(
         "certified by",
-        format!(
-            "{} (checkpoint at height {})",
-            claim.cosigners.join(", "),
-            claim.checkpoint_height
-        ),
+        format!("{names} (checkpoint at height {checkpoint})"),
     );
-    Report::new(rows.to_text(), json!({"valid": true, "claim": claim}))
 }

@@ -508,6 +508,16 @@ pub struct QueryInfo {
     pub time_source: TimeSource,
 }
 
+/// `POST /v1/proofs/state`, asked: which entries of the state to prove, present or absent, all right
+/// after one block. The answer is the file, a [`StateBundle`](chancery_ledger::state_bundle), of the
+/// newest block: it comes when that is final. The values may have 4 MiB together.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StateProofRequest {
+    /// 1 to [`ENTRIES_MAX`](chancery_ledger::state_bundle::ENTRIES_MAX), none twice: bytes of
+    /// [`StateKey`](chancery_ledger::state_key::StateKey).
+    pub keys: Vec<Bytes>,
+}
+
 /// `GET /v1/contracts/{id}`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ContractInfo {

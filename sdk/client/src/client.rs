@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use chancery_ledger::proof::Bundle;
+use chancery_ledger::state_bundle::StateBundle;
 use chancery_ledger::{AccountId, ContractId, Hash, TransactionId};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -12,7 +13,8 @@ use tokio::sync::Semaphore;
 
 use crate::api::{
     AccountInfo, ApiError, BlockInfo, Bytes, ChainInfo, ContractInfo, ErrorBody, EvidenceList,
-    QueryInfo, QueryRequest, ReadyInfo, StatusInfo, TransactionInfo, VersionDetails,
+    QueryInfo, QueryRequest, ReadyInfo, StateProofRequest, StatusInfo, TransactionInfo,
+    VersionDetails,
 };
 use crate::asked::Asked;
 use crate::error::ClientError;
@@ -195,6 +197,24 @@ impl Client {
         self.on_any::<(), _>(&path, None, |bytes| {
             let text = std::str::from_utf8(&bytes).map_err(|error| error.to_string())?;
             Bundle::from_json(text).map_err(|error| error.to_string())?;
+            Ok(bytes)
+        })
+        .await
+    }
+
+    /// The proof of what stands under these keys of the state, or that nothing does, all right after
+    /// one block; the very bytes of the file.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn state_proof(&self, keys: Vec<Vec<u8>>) -> Result<Vec<u8>, ClientError> {
+        let request = StateProofRequest {
+            keys: keys.into_iter().map(Bytes).collect(),
+        };
+        let path = "/v1/proofs/state";
+        self.on_any(path, Some(&request), |bytes| {
+            let text = std::str::from_utf8(&bytes).map_err(|error| error.to_string())?;
+            StateBundle::from_json(text).map_err(|error| error.to_string())?;
             Ok(bytes)
         })
         .await

@@ -18,7 +18,10 @@ use parity_scale_codec::{Decode, DecodeWithMemTracking, Encode};
 
 use crate::proof_file::ProofError;
 use crate::state_key::{AccountRecord, ContractRecord, StateKey, VersionRecord};
-use crate::{ChainId, CodeHash, ContractId, Hash, Header, Height, Millis, Role, decode_canonical};
+use crate::{
+    ChainId, CodeHash, ContractId, Hash, Header, Height, Millis, Role, TransactionPlace,
+    decode_canonical,
+};
 
 /// Proved entries of the state right after a block.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]

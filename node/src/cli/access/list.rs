@@ -28,21 +28,10 @@ pub(super) fn list(context: &Context, args: &AccessListArgs) -> Result<Report, C
     let names = context.names();
     block_on(async {
         let session = Session::open(context).await?;
-        let counted = enumerable(contract, COUNT, ask(&session, contract, COUNT, &[]).await)?;
-        let count = enumerated::<u64>(contract, COUNT, &counted.query.outcome)?;
-        let entry_of = async |number: u64| {
-            let answered = ask(&session, contract, ENTRY, &number.encode()).await;
-            let answered = enumerable(contract, ENTRY, answered)?;
-            if answered.contract.version != counted.contract.version {
-                let message = format!("contract {contract} was replaced meanwhile: ask again");
-                return Err(CliError::failed("code_changes", message));
-            }
-            enumerated::<Option<AccessEntry>>(contract, ENTRY, &answered.query.outcome)
-        };
-        // A `count` of something else is told from one of an index also where it is 0.
-        let _ = entry_of(count).await?;
+        let index = Index::open(&session, contract).await?;
+        let (count, counted) = (index.count, &index.counted);
         let whole = async |number: u64| {
-            entry_of(number).await?.ok_or_else(|| {
+            index.entry(number).await?.ok_or_else(|| {
                 let message =
                     format!("entry {number} of {count} is missing: the index is not whole");
                 CliError::failed("index_not_whole", message)
@@ -71,6 +60,47 @@ pub(super) fn list(context: &Context, args: &AccessListArgs) -> Result<Report, C
         };
         Ok(list_report(&listed, &read, &names))
     })
+}
+
+/// A contract's index, asked through its views.
+pub(in crate::cli) struct Index<'a> {
+    session: &'a Session,
+    contract: ContractId,
+    /// How many entries there are.
+    pub(in crate::cli) count: u64,
+    counted: Answered,
+}
+
+impl<'a> Index<'a> {
+    /// # Errors
+    /// If the contract has no such views: it is not enumerable.
+    pub(in crate::cli) async fn open(
+        session: &'a Session,
+        contract: ContractId,
+    ) -> Result<Self, CliError> {
+        let counted = enumerable(contract, COUNT, ask(session, contract, COUNT, &[]).await)?;
+        let count = enumerated::<u64>(contract, COUNT, &counted.query.outcome)?;
+        let index = Self {
+            session,
+            contract,
+            count,
+            counted,
+        };
+        // A `count` of something else is told from one of an index also where it is 0.
+        let _ = index.entry(count).await?;
+        Ok(index)
+    }
+
+    async fn entry(&self, number: u64) -> Result<Option<AccessEntry>, CliError> {
+        let contract = self.contract;
+        let answered = ask(self.session, contract, ENTRY, &number.encode()).await;
+        let answered = enumerable(contract, ENTRY, answered)?;
+        if answered.contract.version != self.counted.contract.version {
+            let message = format!("contract {contract} was replaced meanwhile: ask again");
+            return Err(CliError::failed("code_changes", message));
+        }
+        enumerated(contract, ENTRY, &answered.query.outcome)
+    }
 }
 
 /// What a view of the index answered.
@@ -102,9 +132,12 @@ fn enumerable(
 }
 
 fn not_enumerable(contract: ContractId, view: &str) -> CliError {
-    let message = format!(
-        "what contract {contract} granted is not enumerable: its view `{view}` is not that of an access index"
-    );
+    let reason = format!("its view `{view}` is not that of an access index");
+    not_enumerable_because(contract, &reason)
+}
+
+pub(in crate::cli) fn not_enumerable_because(contract: ContractId, reason: &str) -> CliError {
+    let message = format!("what contract {contract} granted is not enumerable: {reason}");
     CliError::usage(message)
         .code("not_enumerable")
         .hint("single questions may be answered all the same: `chancery access check`")
@@ -130,14 +163,14 @@ fn above(read: &BTreeMap<u64, AccessEntry>) -> BTreeSet<u64> {
 }
 
 /// What became of an entry, in a word or two: it holds only while all hold that it was passed on
-/// from, which have been read.
+/// from, as far as they have been read.
 fn state_of(entry: &AccessEntry, read: &BTreeMap<u64, AccessEntry>, now: Millis) -> String {
     if let Some(over) = over(entry, now) {
         return over;
     }
     let mut begun = true;
     let mut link = entry;
-    for _ in 0..=PASSES_MAX {
+    for depth in 0..=PASSES_MAX {
         begun &= now.0 >= link.from.0;
         let Some(under) = link.under else {
             let state = if begun { "not revoked" } else { "not begun" };
@@ -146,6 +179,7 @@ fn state_of(entry: &AccessEntry, read: &BTreeMap<u64, AccessEntry>, now: Millis)
         match read.get(&under) {
             Some(above) if over(above, now).is_some() => return format!("ended with #{under}"),
             Some(above) => link = above,
+            None if depth < PASSES_MAX => return format!("rests on #{under}, not shown"),
             None => break,
         }
     }
@@ -160,14 +194,20 @@ fn over(entry: &AccessEntry, now: Millis) -> Option<String> {
     }
 }
 
-fn list_report(listed: &Listed, read: &BTreeMap<u64, AccessEntry>, names: &Names) -> Report {
+/// Those of the entries read that are to be shown, as a table and as JSON.
+pub(in crate::cli) fn entries_shown(
+    read: &BTreeMap<u64, AccessEntry>,
+    shown: Range<u64>,
+    time: Millis,
+    names: &Names,
+) -> (Table, Vec<Value>) {
     let headings = ["ENTRY", "SUBJECT", "ACTION", "RESOURCE", "UNTIL", "STATE"];
     let mut table = Table::new(&headings);
     let mut objects = Vec::new();
-    for (number, entry) in read.range(listed.shown.clone()) {
+    for (number, entry) in read.iter().filter(|(number, _)| shown.contains(number)) {
         let subject = AccountId(entry.subject.0).to_string();
         let until = time::format(Millis(entry.until.0));
-        let mut state = state_of(entry, read, listed.time);
+        let mut state = state_of(entry, read, time);
         if let Some(under) = entry.under {
             state.push_str(&format!(", under #{under}"));
         }
@@ -181,6 +221,11 @@ fn list_report(listed: &Listed, read: &BTreeMap<u64, AccessEntry>, names: &Names
         ]);
         objects.push(entry_json(*number, entry, &state));
     }
+    (table, objects)
+}
+
+fn list_report(listed: &Listed, read: &BTreeMap<u64, AccessEntry>, names: &Names) -> Report {
+    let (table, objects) = entries_shown(read, listed.shown.clone(), listed.time, names);
     let mut rows = Rows::default();
     rows.add("contract", listed.contract)
         .add(
@@ -312,6 +357,14 @@ mod tests {
     }
 
     #[test]
+    fn beyond_the_last_entry_there_is_nothing_to_show() {
+        let read = BTreeMap::from([(0, entry(None))]);
+        let shown = |first: u64| first..1;
+        let (table, objects) = entries_shown(&read, shown(5), Millis(600), &Names::default());
+        assert_eq!((table.to_text().lines().count(), objects.len()), (1, 0));
+    }
+
+    #[test]
     fn everything_that_an_entry_rests_on_is_read() {
         let page = |under: &[u64]| -> BTreeMap<u64, AccessEntry> {
             let numbers = 10..;
@@ -333,6 +386,11 @@ mod tests {
             state_of(&chain[&len], &chain, Millis(600))
         };
         assert_eq!(newest(longest), "not revoked");
+        let part = chain(3).split_off(&2);
+        assert_eq!(
+            state_of(&part[&3], &part, Millis(600)),
+            "rests on #1, not shown"
+        );
         assert_eq!(newest(longest + 1), "passed on too often");
     }
 }
