@@ -14,6 +14,7 @@ mod measures;
 mod memory;
 mod partitions;
 mod refusals;
+mod state_proofs;
 mod story;
 mod upgrades;
 mod versions;
