@@ -267,10 +267,7 @@ pub(crate) fn records() -> [(Vec<u8>, Vec<u8>); 6] {
             StateKey::Approval(CONTRACT, key(1).account()),
             approval().encode(),
         ),
-        (
-            StateKey::Version(CONTRACT, 1),
-            version_record().encode(),
-        ),
+        (StateKey::Version(CONTRACT, 1), version_record().encode()),
     ]
     .map(|(key, value)| (key.to_bytes(), value))
 }
