@@ -152,6 +152,9 @@ mod tests {
             "chancery contract deploy /nowhere --version",
             "chancery access check abc --subject x --action read --resource y",
             "chancery access list abc --api http://127.0.0.1:1",
+            "chancery proof access abc --out /nowhere/x --api http://127.0.0.1:1",
+            "chancery proof entry abc --out /nowhere/x --api http://127.0.0.1:1",
+            "chancery proof entry abc --map x --out /nowhere/x --api http://127.0.0.1:1",
             "chancery status",
         ] {
             assert_eq!(exit_of(line), Exit::Usage, "{line}");

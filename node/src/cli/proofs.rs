@@ -10,7 +10,7 @@ use chancery_ledger::claim::Claim;
 use chancery_ledger::policy::{POLICY_BYTES_MAX, Policy};
 use chancery_ledger::proof::{Bundle, PROOF_BYTES_MAX, ProofError};
 use chancery_ledger::state_bundle::{self, StateBundle};
-use chancery_ledger::state_claim::StateClaim;
+use chancery_ledger::state_claim::{Place, StateClaim};
 use serde_json::{Value, json};
 
 use super::args::{ProofCommand, ProofTxArgs, VerifyArgs};
@@ -140,14 +140,9 @@ fn state_verified(claim: &StateClaim) -> Report {
     let of_an_index = |place| indices.iter().any(|index| index.shows(place));
     for entry in claim.entries.iter().filter(|it| !of_an_index(&it.place)) {
         rows.add("entry", &entry.words);
-        if let Some(value) = &entry.value {
-            let len = value.len() / 2;
-            if len <= VALUE_SHOWN_BYTES_MAX {
-                rows.add("", format!("  {value}"));
-            } else {
-                let len = grouped(len.try_into().unwrap_or(0));
-                rows.add("", format!("  {len} bytes, shown with --json"));
-            }
+        // What the ledger itself keeps is in the words.
+        if let (Place::Storage { .. }, Some(value)) = (&entry.place, &entry.value) {
+            rows.add("", format!("  {}", value_shown(value)));
         }
     }
     certified_by(&mut rows, &claim.cosigners, claim.checkpoint_height);
@@ -159,6 +154,16 @@ fn state_verified(claim: &StateClaim) -> Report {
     let access: Vec<Value> = indices.iter().map(|index| index.to_json(claim)).collect();
     let json = json!({"valid": true, "claim": claim, "access": access});
     Report::new(text, json)
+}
+
+/// A value, given in hexadecimal.
+fn value_shown(value: &str) -> String {
+    let len = value.len() / 2;
+    if len <= VALUE_SHOWN_BYTES_MAX {
+        return value.to_owned();
+    }
+    let len = grouped(len.try_into().unwrap_or(0));
+    format!("{len} bytes, shown with --json")
 }
 
 fn proved(words: &str) -> Rows {

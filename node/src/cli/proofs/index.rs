@@ -145,9 +145,12 @@ impl ProvenIndex {
         if ranges.is_empty() {
             return "none".to_owned();
         }
-        let ranges = ranges.iter().map(|(first, last)| match first == last {
-            true => first.to_string(),
-            false => format!("{first} to {last}"),
+        let ranges = ranges.iter().map(|(first, last)| {
+            if first == last {
+                first.to_string()
+            } else {
+                format!("{first} to {last}")
+            }
         });
         ranges.collect::<Vec<_>>().join(", ")
     }
