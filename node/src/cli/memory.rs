@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use chancery_client::usual_fuel;
 use chancery_contract::test_host::Moment;
-use chancery_ledger::state_key::{AccountRecord, StateKey};
+use chancery_ledger::state_key::{AccountRecord, ContractRecord, StateKey};
 use chancery_ledger::transaction::SignedTransaction;
 use chancery_ledger::{
     AccountId, Batch, Call, ChainId, ContractId, Height, Millis, Receipt, Role, SecretKey,
@@ -53,6 +53,13 @@ impl MemoryLedger {
         let record = self.state.get(&StateKey::Account(account).to_bytes())?;
         let record = AccountRecord::decode(&mut &record[..]);
         Some(record.expect("`admit` wrote it").roles)
+    }
+
+    /// The version of a contract, if there is one.
+    pub(super) fn version(&self, contract: ContractId) -> Option<u32> {
+        let record = self.state.get(&StateKey::Contract(contract).to_bytes())?;
+        let record = ContractRecord::decode(&mut &record[..]);
+        Some(record.expect("the executor wrote it").version)
     }
 
     /// A block of one transaction, which may burn what a client lets one burn unless told otherwise.

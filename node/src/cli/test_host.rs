@@ -10,7 +10,7 @@ use chancery_contract::abi;
 use chancery_contract::test_host::{
     Answer, Ending, Event, Moment, Request, read_frame, write_frame,
 };
-use chancery_ledger::{AccountId, ChainLimits, ContractId, Role, TrapKind};
+use chancery_ledger::{AccountId, ChainLimits, ContractId, Role, TrapKind, Upgraders};
 use serde_json::json;
 
 use super::args::TestHostArgs;
@@ -117,12 +117,35 @@ impl Host {
                 },
             ) => {
                 let sender = AccountId(sender.0);
-                let limits = ChainLimits::default();
-                let checked = chancery_runtime::Runtime::check_module(&limits, &code);
-                checked.map_err(|error| in_words(refused(&error)))?;
+                checked(&code)?;
                 Answer::Seen(match host {
                     Self::Executor(host) => host.add(sender, code, args, moment)?,
                     Self::Devnet(host) => host.add(sender, code, &args)?,
+                })
+            }
+            (Self::Executor(host), Request::Upgraders { accounts }) => {
+                host.set_upgraders(accounts.iter().map(|account| AccountId(account.0)));
+                Answer::Done
+            }
+            (Self::Devnet(host), Request::Upgraders { accounts }) => {
+                host.set_upgraders(accounts.iter().map(|account| AccountId(account.0)));
+                Answer::Done
+            }
+            (
+                host,
+                Request::Upgrade {
+                    contract,
+                    sender,
+                    code,
+                    args,
+                    moment,
+                },
+            ) => {
+                let (sender, contract) = (AccountId(sender.0), contract.map(address));
+                checked(&code)?;
+                Answer::Seen(match host {
+                    Self::Executor(host) => host.upgrade(sender, contract, code, args, moment)?,
+                    Self::Devnet(host) => host.upgrade(sender, contract, code, &args)?,
                 })
             }
             (
@@ -142,6 +165,19 @@ impl Host {
             }
         })
     }
+}
+
+/// That the ledger takes the module; it would say no more than that it does not.
+fn checked(wasm: &[u8]) -> Result<(), Failure> {
+    let checked = chancery_runtime::Runtime::check_module(&ChainLimits::default(), wasm);
+    checked.map_err(|error| in_words(refused(&error)))?;
+    Ok(())
+}
+
+/// Any one of those accounts may upgrade what is deployed.
+fn any_of(accounts: impl Iterator<Item = AccountId>) -> Upgraders {
+    let accounts: Vec<AccountId> = accounts.collect();
+    Upgraders::of(u32::from(!accounts.is_empty()), accounts)
 }
 
 fn address(contract: chancery_contract::ContractId) -> ContractId {
@@ -182,15 +218,4 @@ fn trapped(kind: TrapKind) -> Ending {
         serde_json::Value::String(name) => name,
         other => other.to_string(),
     })
-}
-
-/// The ledger has no such call for a test: what a new module makes of an old one's state is for
-/// native code.
-fn not_here(method: &str) -> Result<(), Failure> {
-    match method {
-        abi::MIGRATE => {
-            Err("an upgrade is tested with TestEnv::new: a module is deployed here once".to_owned())
-        }
-        _ => Ok(()),
-    }
 }

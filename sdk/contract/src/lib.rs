@@ -108,12 +108,63 @@
 //!
 //! let mut test = TestEnv::new();
 //! let (owner, other) = (TestEnv::account("owner"), TestEnv::account("other"));
-//! let registry = test.deploy::<LandRegistry>(|_| ());
+//! let registry = test.deploy::<LandRegistry, _>(|_| ());
 //! test.call(|env| Lease::init(env, registry));
 //! test.as_account(owner);
 //! test.call_at(registry, |env| LandRegistry::register(env, 7));
 //! assert!(test.view(|env| Lease::may_let(env, 7, owner)));
 //! assert!(!test.view(|env| Lease::may_let(env, 7, other)));
+//! ```
+//!
+//! A contract gets other code by an upgrade, if it was said at its deployment who may do that. The new
+//! code's `#[migrate]` finds what the old code stored, which is read by the old types:
+//!
+//! ```
+//! # use chancery_contract::{Env, Item, TestEnv, contract, contract_error};
+//! pub struct First;
+//!
+//! const WHOLE: Item<u32> = Item::new("price");
+//!
+//! #[contract]
+//! impl First {
+//!     #[init]
+//!     pub fn init(env: &mut Env, price: u32) {
+//!         WHOLE.set(env, &price);
+//!     }
+//! }
+//!
+//! pub struct Second;
+//!
+//! /// What was in whole euros is in cents from now on.
+//! const CENTS: Item<u64> = Item::new("price");
+//!
+//! #[contract_error]
+//! pub enum Error {
+//!     /// It has no price.
+//!     NoPrice = 1,
+//! }
+//!
+//! #[contract]
+//! impl Second {
+//!     #[migrate]
+//!     pub fn migrate(env: &mut Env, fee: u64) -> Result<(), Error> {
+//!         let price = u64::from(WHOLE.get(env).ok_or(Error::NoPrice)?);
+//!         CENTS.set(env, &(price * 100 + fee));
+//!         Ok(())
+//!     }
+//!
+//!     #[view]
+//!     pub fn price(env: &Env) -> Option<u64> {
+//!         CENTS.get(env)
+//!     }
+//! }
+//!
+//! let mut test = TestEnv::new();
+//! let owner = TestEnv::account("owner");
+//! test.as_account(owner).upgradable_by(&[owner]);
+//! test.call(|env| First::init(env, 7));
+//! assert_eq!(test.upgrade::<Second, _>(|env| Second::migrate(env, 5)), Ok(()));
+//! assert_eq!((test.version(), test.view(Second::price)), (2, Some(705)));
 //! ```
 //!
 //! On Wasm, `#[contract]` writes for each method what could be written by hand as well, and for the

@@ -76,7 +76,7 @@ pub const fn is_env<E: IsEnv>() {}
 #[cfg(not(target_arch = "wasm32"))]
 pub use native::{
     AnyArg, AnyArgs, AnyReturn, Arg, Args, EncodedArg, Entered, Native, NativeMethod,
-    OutcomeReturn, Return, Run, SomeArgs, enter, env, env_mut, judged,
+    OutcomeReturn, Return, Run, RunCall, SomeArgs, enter, env, env_mut, judged,
 };
 
 /// How a method is run where its code is native: by the compiled module, if a test has that in its
@@ -92,7 +92,7 @@ mod native {
 
     use parity_scale_codec::{DecodeAll, Encode};
 
-    pub use crate::test_env::{Entered, Native, NativeMethod, Run};
+    pub use crate::test_env::{Entered, Native, NativeMethod, Run, RunCall};
     use crate::test_host::Ending;
     use crate::{ContractError as _, Env, Outcome};
 

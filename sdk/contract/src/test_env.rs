@@ -1,8 +1,9 @@
 //! A ledger for tests of contracts: in the same process, caller and time set by hand. It tests one
-//! contract, and holds others that this one calls: see `calls`. Compiled modules can stand in the
-//! place of native code: see `module`.
+//! contract, and holds others that this one calls: see `calls`. What code they have, and get by an
+//! upgrade: see `code`. Compiled modules can stand in the place of native code: see `module`.
 
 mod calls;
+mod code;
 mod host;
 mod module;
 mod native;
@@ -15,18 +16,21 @@ use std::path::Path;
 
 use parity_scale_codec::{DecodeAll as _, Encode as _};
 
+use code::NewCode;
 pub use host::Entered;
 pub(crate) use host::Host;
 use host::Storage;
 use module::{Level, Module};
-pub use native::{Contract, Native, NativeMethod, Run};
+pub use native::{Contract, Native, NativeMethod, Run, RunCall};
 
 use crate::test_host;
-use crate::{AccountId, ContractError as _, ContractId, Env, Event, Millis, Outcome, Role};
+use crate::{AccountId, ContractId, Env, Event, Millis, Outcome, Role};
 
 /// What a ledger allows; its genesis document states it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TestLimits {
+    /// The name of a method.
+    pub method_bytes_max: usize,
     /// A storage key.
     pub key_bytes_max: usize,
     /// A storage value.
@@ -47,6 +51,7 @@ pub struct TestLimits {
 impl Default for TestLimits {
     fn default() -> Self {
         Self {
+            method_bytes_max: 64,
             key_bytes_max: 256,
             value_bytes_max: 65_536,
             event_bytes_max: 8_192,
@@ -92,7 +97,7 @@ static NOTHING: Storage = Storage::new();
 /// [`as_account`](Self::as_account) said; no authorisation can be skipped.
 ///
 /// What the ledger answers with a trap is a panic here: an `expect` of the contract, and a key, a
-/// value, an event, the arguments or the result of a method beyond the [`TestLimits`]. Fuel, memory
+/// value, an event, the name, the arguments or the result of a method beyond the [`TestLimits`]. Fuel, memory
 /// and stack are not counted: they are those of the compiled module, not of this machine's code.
 ///
 /// Contracts that the one under test calls are deployed beside it, by [`deploy`](Self::deploy). They
@@ -101,8 +106,8 @@ static NOTHING: Storage = Storage::new();
 /// names the trap.
 ///
 /// The same test can run the compiled module, where all of that counts; only the line that makes the
-/// `TestEnv` differs, and those that deploy other contracts
-/// ([`deploy_module`](Self::deploy_module)):
+/// `TestEnv` differs (which names the modules of other contracts as well, by
+/// [`with_module`](Self::with_module)):
 ///
 /// | made by | runs | time | storage, logs | fuel |
 /// |---|---|---|---|---|
@@ -112,8 +117,9 @@ static NOTHING: Storage = Storage::new();
 ///
 /// There, `init` deploys the module (whoever calls it may deploy for that moment), and what runs
 /// inside of [`call`](Self::call) and [`view`](Self::view) is one method of the contract. Calls may
-/// burn as much there as `chancery call` lets them. Everywhere, a contract is deployed once: a second
-/// `init` is a panic.
+/// burn as much there as `chancery call` lets them. Everywhere, a contract is deployed once: its
+/// `init`, if it has one, comes first, and a second one is a panic. [`upgrade`](Self::upgrade) gives
+/// it other code.
 #[derive(Debug)]
 pub struct TestEnv {
     env: Env,
@@ -254,66 +260,6 @@ impl TestEnv {
         self
     }
 
-    /// Puts another contract beside the one under test, by one transaction that runs its `init`;
-    /// of a contract that has none, `|_| ()`. Its address is what others call it by, and what
-    /// [`call_at`](Self::call_at), [`view_at`](Self::view_at), [`storage_at`](Self::storage_at) and
-    /// [`events_at`](Self::events_at) take.
-    ///
-    /// # Panics
-    /// If its `init` refuses, where the ledger would trap, and in a test of a compiled module, to
-    /// which [`deploy_module`](Self::deploy_module) adds others.
-    pub fn deploy<C: Contract>(&mut self, init: impl FnOnce(&mut Env) -> C::Init) -> ContractId
-    where
-        C::Init: Outcome,
-    {
-        let host = &mut self.env.host;
-        assert!(
-            host.module.is_none(),
-            "this test runs a compiled module: `deploy_module` adds others"
-        );
-        let number = host.storage.len();
-        let contract = ContractId(host::sha256(format!("contract {number}").as_bytes()));
-        host.storage.insert(contract, Storage::new());
-        host.code.borrow_mut().insert(contract, C::NATIVE);
-        must_not_refuse(&self.call_at(contract, init));
-        contract
-    }
-
-    /// The same with the module in that file, where the contract under test is a module as well.
-    ///
-    /// # Panics
-    /// If there is no such module, its `init` refuses, the ledger traps, or the contract under test
-    /// is native code, to which [`deploy`](Self::deploy) adds others.
-    pub fn deploy_module<R: Outcome>(
-        &mut self,
-        module: impl AsRef<Path>,
-        init: impl FnOnce(&mut Env) -> R,
-    ) -> ContractId {
-        let code = module::read(module.as_ref());
-        assert!(
-            self.env.host.module.is_some(),
-            "this test runs native code: `deploy::<CONTRACT>` adds others"
-        );
-        // Nobody is there yet.
-        let nobody = ContractId([0; 32]);
-        self.env.host.begin(nobody);
-        if let Some(module) = self.module() {
-            module.new_code = Some(code);
-        }
-        let outcome = init(&mut self.env);
-        let host = &mut self.env.host;
-        if let Some(module) = &host.module {
-            let mut module = module.borrow_mut();
-            if let Some(code) = module.new_code.take() {
-                let seen = module.run(&host.deployment(code, Vec::new()));
-                module.seen = Some(seen);
-            }
-        }
-        let contract = host.take_over(nobody);
-        must_not_refuse(&outcome);
-        contract.expect("the module has an `init`, which was not called: it deploys the contract")
-    }
-
     /// The address of the contract under test.
     ///
     /// # Panics
@@ -345,39 +291,36 @@ impl TestEnv {
         contract: ContractId,
         run: impl FnOnce(&mut Env) -> R,
     ) -> R {
-        let before = self.env.host.begin(contract);
+        self.transact(contract, None, run).0
+    }
+
+    /// Runs one transaction, and gives its outcome and the contract that a module's was about.
+    fn transact<R: Outcome>(
+        &mut self,
+        contract: ContractId,
+        new_code: Option<NewCode>,
+        run: impl FnOnce(&mut Env) -> R,
+    ) -> (R, Option<ContractId>) {
+        let before = self.env.host.begin(contract, new_code);
         let ran = catch_unwind(AssertUnwindSafe(|| {
             let outcome = run(&mut self.env);
-            let host = &self.env.host;
-            // What a module returns is judged by the ledger.
-            if host.module.is_none()
-                && let Ok(value) = outcome.settle()
-            {
-                host.check_result(value.encoded_size());
+            if let Ok(value) = outcome.settle() {
+                Host::begin_new_code(&mut self.env);
+                let host = &self.env.host;
+                // What a module returns is judged by the ledger.
+                if host.module.is_none() {
+                    host.check_result(value.encoded_size());
+                }
             }
             outcome
         }));
         let host = &mut self.env.host;
-        if host.module.is_some() {
-            host.take_over(contract);
-        } else if !matches!(&ran, Ok(outcome) if outcome.settle().is_ok()) {
+        *host.new_code.get_mut() = None;
+        let about = host.take_over(contract);
+        if host.module.is_none() && !matches!(&ran, Ok(outcome) if outcome.settle().is_ok()) {
             host.roll_back(before);
         }
-        ran.unwrap_or_else(|trap| resume_unwind(trap))
-    }
-
-    /// Puts the code of `migrate` in the place of the old one, as one transaction: `migrate` finds
-    /// the storage that the old code left, and a refusal rolls everything back. From then on the
-    /// test calls the new code's methods. Code without a `migrate` needs nothing: the storage stays.
-    ///
-    /// Who may upgrade a contract is said at deployment and judged by the ledger, before any code
-    /// runs; here it is whoever calls. Native code only: what a module makes of an old one's state is
-    /// the same, and `chancery contract upgrade` tries it on a network.
-    ///
-    /// # Panics
-    /// Where the ledger would trap, and in a test of a compiled module.
-    pub fn upgrade<R: Outcome>(&mut self, migrate: impl FnOnce(&mut Env) -> R) -> R {
-        self.call(migrate)
+        (ran.unwrap_or_else(|trap| resume_unwind(trap)), about)
     }
 
     /// Runs a `view` as a query does: nobody calls.
@@ -447,13 +390,6 @@ impl TestEnv {
     #[must_use]
     pub fn logs(&self) -> Vec<String> {
         self.env.host.logs.borrow().clone()
-    }
-}
-
-fn must_not_refuse(outcome: &impl Outcome) {
-    if let Err(refusal) = outcome.settle() {
-        let code = refusal.code();
-        panic!("the contract cannot be deployed: its `init` refuses with code {code}");
     }
 }
 

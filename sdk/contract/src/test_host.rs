@@ -80,6 +80,26 @@ pub enum Request {
         /// The block it is in.
         moment: Moment,
     },
+    /// Says who may upgrade what is deployed from now on; each of them alone.
+    #[codec(index = 5)]
+    Upgraders {
+        /// Nobody, until they are named.
+        accounts: Vec<AccountId>,
+    },
+    /// One transaction that puts other code in the place of a contract's.
+    #[codec(index = 6)]
+    Upgrade {
+        /// Whose, if not that of the module under test.
+        contract: Option<ContractId>,
+        /// Who sends it.
+        sender: AccountId,
+        /// The module.
+        code: Vec<u8>,
+        /// SCALE of the arguments of its `migrate`.
+        args: Vec<u8>,
+        /// The block it is in.
+        moment: Moment,
+    },
 }
 
 /// How a transaction or a query ended.
@@ -123,6 +143,8 @@ pub struct Seen {
     pub ending: Ending,
     /// The contract that a transaction called, or made.
     pub contract: Option<ContractId>,
+    /// The version of that contract, after an upgrade, whether it was applied or not.
+    pub version: Option<u32>,
     /// What it burnt.
     pub fuel_used: u64,
     /// Its events, in order; none if it did not return.

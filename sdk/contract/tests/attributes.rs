@@ -175,7 +175,7 @@ mod shadowed {
     #[test]
     fn arguments_and_types_have_the_names_that_the_developer_likes() {
         let mut test = TestEnv::new();
-        let sums: ContractId = test.deploy::<Sums>(|_| ());
+        let sums: ContractId = test.deploy::<Sums, _>(|_| ());
         assert_eq!(test.call(|env| Sums::args(env, 1, 2, 3, 4)), 10);
         assert_eq!(test.view(|env| Sums::env(env, 3, 1)), Ok(2));
         let sum = test.call(|env| Sum(sums).args(env, 1, 2, 3, 4) == Ok(10));
@@ -222,6 +222,7 @@ fn the_methods_run_as_they_are_written() {
     let (patient, until) = (TestEnv::account("patient"), Millis(2_000_000));
     let mut test = TestEnv::new();
     test.as_account(patient);
+    test.call(Consents::init);
     let given = test.call(|env| Consents::give(env, until));
     assert_eq!(given, Err(Refusal::NotAsked));
     assert_eq!(test.call(|env| Consents::ask(env, vec![patient])), 1);
@@ -256,6 +257,7 @@ fn a_variant_is_its_number_and_its_fields() {
     assert_eq!(Answer::V2 { state }.encode(), bytes);
     assert!(Answer::decode_all(&mut &[4][..]).is_err());
     let mut test = TestEnv::new();
+    test.call(Consents::init);
     let answer = |state| move |env: &mut Env| Consents::answer(env, state);
     assert_eq!(test.call(answer(asked)), Answer::NotHTTPYet);
 }

@@ -9,15 +9,22 @@ mod till;
 use chancery_contract::{CallError, Caller, ContractId, Env, Item, TestEnv, TestLimits, contract};
 use till::{Error, OtherTill, Paid, Till};
 
-fn tills() -> (TestEnv, ContractId) {
+/// A till beside the one that the test is about, which is not deployed yet.
+fn beside() -> (TestEnv, ContractId) {
     let mut test = TestEnv::new();
-    let other = test.deploy::<Till>(|env| Till::init(env, story::MOST));
+    let other = test.deploy::<Till, _>(|env| Till::init(env, story::MOST));
+    (test, other)
+}
+
+fn tills() -> (TestEnv, ContractId) {
+    let (mut test, other) = beside();
+    assert_eq!(test.call(|env| Till::init(env, story::MOST)), Ok(()));
     (test, other)
 }
 
 #[test]
 fn native_code_tells_the_story() {
-    let (mut test, other) = tills();
+    let (mut test, other) = beside();
     story::told(&mut test, other);
     // Each has its own storage, and only that.
     assert!(test.storage().contains_key(&b"passed"[..]));
@@ -47,7 +54,7 @@ fn a_contract_is_called_by_the_one_that_calls_it() {
     }
 
     let mut test = TestEnv::new();
-    let mirror = test.deploy::<Mirror>(|_| ());
+    let mirror = test.deploy::<Mirror, _>(|_| ());
     let own = test.address();
     let looked = test.call(|env| env.call::<bool>(mirror, "look", &()) == Ok(true));
     assert!(looked);
@@ -66,8 +73,8 @@ fn a_contract_is_called_by_the_one_that_calls_it() {
 
 #[test]
 fn a_refusal_takes_back_what_the_callee_and_its_callees_did() {
-    let (mut test, full) = tills();
-    let between = test.deploy::<Till>(|env| Till::init(env, 1));
+    let (mut test, full) = beside();
+    let between = test.deploy::<Till, _>(|env| Till::init(env, 1));
     test.call(|env| Till::init(env, 1)).expect("at first");
     // The one between pays into the full one and then refuses, as does the test's own contract.
     let refused = Err(CallError::Refused(Error::TooMuch));
@@ -94,7 +101,7 @@ fn a_refusal_takes_back_what_the_callee_and_its_callees_did() {
 
 #[test]
 fn others_can_call_the_contract_under_test_once_it_is_known() {
-    let (mut test, other) = tills();
+    let (mut test, other) = beside();
     assert_eq!(test.call(|env| Till::init(env, 5)), Ok(()));
     let own = test.address();
     let passed = test.call_at(other, |env| Till::pass_on(env, own, 5, String::new()));
@@ -105,7 +112,7 @@ fn others_can_call_the_contract_under_test_once_it_is_known() {
 fn contracts_call_each_other_to_the_depth_that_the_ledger_allows() {
     let (mut test, first) = tills();
     let path: Vec<ContractId> = (0..6)
-        .map(|_| test.deploy::<Till>(|env| Till::init(env, 9)))
+        .map(|_| test.deploy::<Till, _>(|env| Till::init(env, 9)))
         .collect();
     let last = path[5];
     let path = [&[first][..], &path].concat();
@@ -130,7 +137,7 @@ fn what_ends_the_transaction_leaves_nothing() {
 fn contracts_call_each_other_no_deeper() {
     let (mut test, first) = tills();
     let path: Vec<ContractId> = (0..7)
-        .map(|_| test.deploy::<Till>(|env| Till::init(env, 9)))
+        .map(|_| test.deploy::<Till, _>(|env| Till::init(env, 9)))
         .collect();
     let path = [&[first][..], &path].concat();
     let _ = test.call(|env| Till::chain(env, path));
@@ -194,7 +201,7 @@ fn a_result_for_another_contract_is_not_too_long() {
         return_bytes_max: 31,
         ..TestLimits::default()
     });
-    let other = test.deploy::<Till>(|env| Till::init(env, 1));
+    let other = test.deploy::<Till, _>(|env| Till::init(env, 1));
     let note = "x".repeat(31);
     assert_eq!(test.call_at(other, |env| Till::pay(env, 1, note)), Ok(1));
     let _ = test.view(|env| OtherTill(other).note(env));
@@ -203,7 +210,7 @@ fn a_result_for_another_contract_is_not_too_long() {
 #[test]
 #[should_panic(expected = "its `init` refuses with code 1")]
 fn what_is_deployed_does_not_refuse() {
-    let _ = TestEnv::new().deploy::<Till>(|env| Till::init(env, 0));
+    let _ = TestEnv::new().deploy::<Till, _>(|env| Till::init(env, 0));
 }
 
 #[test]
@@ -214,8 +221,64 @@ fn only_what_was_deployed_can_be_asked() {
 }
 
 #[test]
-#[should_panic(expected = "this test runs native code: `deploy::<CONTRACT>` adds others")]
-fn a_module_is_not_called_by_native_code() {
-    let (mut test, _) = tills();
-    test.deploy_module(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"), |_| ());
+#[should_panic(expected = "this test runs native code, which needs no modules")]
+fn native_code_calls_no_modules() {
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
+    let _ = TestEnv::new().with_module::<Till>(file);
+}
+
+#[test]
+#[should_panic(expected = "(bad_arguments): `init` of `Till` ran without arguments")]
+fn an_init_is_not_left_out() {
+    let _ = TestEnv::new().deploy::<Till, _>(|_| ());
+}
+
+#[test]
+#[should_panic(expected = "not deployed yet: its `init` comes before `pay`")]
+fn an_init_comes_first() {
+    let _ = TestEnv::new().call(|env| Till::pay(env, 1, String::new()));
+}
+
+#[test]
+#[should_panic(expected = "begins with its `init`, and this is `clear` of `Till`")]
+fn a_deployment_runs_init() {
+    let _ = TestEnv::new().deploy::<Till, _>(Till::clear);
+}
+
+#[test]
+fn an_init_without_arguments_runs_where_the_test_does_not_call_it() {
+    const RUN: Item<u8> = Item::new("run");
+
+    struct Switch;
+
+    #[contract]
+    impl Switch {
+        #[init]
+        fn init(env: &mut Env) {
+            let run = RUN.get(env).unwrap_or(0) + 1;
+            RUN.set(env, &run);
+        }
+
+        #[view]
+        fn run(env: &Env) -> Option<u8> {
+            RUN.get(env)
+        }
+    }
+
+    let mut test = TestEnv::new();
+    let [left, called] = [
+        test.deploy::<Switch, _>(|_| ()),
+        test.deploy::<Switch, _>(Switch::init),
+    ];
+    for contract in [left, called] {
+        assert_eq!(test.view_at(contract, Switch::run), Some(1));
+    }
+}
+
+#[test]
+#[should_panic(expected = "bytes of a method's name: 65, but the ledger allows at most 64")]
+fn the_name_of_a_method_of_another_contract_is_not_too_long() {
+    let (mut test, other) = tills();
+    let method = "x".repeat(65);
+    test.call(|env| env.call::<()>(other, &method, &()).is_ok());
 }

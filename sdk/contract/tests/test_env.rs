@@ -21,6 +21,7 @@ const BY_NAME: Map<String, u8> = Map::new("name/");
 fn limits_are_those_of_a_new_genesis_document() {
     let chain = ChainLimits::default();
     let expected = TestLimits {
+        method_bytes_max: chain.method_bytes_max as usize,
         key_bytes_max: chain.key_bytes_max as usize,
         value_bytes_max: chain.value_bytes_max as usize,
         event_bytes_max: chain.event_bytes_max as usize,
@@ -214,18 +215,25 @@ impl Echo {
     }
 }
 
+fn echoing() -> TestEnv {
+    let mut test = TestEnv::new();
+    let deployed = test.call(|env| Echo::init(env, "once".to_owned()));
+    assert_eq!(deployed, Ok(()));
+    test
+}
+
 #[test]
 #[should_panic(expected = "bytes of arguments: 65540, but the ledger allows at most 65536")]
 fn arguments_are_not_too_long() {
     let text = "x".repeat(65_536);
-    TestEnv::new().view(|env| Echo::echo(env, text));
+    echoing().view(|env| Echo::echo(env, text));
 }
 
 #[test]
 #[should_panic(expected = "bytes of a result: 65537, but the ledger allows at most 65536")]
 fn the_result_of_a_view_is_not_too_long() {
     let text = "x".repeat(40_000);
-    let _ = TestEnv::new().view(|env| Echo::twice(env, text));
+    let _ = echoing().view(|env| Echo::twice(env, text));
 }
 
 #[test]
@@ -243,5 +251,62 @@ fn a_contract_is_deployed_once() {
     for text in ["once", "twice"] {
         let text = text.to_owned();
         let _ = test.call(|env| Echo::init(env, text));
+    }
+}
+
+#[test]
+#[should_panic(expected = "bytes of a method's name: 9, but the ledger allows at most 8")]
+fn the_name_of_a_method_is_not_too_long() {
+    #[derive(Debug)]
+    struct Wordy;
+
+    #[contract]
+    impl Wordy {
+        #[call]
+        fn ninechars(env: &mut Env) {
+            env.debug_log("is never run");
+        }
+    }
+
+    let mut test = TestEnv::with_limits(TestLimits {
+        method_bytes_max: 8,
+        ..TestLimits::default()
+    });
+    test.call(Wordy::ninechars);
+}
+
+/// Everybody sees the contract, and nobody else its reasons to refuse.
+#[allow(
+    unreachable_pub,
+    private_interfaces,
+    reason = "a contract as its developer may write it, if this were its crate"
+)]
+mod guarded {
+    use super::*;
+
+    #[derive(Debug)]
+    pub struct Guarded;
+
+    #[contract_error]
+    enum Reason {
+        Closed = 1,
+    }
+
+    #[contract]
+    impl Guarded {
+        #[init]
+        pub fn init(env: &mut Env, open: bool) -> Result<(), Reason> {
+            TEXT.set(env, &"guarded".to_owned());
+            if open { Ok(()) } else { Err(Reason::Closed) }
+        }
+    }
+
+    #[test]
+    fn reasons_may_be_private() {
+        let mut test = TestEnv::new();
+        let refused = test.call(|env| Guarded::init(env, false));
+        assert_eq!(refused, Err(Reason::Closed));
+        let other = test.deploy::<Guarded, _>(|env| Guarded::init(env, true));
+        assert_eq!(test.storage_at(other).len(), 1);
     }
 }

@@ -1,10 +1,17 @@
-//! One test of a contract, run by native code, by the executor, and by validators; and one of
-//! contracts that call each other, which is native in `sdk/contract/tests/calls.rs`.
+//! One test of a contract, run by native code, by the executor, and by validators; one of contracts
+//! that call each other, which is native in `sdk/contract/tests/calls.rs`; and one of a contract that
+//! gets other code, which is native in `sdk/contract/tests/upgrade.rs`.
 
 #[path = "../../../sdk/contract/tests/calls/story.rs"]
 mod calls;
+#[path = "../../../sdk/contract/tests/upgrade/first.rs"]
+mod first;
+#[path = "../../../sdk/contract/tests/upgrade/second.rs"]
+mod second;
 #[path = "../../../sdk/contract/tests/calls/till.rs"]
 mod till;
+#[path = "../../../sdk/contract/tests/upgrade/story.rs"]
+mod upgrade;
 
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -124,43 +131,60 @@ fn a_module_is_deployed_once() {
     test.call(|env| DataAccess::init(env, Hash([8; 32])));
 }
 
-/// A contract that calls others, compiled as the project of somebody who has nothing but the program.
-static TILL: LazyLock<PathBuf> = LazyLock::new(|| {
+/// A contract, compiled as the project of somebody who has nothing but the program.
+fn built(name: &str, source: &str) -> PathBuf {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
     let directory = tempfile::tempdir().expect("a temporary directory");
-    let project = directory.path().join("till");
+    let project = directory.path().join(name);
     let run = |words: &[&str], at: &Path| {
         let mut command = Command::new(binary());
         command.args(words).current_dir(at);
         // What the project depends on is compiled once, and not for each run of this test.
-        command.env("CARGO_TARGET_DIR", folder.join("till"));
+        command.env("CARGO_TARGET_DIR", folder.join("projects"));
         let output = command.output().expect("starts");
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{words:?}: {said}");
     };
-    run(&["contract", "new", "till"], directory.path());
-    let source = include_str!("../../../sdk/contract/tests/calls/till.rs");
+    run(&["contract", "new", name], directory.path());
     fs::write(project.join("src/lib.rs"), source).expect("writes");
     run(&["contract", "build"], &project);
-    let module = folder.join("till.wasm");
-    fs::copy(project.join("target/contracts/till.wasm"), &module).expect("a module");
+    let file = format!("{name}.wasm");
+    let module = folder.join(&file);
+    fs::copy(project.join("target/contracts").join(file), &module).expect("a module");
     module
+}
+
+/// Calls others of its kind.
+static TILL: LazyLock<PathBuf> = LazyLock::new(|| {
+    let source = include_str!("../../../sdk/contract/tests/calls/till.rs");
+    built("till", source)
 });
+
+/// What gets other code, and that code.
+static VERSIONS: LazyLock<[PathBuf; 2]> = LazyLock::new(|| {
+    let first = include_str!("../../../sdk/contract/tests/upgrade/first.rs");
+    let second = include_str!("../../../sdk/contract/tests/upgrade/second.rs");
+    [built("visits_first", first), built("visits_second", second)]
+});
+
+fn tills() -> TestEnv {
+    TestEnv::wasm(&*TILL).with_module::<Till>(&*TILL)
+}
 
 /// A till beside the one under test.
 fn beside(test: &mut TestEnv) -> ContractId {
-    test.deploy_module(&*TILL, |env| Till::init(env, calls::MOST))
+    test.deploy::<Till, _>(|env| Till::init(env, calls::MOST))
 }
 
 /// Run by [`modules_tell_the_same_story`], which says where the program is.
 #[test]
 #[ignore = "needs CHANCERY_BIN"]
 fn the_executor_tells_of_calls() {
-    let mut test = TestEnv::wasm(&*TILL);
+    let mut test = tills();
     let other = beside(&mut test);
     calls::told(&mut test, other);
     let mut native = TestEnv::new();
-    let native_other = native.deploy::<Till>(|env| Till::init(env, calls::MOST));
+    let native_other = beside(&mut native);
     calls::told(&mut native, native_other);
     let passed = native.storage_at(native.address());
     assert_eq!(test.storage_at(test.address()), passed);
@@ -172,9 +196,42 @@ fn the_executor_tells_of_calls() {
 #[test]
 #[ignore = "needs CHANCERY_BIN"]
 fn validators_tell_of_calls() {
-    let mut test = Devnet::test(&*TILL);
+    let mut test = Devnet::test(&*TILL).with_module::<Till>(&*TILL);
     let other = beside(&mut test);
     calls::told(&mut test, other);
+}
+
+fn versions_at(test: TestEnv) -> TestEnv {
+    let [first, second] = &*VERSIONS;
+    test.with_module::<first::Visits>(first)
+        .with_module::<second::Visits>(second)
+}
+
+/// Run by [`modules_tell_the_same_story`], which says where the program is.
+#[test]
+#[ignore = "needs CHANCERY_BIN"]
+fn the_executor_tells_of_upgrades() {
+    let mut test = versions_at(TestEnv::wasm(&VERSIONS[0]));
+    upgrade::told(&mut test);
+    assert!(
+        test.fuel_used() > Some(50_000),
+        "migrate and its module are paid for"
+    );
+    let mut native = TestEnv::new();
+    upgrade::told(&mut native);
+    assert_eq!(test.storage(), native.storage());
+}
+
+/// Run by [`modules_tell_the_same_story`], which says where the program is.
+#[test]
+#[ignore = "needs CHANCERY_BIN"]
+fn validators_tell_of_upgrades() {
+    let mut test = versions_at(Devnet::test(&VERSIONS[0]));
+    upgrade::told(&mut test);
+    assert!(
+        test.fuel_used() > Some(50_000),
+        "migrate and its module are paid for"
+    );
 }
 
 /// What the ledger ends is a panic of the same name in native code.
@@ -208,8 +265,8 @@ fn calls_end_alike_in_the_executor_and_natively() {
         }),
     ];
     let mut native = TestEnv::new();
-    let native_other = native.deploy::<Till>(|env| Till::init(env, calls::MOST));
-    let mut module = TestEnv::wasm(&*TILL);
+    let native_other = beside(&mut native);
+    let mut module = tills();
     let module_other = beside(&mut module);
     for (test, other) in [(&mut native, native_other), (&mut module, module_other)] {
         assert_eq!(test.call(|env| Till::init(env, calls::MOST)), Ok(()));
@@ -227,26 +284,32 @@ fn calls_end_alike_in_the_executor_and_natively() {
 }
 
 fn test_path(test: &mut TestEnv, tills: usize) -> Vec<ContractId> {
-    let native = test.fuel_used().is_none();
-    let one = |_| match native {
-        true => test.deploy::<Till>(|env| Till::init(env, 9)),
-        false => test.deploy_module(&*TILL, |env| Till::init(env, 9)),
-    };
-    (0..tills).map(one).collect()
+    (0..tills)
+        .map(|_| test.deploy::<Till, _>(|env| Till::init(env, 9)))
+        .collect()
+}
+
+/// Run by [`modules_tell_the_same_story`], which says where the program is.
+#[test]
+#[ignore = "needs CHANCERY_BIN"]
+#[should_panic(expected = "make its TestEnv with `.with_module::<Till>(FILE)`")]
+fn where_a_module_is_must_be_said() {
+    let _ = beside(&mut TestEnv::wasm(&*TILL));
 }
 
 #[test]
 fn modules_tell_the_same_story() {
     let this = std::env::current_exe().expect("a test knows its own path");
     let output = Command::new(this)
-        .args(["levels::", "--ignored"])
+        // Each of its devnets is four processes.
+        .args(["levels::", "--ignored", "--test-threads=2"])
         .env("CHANCERY_BIN", binary())
         .env_remove("CHANCERY_DEVNET")
         .output()
         .expect("starts");
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{text}");
-    assert!(text.contains("8 passed; 0 failed"), "{text}");
+    assert!(text.contains("11 passed; 0 failed"), "{text}");
 }
 
 #[test]

@@ -14,7 +14,7 @@ use chancery_contract::test_host::{Ending, Moment, Seen};
 use chancery_ledger::hash::sha256;
 use chancery_ledger::{AccountId, Call, ContractId, Role, SecretKey, Upgraders};
 
-use super::{Failure, NOT_DEPLOYED, emitted, in_words, not_here, trapped};
+use super::{Failure, NOT_DEPLOYED, any_of, emitted, in_words, trapped};
 use crate::cli::args::Global;
 use crate::cli::context::{Context, block_on};
 use crate::cli::keys::REGISTRAR;
@@ -30,6 +30,8 @@ pub(super) struct OnDevnet {
     registrar: SecretKey,
     wasm: Vec<u8>,
     contract: Option<ContractId>,
+    /// Of what is deployed from now on.
+    upgraders: Upgraders,
     moment: Moment,
     accounts: BTreeMap<AccountId, Account>,
     /// From the account of a key to that of the test.
@@ -72,6 +74,7 @@ impl OnDevnet {
             context,
             wasm,
             contract: None,
+            upgraders: Upgraders::nobody(),
             moment: Moment {
                 time: chancery_contract::Millis(status.block_time_ms.0),
                 height: status.height.0,
@@ -115,6 +118,13 @@ impl OnDevnet {
         }
     }
 
+    pub(super) fn set_upgraders(&mut self, accounts: impl Iterator<Item = AccountId>) {
+        let keys: Vec<AccountId> = accounts
+            .map(|account| self.account(account).key().account())
+            .collect();
+        self.upgraders = any_of(keys.into_iter());
+    }
+
     fn send(&self, key: &SecretKey, call: Call) -> Result<TransactionInfo, Failure> {
         block_on(async {
             let session = Session::open(&self.context).await?;
@@ -132,7 +142,6 @@ impl OnDevnet {
         method: &str,
         args: &[u8],
     ) -> Result<Seen, Failure> {
-        not_here(method)?;
         let info = if contract.is_none() && method == abi::INIT {
             self.deploy_tested(sender, args)?
         } else {
@@ -159,6 +168,39 @@ impl OnDevnet {
         self.seen(info)
     }
 
+    /// Puts other code in the place of a contract's.
+    pub(super) fn upgrade(
+        &mut self,
+        sender: AccountId,
+        contract: Option<ContractId>,
+        code: Vec<u8>,
+        args: &[u8],
+    ) -> Result<Seen, Failure> {
+        let contract = contract.or(self.contract).ok_or(NOT_DEPLOYED)?;
+        let call = Call::Upgrade {
+            contract,
+            version: self.version(contract)?,
+            code,
+            args: self.to_ledger(args),
+        };
+        let key = self.account(sender).key();
+        let info = self.send(&key, call)?;
+        let version = self.version(contract)?;
+        let seen = self.seen(info)?;
+        Ok(Seen {
+            version: Some(version),
+            ..seen
+        })
+    }
+
+    fn version(&self, contract: ContractId) -> Result<u32, Failure> {
+        let info = block_on(async {
+            let client = self.context.client()?;
+            Ok(client.contract(contract).await?)
+        });
+        Ok(info.map_err(in_words)?.version)
+    }
+
     fn seen(&mut self, info: TransactionInfo) -> Result<Seen, Failure> {
         let (Some(receipt), Some(height), Some(time)) =
             (info.receipt, info.height, info.block_time_ms)
@@ -174,6 +216,7 @@ impl OnDevnet {
         Ok(Seen {
             ending: self.ending(&receipt.outcome),
             contract: contract.map(|contract| chancery_contract::ContractId(contract.0)),
+            version: None,
             fuel_used: receipt.fuel_used.0,
             events: events
                 .map(|event| {
@@ -203,6 +246,7 @@ impl OnDevnet {
         Ok(Seen {
             ending: self.ending(&answer.outcome),
             contract: None,
+            version: None,
             fuel_used: answer.fuel_used.0,
             events: Vec::new(),
             logs: Vec::new(),
@@ -247,7 +291,7 @@ impl OnDevnet {
         self.admit(sender, vec![Role::Deployer])?;
         let call = Call::Deploy {
             code,
-            upgraders: Upgraders::nobody(),
+            upgraders: self.upgraders.clone(),
             args: self.to_ledger(args),
         };
         let key = self.account(sender).key();

@@ -10,7 +10,7 @@ use chancery_ledger::{
 use chancery_runtime::Runtime;
 use chancery_runtime::runtime::EngineError;
 
-use super::{Failure, NOT_DEPLOYED, emitted, not_here, trapped};
+use super::{Failure, NOT_DEPLOYED, any_of, emitted, trapped};
 use crate::cli::memory::MemoryLedger;
 
 pub(super) struct InMemory {
@@ -21,6 +21,8 @@ pub(super) struct InMemory {
     contract: Option<ContractId>,
     /// Those beside it.
     others: Vec<ContractId>,
+    /// Of what is deployed from now on.
+    upgraders: Upgraders,
     logs: Arc<Mutex<Vec<String>>>,
 }
 
@@ -38,12 +40,17 @@ impl InMemory {
             wasm,
             contract: None,
             others: Vec::new(),
+            upgraders: Upgraders::nobody(),
             logs,
         })
     }
 
     pub(super) fn admit(&mut self, account: AccountId, roles: Vec<Role>) {
         self.ledger.admit(account, roles);
+    }
+
+    pub(super) fn set_upgraders(&mut self, accounts: impl Iterator<Item = AccountId>) {
+        self.upgraders = any_of(accounts);
     }
 
     /// Runs one transaction as a block; it calls the contract under test, unless another is named.
@@ -55,7 +62,6 @@ impl InMemory {
         args: Vec<u8>,
         moment: Moment,
     ) -> Result<Seen, Failure> {
-        not_here(method)?;
         let receipt = if contract.is_none() && method == abi::INIT {
             self.deploy_tested(sender, args, moment)?
         } else {
@@ -87,6 +93,32 @@ impl InMemory {
         Ok(self.seen(receipt, moment))
     }
 
+    /// Puts other code in the place of a contract's.
+    pub(super) fn upgrade(
+        &mut self,
+        sender: AccountId,
+        contract: Option<ContractId>,
+        code: Vec<u8>,
+        args: Vec<u8>,
+        moment: Moment,
+    ) -> Result<Seen, Failure> {
+        let contract = contract.or(self.contract).ok_or(NOT_DEPLOYED)?;
+        let version = |ledger: &MemoryLedger| ledger.version(contract).ok_or(NOT_DEPLOYED);
+        let call = Call::Upgrade {
+            contract,
+            version: version(&self.ledger)?,
+            code,
+            args,
+        };
+        let receipt = self.execute(sender, call, moment)?;
+        let version = version(&self.ledger)?;
+        let seen = self.seen(receipt, moment);
+        Ok(Seen {
+            version: Some(version),
+            ..seen
+        })
+    }
+
     fn seen(&mut self, receipt: Receipt, moment: Moment) -> Seen {
         let all = self.contract.iter().chain(&self.others);
         let storage = all.map(|contract| Storage {
@@ -99,6 +131,7 @@ impl InMemory {
         Seen {
             ending: ending(receipt.status),
             contract: contract.map(|contract| chancery_contract::ContractId(contract.0)),
+            version: None,
             fuel_used: receipt.fuel_used.0,
             events: receipt.events.into_iter().map(event).collect(),
             logs: self.take_logs(),
@@ -121,6 +154,7 @@ impl InMemory {
         Ok(Seen {
             ending: ending(outcome.status),
             contract: None,
+            version: None,
             fuel_used: outcome.fuel_used.0,
             events: Vec::new(),
             logs: self.take_logs(),
@@ -162,7 +196,7 @@ impl InMemory {
         self.admit(sender, vec![Role::Deployer]);
         let call = Call::Deploy {
             code,
-            upgraders: Upgraders::nobody(),
+            upgraders: self.upgraders.clone(),
             args,
         };
         let receipt = self.execute(sender, call, moment)?;

@@ -394,68 +394,77 @@ impl Contract {
         quote!(#(#exports)*)
     }
 
-    /// What other contracts of a native test call.
+    /// What the ledger of a native test runs.
     fn native(&self) -> TokenStream {
         let (self_type, name) = (&self.self_type, &self.name);
-        let init = self.methods.iter().find(|method| method.kind == Kind::Init);
-        let init = init.map_or_else(|| quote!(()), Method::returns);
+        let by_the_ledger = |kind| {
+            let method = self.methods.iter().find(|method| method.kind == kind);
+            match method.map(|method| self.run(method, &quote!(env_mut))) {
+                Some(run) => quote!(::core::option::Option::Some(#run)),
+                None => quote!(::core::option::Option::None),
+            }
+        };
+        let [init, migrate] = [Kind::Init, Kind::Migrate].map(by_the_ledger);
         let called = self
             .methods
             .iter()
             .filter(|method| matches!(method.kind, Kind::Call | Kind::View));
         let methods = called.map(|method| {
-            let (ident, name, returns) = (&method.ident, method.name(), method.returns());
-            let (run, env_of) = match method.kind.only_reads() {
+            let name = method.name();
+            let (kind, env_of) = match method.kind.only_reads() {
                 true => (quote!(View), quote!(env)),
                 false => (quote!(Call), quote!(env_mut)),
             };
-            let types = method.types();
-            let names = names(&types);
-            let [env, args, ending] = ["env", "args", "ending"].map(own);
+            let run = self.run(method, &env_of);
             quote! {
                 ::chancery_contract::private::NativeMethod {
                     name: #name,
-                    run: ::chancery_contract::private::Run::#run(|#env, #args| {
-                        match (&::chancery_contract::private::Args::<(#(#types,)*)>::TYPES).of(#args) {
-                            ::core::result::Result::Ok((#(#names,)*)) => {
-                                (&::chancery_contract::private::Return::<#returns>::TYPE).end(
-                                    &<#self_type>::#ident(
-                                        ::chancery_contract::private::#env_of(#env),
-                                        #(#names),*
-                                    ),
-                                )
-                            }
-                            ::core::result::Result::Err(#ending) => #ending,
-                        }
-                    }),
+                    run: ::chancery_contract::private::Run::#kind(#run),
                 }
             }
         });
-        let by_the_ledger = self
-            .methods
-            .iter()
-            .filter(|method| matches!(method.kind, Kind::Init | Kind::Migrate))
-            .map(|method| &method.ident);
         quote! {
             #[cfg(not(target_arch = "wasm32"))]
             const _: () = {
-                // Not dead, though a test may leave them out.
-                #(let _ = <#self_type>::#by_the_ledger;)*
-
                 #[allow(unused_imports, reason = "each is for other types")]
                 use ::chancery_contract::private::{
                     AnyArgs as _, AnyReturn as _, OutcomeReturn as _, SomeArgs as _,
                 };
 
                 impl ::chancery_contract::Contract for #self_type {
-                    type Init = #init;
                     const NATIVE: ::chancery_contract::private::Native =
                         ::chancery_contract::private::Native {
+                            id: ::core::any::TypeId::of::<#self_type>(),
                             name: #name,
+                            init: #init,
+                            migrate: #migrate,
                             methods: &[#(#methods),*],
                         };
                 }
             };
+        }
+    }
+
+    /// A function that runs a method with the bytes of its arguments; `env_of` hands it the `Env`.
+    fn run(&self, method: &Method, env_of: &TokenStream) -> TokenStream {
+        let (self_type, ident, returns) = (&self.self_type, &method.ident, method.returns());
+        let types = method.types();
+        let names = names(&types);
+        let [env, args, ending] = ["env", "args", "ending"].map(own);
+        quote! {
+            |#env, #args| {
+                match (&::chancery_contract::private::Args::<(#(#types,)*)>::TYPES).of(#args) {
+                    ::core::result::Result::Ok((#(#names,)*)) => {
+                        (&::chancery_contract::private::Return::<#returns>::TYPE).end(
+                            &<#self_type>::#ident(
+                                ::chancery_contract::private::#env_of(#env),
+                                #(#names),*
+                            ),
+                        )
+                    }
+                    ::core::result::Result::Err(#ending) => #ending,
+                }
+            }
         }
     }
 }

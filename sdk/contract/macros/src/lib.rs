@@ -20,10 +20,11 @@ use proc_macro::TokenStream;
 ///
 /// `#[init] pub fn init(env: &mut Env, …)` runs once, when the contract is deployed, and `#[migrate]
 /// pub fn migrate(env: &mut Env, …)` once, when a contract that stands already gets this code: it
-/// finds what the old code stored, and a refusal leaves the old code in place. A `#[call]` takes `env: &mut Env` and may write; a `#[view]` takes `env: &Env` and only reads. What follows
-/// are the arguments, owned values of types with a `SchemaType`. A method returns nothing, such a
-/// value, or a `Result` of either with the contract's one `#[contract_error]` enum. Functions
-/// without a mark are ordinary Rust.
+/// finds what the old code stored, and a refusal leaves the old code in place. A `#[call]` takes
+/// `env: &mut Env` and may write; a `#[view]` takes `env: &Env` and only reads. What follows are the
+/// arguments, owned values of types with a `SchemaType`. A method returns nothing, such a value, or a
+/// `Result` of either with the contract's one `#[contract_error]` enum. Functions without a mark are
+/// ordinary Rust.
 ///
 /// The doc comments of the `impl` and of its methods go into the schema, up to their first heading.
 /// The events that the methods emit are listed: `#[contract(events = [Granted, Revoked])]`. A

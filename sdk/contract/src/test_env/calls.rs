@@ -1,13 +1,13 @@
 //! Native contracts that call each other. The rules are those of the runtime
 //! (`contracts/runtime/src/world.rs`); what ends the transaction there is a panic here.
 
-use super::host::{Frame, Host, at_most};
+use super::host::{Frame, Host, METHOD_BYTES, at_most};
 use super::native::Run;
 use crate::test_host::Ending;
 use crate::{CallError, Caller, ContractId, Env};
 
 /// The ledger ends the transaction with that trap.
-fn trap(kind: &str, why: &str) -> ! {
+pub(super) fn trap(kind: &str, why: &str) -> ! {
     panic!("the ledger ends the transaction ({kind}): {why}")
 }
 
@@ -53,9 +53,11 @@ impl Host {
     /// What is to be run.
     fn find(&self, contract: ContractId, method: &str, args: &[u8]) -> Run {
         self.must_be_native();
-        at_most("bytes of arguments", args.len(), self.limits.args_bytes_max);
+        let limits = &self.limits;
+        at_most(METHOD_BYTES, method.len(), limits.method_bytes_max);
+        at_most("bytes of arguments", args.len(), limits.args_bytes_max);
         let running = self.frames.borrow();
-        let depth_max = self.limits.call_depth_max;
+        let depth_max = limits.call_depth_max;
         if running.len() >= depth_max {
             let why = format!("{depth_max} contracts run within each other already");
             trap("call_too_deep", &why);
@@ -64,8 +66,8 @@ impl Host {
             let why = format!("{contract:?} is running already, and `{method}` of it was called");
             trap("reentrant", &why);
         }
-        let code = self.code.borrow();
-        let Some(native) = code.get(&contract) else {
+        let deployed = self.deployed.borrow();
+        let Some(native) = deployed.get(&contract).map(|known| known.native) else {
             let why = if contract == self.tested {
                 "the code of the contract under test is not known before the test has called it \
                  once"
@@ -75,14 +77,12 @@ impl Host {
             };
             trap("unknown_callee", &why);
         };
-        let found = native.methods.iter().find(|known| known.name == method);
-        let Some(found) = found else {
+        native.find(method).unwrap_or_else(|| {
             let names: Vec<&str> = native.methods.iter().map(|known| known.name).collect();
             let (name, names) = (native.name, names.join(", "));
             let why = format!("`{name}` has no method `{method}` to call; it has {names}");
-            trap("unknown_callee", &why);
-        };
-        found.run
+            trap("unknown_callee", &why)
+        })
     }
 
     fn begin_nested(&self, contract: ContractId) {

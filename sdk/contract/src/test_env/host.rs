@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use sha2::{Digest as _, Sha256};
 
+use super::code::{Deployed, NewCode};
 use super::module::Module;
 use super::native::Native;
 use super::{Emitted, TestLimits};
@@ -23,10 +24,13 @@ pub(crate) struct Host {
     /// The address of the contract under test.
     pub(super) tested: ContractId,
     pub(super) storage: BTreeMap<ContractId, Storage>,
-    /// What is known of the native code of contracts.
-    pub(super) code: RefCell<BTreeMap<ContractId, Native>>,
-    /// Whose `init` has run.
-    initialized: RefCell<BTreeSet<ContractId>>,
+    /// The contracts that are there, as far as that is known: one without an `init` is from when it
+    /// is first called.
+    pub(super) deployed: RefCell<BTreeMap<ContractId, Deployed>>,
+    /// Who may upgrade what is deployed from now on.
+    pub(super) upgraders: BTreeSet<AccountId>,
+    /// What this transaction is to put somewhere, until that begins.
+    pub(super) new_code: RefCell<Option<NewCode>>,
     pub(super) events: Vec<Emitted>,
     pub(super) account: AccountId,
     /// Of the admitted accounts.
@@ -59,8 +63,7 @@ pub(super) struct Frame {
 pub(super) struct Before {
     storage: BTreeMap<ContractId, Storage>,
     events: usize,
-    initialized: BTreeSet<ContractId>,
-    code: BTreeMap<ContractId, Native>,
+    deployed: BTreeMap<ContractId, Deployed>,
 }
 
 /// How a method begins.
@@ -78,6 +81,9 @@ pub(super) fn sha256(bytes: &[u8]) -> [u8; 32] {
     Sha256::digest(bytes).into()
 }
 
+/// What [`at_most`] calls the length of a method's name.
+pub(super) const METHOD_BYTES: &str = "bytes of a method's name";
+
 /// The ledger ends such a call with the trap `SizeLimit`.
 pub(super) fn at_most(what: &str, size: usize, size_max: usize) {
     assert!(
@@ -92,8 +98,9 @@ impl Host {
             limits,
             tested: TESTED,
             storage: BTreeMap::from([(TESTED, Storage::new())]),
-            code: RefCell::default(),
-            initialized: RefCell::default(),
+            deployed: RefCell::default(),
+            upgraders: BTreeSet::new(),
+            new_code: RefCell::default(),
             events: Vec::new(),
             account,
             roles: BTreeMap::from([(account, Vec::new())]),
@@ -109,7 +116,7 @@ impl Host {
     }
 
     /// The innermost of the contracts that are running.
-    fn frame(&self) -> Frame {
+    pub(super) fn frame(&self) -> Frame {
         let frames = self.frames.borrow();
         *frames.last().expect("an `Env` is seen by methods only")
     }
@@ -135,84 +142,70 @@ impl Host {
         if entered && self.module.is_none() {
             return Entered::FromWithin;
         }
-        let mut initialized = self.initialized.borrow_mut();
-        assert!(
-            method != abi::INIT || !initialized.contains(&contract),
-            "`init` has run, and a contract is deployed once: use another TestEnv"
-        );
+        self.judge(contract, &native, method);
         let mut args = Vec::new();
         add_args(&mut args);
-        if let Some(module) = &self.module {
-            let ending = self.in_module(&mut module.borrow_mut(), method, args);
-            if method == abi::INIT && matches!(ending, Ending::Returned(_)) {
-                initialized.insert(contract);
-            }
-            return Entered::InModule(ending);
+        if self.module.is_some() {
+            return Entered::InModule(self.in_module(native, method, args));
         }
+        at_most(METHOD_BYTES, method.len(), self.limits.method_bytes_max);
         at_most("bytes of arguments", args.len(), self.limits.args_bytes_max);
         if let Some(frame) = self.frames.borrow_mut().last_mut() {
             frame.entered = true;
         }
-        if method == abi::INIT {
-            initialized.insert(contract);
-        }
-        self.code.borrow_mut().insert(contract, native);
+        *self.new_code.borrow_mut() = None;
+        self.put(contract, native, method);
         Entered::FromOutside
     }
 
     /// Runs a method in the module. A call is over when its method is.
-    fn in_module(&self, module: &mut Module, method: &str, args: Vec<u8>) -> Ending {
-        let moment = self.moment();
-        let contract = self.frame().contract;
-        let contract = (contract != self.tested).then_some(contract);
-        if self.in_query() {
+    pub(super) fn in_module(&self, native: Native, method: &str, args: Vec<u8>) -> Ending {
+        let Some(module) = &self.module else {
+            unreachable!("only where there is one")
+        };
+        let mut module = module.borrow_mut();
+        let called = self.frame().contract;
+        let contract = (called != self.tested).then_some(called);
+        let method_named = method.to_owned();
+        let ending = if self.in_query() {
             let request = Request::Query {
                 contract,
-                method: method.to_owned(),
+                method: method_named,
                 args,
-                moment,
+                moment: self.moment(),
             };
-            return module.run(&request).ending;
-        }
-        assert!(
-            module.seen.is_none(),
-            "one `call` is one transaction, so one method of the contract: use another `call`"
-        );
-        let request = match module.new_code.take() {
-            Some(code) => {
-                assert!(
-                    method == abi::INIT,
-                    "`deploy_module` runs `init`, not `{method}`: call that afterwards"
-                );
-                self.deployment(code, args)
-            }
-            None => Request::Transact {
-                contract,
-                sender: self.account,
-                method: method.to_owned(),
-                args,
-                moment,
-            },
+            module.run(&request).ending
+        } else {
+            assert!(
+                module.seen.is_none(),
+                "one `call` is one transaction, so one method of the contract: use another `call`"
+            );
+            let request = match self.new_code.borrow_mut().take() {
+                Some(new) => self.request(new, contract, args),
+                None => Request::Transact {
+                    contract,
+                    sender: self.account,
+                    method: method_named,
+                    args,
+                    moment: self.moment(),
+                },
+            };
+            let seen = module.run(&request);
+            let ending = seen.ending.clone();
+            module.seen = Some(seen);
+            ending
         };
-        let seen = module.run(&request);
-        let ending = seen.ending.clone();
-        module.seen = Some(seen);
+        let begins = [abi::INIT, abi::MIGRATE].contains(&method);
+        if !begins || matches!(ending, Ending::Returned(_)) {
+            self.put(called, native, method);
+        }
         ending
     }
 
-    fn moment(&self) -> Moment {
+    pub(super) fn moment(&self) -> Moment {
         Moment {
             time: self.time,
             height: self.height,
-        }
-    }
-
-    pub(super) fn deployment(&self, code: Vec<u8>, args: Vec<u8>) -> Request {
-        Request::Deploy {
-            sender: self.account,
-            code,
-            args,
-            moment: self.moment(),
         }
     }
 
@@ -229,9 +222,11 @@ impl Host {
         let seen = self.module.as_ref()?.borrow_mut().seen.take()?;
         if let Some(contract) = seen.contract {
             // A contract that was made just now has its address from the ledger.
-            let mut initialized = self.initialized.borrow_mut();
-            initialized.remove(&called);
-            initialized.insert(contract);
+            let mut deployed = self.deployed.borrow_mut();
+            if let Some(mut known) = deployed.remove(&called) {
+                known.version = seen.version.unwrap_or(known.version);
+                deployed.insert(contract, known);
+            }
             if called == self.tested {
                 self.tested = contract;
             }
@@ -250,15 +245,15 @@ impl Host {
         seen.contract
     }
 
-    /// Begins a transaction that calls the contract.
-    pub(super) fn begin(&mut self, contract: ContractId) -> Before {
+    /// Begins a transaction that calls the contract, or gives it code.
+    pub(super) fn begin(&mut self, contract: ContractId, new_code: Option<NewCode>) -> Before {
         self.transactions += 1;
         self.events_before = self.events.len();
         if let Some(module) = &mut self.module {
             // A test may have caught the panic that ended the call before.
-            let module = module.get_mut();
-            (module.new_code, module.seen) = (None, None);
+            module.get_mut().seen = None;
         }
+        *self.new_code.get_mut() = new_code;
         self.begin_frame(contract, Caller::Account(self.account));
         self.savepoint()
     }
@@ -286,17 +281,21 @@ impl Host {
         Before {
             storage: self.storage.clone(),
             events: self.events.len(),
-            initialized: self.initialized.borrow().clone(),
-            code: self.code.borrow().clone(),
+            deployed: self.deployed.borrow().clone(),
         }
     }
 
     pub(super) fn roll_back(&mut self, before: Before) {
         self.storage = before.storage;
         self.events.truncate(before.events);
-        *self.initialized.borrow_mut() = before.initialized;
-        // Code that was not known before is no other for having refused.
-        self.code.borrow_mut().extend(before.code);
+        let deployed = self.deployed.get_mut();
+        let now = std::mem::replace(deployed, before.deployed);
+        // What has no `init` was there already when it was called and refused.
+        for (contract, known) in now {
+            if known.native.init.is_none() {
+                deployed.entry(contract).or_insert(known);
+            }
+        }
     }
 
     /// Judges what a method that the test called returns.

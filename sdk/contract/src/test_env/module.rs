@@ -2,7 +2,8 @@
 //! the executor of the validators or by validators. It is a process of its own, as an executor is
 //! much more than a contract should have to build.
 
-use std::collections::BTreeSet;
+use std::any::TypeId;
+use std::collections::{BTreeMap, BTreeSet};
 use std::env;
 use std::fs;
 use std::io::{self, BufReader};
@@ -61,8 +62,8 @@ pub(super) struct Module {
     requests: Option<ChildStdin>,
     answers: BufReader<ChildStdout>,
     accounts: BTreeSet<AccountId>,
-    /// What the next call is to deploy, instead of calling.
-    pub(super) new_code: Option<Vec<u8>>,
+    /// The modules of other contracts, by their types.
+    pub(super) others: BTreeMap<TypeId, Vec<u8>>,
     /// What the call that runs now came to.
     pub(super) seen: Option<Seen>,
 }
@@ -92,7 +93,7 @@ impl Module {
             answers: BufReader::new(answers),
             process,
             accounts: BTreeSet::new(),
-            new_code: None,
+            others: BTreeMap::new(),
             seen: None,
         };
         match module.answer() {
@@ -134,6 +135,10 @@ impl Module {
 
     pub(super) fn admit(&mut self, account: AccountId, roles: i32) {
         self.ask(&Request::Admit { account, roles });
+    }
+
+    pub(super) fn set_upgraders(&mut self, accounts: Vec<AccountId>) {
+        self.ask(&Request::Upgraders { accounts });
     }
 
     pub(super) fn run(&mut self, request: &Request) -> Seen {

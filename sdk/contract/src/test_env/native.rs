@@ -1,21 +1,28 @@
-//! The native code of a contract, as other contracts of a test call it. `#[contract]` writes it down.
+//! The native code of a contract, as the ledger of a test runs it. `#[contract]` writes it down.
+
+use std::any::TypeId;
 
 use crate::Env;
 use crate::test_host::Ending;
 
-/// A contract that a test can deploy beside the one that it tests:
+/// A contract that a test can deploy beside the one that it tests, or put in the place of another:
 /// [`#[contract]`](crate::contract) makes it one.
 pub trait Contract {
-    /// What its `init` returns; nothing if it has none.
-    type Init;
     #[doc(hidden)]
     const NATIVE: Native;
 }
 
-/// What others can call.
+/// The methods of a contract.
 #[derive(Debug, Clone, Copy)]
 pub struct Native {
+    /// The contract's type.
+    pub id: TypeId,
     pub name: &'static str,
+    /// What runs at a deployment, if it has that.
+    pub init: Option<RunCall>,
+    /// What runs at an upgrade, if it has that.
+    pub migrate: Option<RunCall>,
+    /// What others can call.
     pub methods: &'static [NativeMethod],
 }
 
@@ -26,9 +33,20 @@ pub struct NativeMethod {
     pub run: Run,
 }
 
+/// Runs a method that may write with the SCALE of its arguments.
+pub type RunCall = fn(&mut Env, &[u8]) -> Ending;
+
 /// Runs a method with the SCALE of its arguments.
 #[derive(Debug, Clone, Copy)]
 pub enum Run {
-    Call(fn(&mut Env, &[u8]) -> Ending),
+    Call(RunCall),
     View(fn(&Env, &[u8]) -> Ending),
+}
+
+impl Native {
+    /// What others can call by that name.
+    pub(super) fn find(&self, method: &str) -> Option<Run> {
+        let found = self.methods.iter().find(|known| known.name == method);
+        found.map(|known| known.run)
+    }
 }
