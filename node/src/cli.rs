@@ -70,6 +70,11 @@ fn run(argv: Vec<OsString>) -> Exit {
         Ok(split) => split,
         Err(error) => return output.failure(&error),
     };
+    let asks_for_help = named_args::asks_for_help(&split.behind);
+    let told = |error: CliError| match asks_for_help {
+        true => named_args::help_unanswered(error),
+        false => error,
+    };
     let parsed = command
         .try_get_matches_from_mut(split.argv)
         .and_then(|matches| Cli::from_arg_matches(&matches));
@@ -79,12 +84,12 @@ fn run(argv: Vec<OsString>) -> Exit {
             output.text(&error.render().to_string());
             return Exit::Done;
         }
-        Err(error) => return output.failure(&CliError::from_clap(&error)),
+        Err(error) => return output.failure(&told(CliError::from_clap(&error))),
     };
     let context = Context::new(cli.global, output, split.behind);
     match dispatch(&context, cli.command) {
         Ok(report) => output.report(&report),
-        Err(error) => output.failure(&error),
+        Err(error) => output.failure(&told(error)),
     }
 }
 

@@ -162,6 +162,36 @@ pub(super) fn split(root: &Command, argv: Vec<OsString>) -> Result<Split, CliErr
     Ok(split)
 }
 
+/// Whether somebody wants to know what the method takes. A method that has an argument of that name
+/// gets it.
+pub(super) fn asks_for_help(behind: &[BehindMethod]) -> bool {
+    let help = NamedArg {
+        name: "help".to_owned(),
+        value: None,
+    };
+    behind.contains(&BehindMethod::Argument(help))
+}
+
+/// Says of a failure before any contract was reached what that has to do with `--help`.
+pub(super) fn help_unanswered(error: CliError) -> CliError {
+    if !["usage", "no_network", "no_node", "key_missing"].contains(&error.code.as_str()) {
+        return error;
+    }
+    // The method has no such argument: this comes from its contract.
+    let more = "-h lists the command's own options";
+    let hint = error.hint.clone().unwrap_or_default();
+    if hint.contains(more) {
+        return error;
+    }
+    let message = format!(
+        "--help behind a method or a module's file asks what that takes, and is not answered: {}",
+        error.message
+    );
+    error.message(message).hint(format!(
+        "{hint}\n`chancery contract info CONTRACT` and `chancery contract check FILE` list all methods; {more}"
+    ))
+}
+
 /// A word that can be a value: anything but an option. `-1h` and `-5` are values.
 fn is_value(word: &OsStr) -> bool {
     !word.as_encoded_bytes().starts_with(b"--")
@@ -278,6 +308,33 @@ mod tests {
         ] {
             check(line, line, &[]);
         }
+    }
+
+    #[test]
+    fn whoever_asks_a_method_for_help_is_told_who_would_know() {
+        for (line, asks) in [
+            ("chancery call C m --from h --help", true),
+            ("chancery call C m --help --from h", true),
+            ("chancery contract deploy F --help", true),
+            ("chancery call C m --help=me", false),
+            ("chancery call C m --other", false),
+            ("chancery call C m -h", false),
+        ] {
+            assert_eq!(asks_for_help(&parts(line).behind), asks, "{line}");
+        }
+        let error = CliError::usage("which network?").code("no_network");
+        let told = help_unanswered(error.hint("give --devnet DIR"));
+        assert_eq!(told.code, "no_network");
+        assert!(told.message.ends_with("is not answered: which network?"));
+        let hint = told.hint.clone().unwrap_or_default();
+        assert!(hint.starts_with("give --devnet DIR\n"), "{hint}");
+        for part in ["contract info", "contract check", "-h lists"] {
+            assert!(hint.contains(part), "{hint}");
+        }
+        // It is said once; and a contract that answered is not spoken for.
+        assert_eq!(help_unanswered(told.clone()), told);
+        let refused = CliError::new(crate::cli::Exit::Reverted, "reverted", "no");
+        assert_eq!(help_unanswered(refused.clone()), refused);
     }
 
     #[test]
