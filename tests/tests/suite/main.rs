@@ -8,6 +8,7 @@ mod crashes;
 mod disks;
 mod durability;
 mod events;
+mod hostile;
 mod joining;
 mod levels;
 mod measures;
