@@ -6,11 +6,8 @@
 //!   comes twice, whatever a node says.
 //! - **E2** A cursor without an event (a heartbeat's) is the word of one node that there is nothing
 //!   up to there. The feed goes on from it at that node only; at another one it goes on behind the
-//!   last event, or behind what two nodes say: at most every [`CONFIRM_PAUSE`] another one is asked
-//!   for what comes behind, and up to where neither has anything the feed has moved on. So nothing is
-//!   missed for good by the heartbeats of one node, and a feed that is quiet for long can go on at
-//!   nodes that joined by a later snapshot. An event is believed, as everything else that a node
-//!   answers: what its node left out before it is not asked for again.
+//!   last event. So nothing is missed for good by a heartbeat. An event is believed, as everything
+//!   else that a node answers: what its node left out before it is not asked for again.
 //! - **E3** Until there is an event, `latest` is what the first node said that it is, lest what becomes
 //!   final while the feed changes nodes is missed. Another node is asked as well, and the feed
 //!   begins there with the lesser of the two, lest one node can put it where nothing ever comes.
@@ -30,7 +27,7 @@ use crate::api::{Cursor, ErrorBody, EventEntry, EventFilter, EventsPage, Start};
 use crate::asked::{Asked, BEFORE_SNAPSHOT};
 use crate::client::{ANSWER_TIMEOUT, Client, Failure, innermost, parse};
 use crate::error::ClientError;
-use crate::pages::{check_event, check_events, events_path, place};
+use crate::pages::{check_event, events_path, place};
 use crate::sse::{Message, Parser};
 
 /// A node from which nothing comes for so long, not even a heartbeat (at most 20 s apart), is left.
@@ -40,8 +37,6 @@ const SILENCE_MAX: Duration = Duration::from_secs(45);
 const STANDING_TIME: Duration = Duration::from_secs(1);
 /// Between the beginnings of two rounds over all nodes.
 const ROUND_PAUSE: Duration = Duration::from_millis(250);
-/// Between two questions whether another node has nothing either.
-const CONFIRM_PAUSE: Duration = Duration::from_secs(60);
 /// How long nobody may serve a feed before that is said.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -56,8 +51,6 @@ impl Client {
             latest: None,
             told: BTreeMap::new(),
             patience: PATIENCE,
-            confirm_pause: CONFIRM_PAUSE,
-            confirm_at: Instant::now() + CONFIRM_PAUSE,
             open: None,
             round: None,
             round_at: Instant::now(),
@@ -74,16 +67,13 @@ impl Client {
 pub struct EventFeed<'a> {
     client: &'a Client,
     filter: EventFilter,
-    /// Behind the last event, behind what two nodes say is empty, or where it was to begin.
+    /// Behind the last event, or where it was to begin.
     from: Start,
     /// What the first node said that `latest` is.
     latest: Option<Cursor>,
     /// Up to where each node said that there is nothing more.
     told: BTreeMap<usize, Cursor>,
     patience: Duration,
-    confirm_pause: Duration,
-    /// Another node is asked whether there is nothing not before.
-    confirm_at: Instant,
     open: Option<Open>,
     /// The round under way, unless the last connection was of use.
     round: Option<Round>,
@@ -123,16 +113,6 @@ impl EventFeed<'_> {
         Self { patience, ..self }
     }
 
-    /// How often another node is asked whether there is nothing either, while it is quiet.
-    #[must_use]
-    pub fn confirm_pause(self, confirm_pause: Duration) -> Self {
-        Self {
-            confirm_pause,
-            confirm_at: Instant::now() + confirm_pause,
-            ..self
-        }
-    }
-
     /// Where it goes on: nothing is missed and nothing comes again from there on.
     #[must_use]
     pub fn from(&self) -> Start {
@@ -168,53 +148,10 @@ impl EventFeed<'_> {
             return Ok(None);
         };
         let message = open.message().await;
-        let taken = match message.and_then(|message| self.take(&message)) {
-            Ok(None) => self.confirm().await.map(|()| None),
-            taken => taken,
-        };
-        taken.or_else(|failure| self.leave(failure).map(|()| None))
-    }
-
-    /// E2. Fails if the node that serves the feed has left something out.
-    async fn confirm(&mut self) -> Result<(), Failure> {
-        let reached = self.open.as_ref().and_then(|open| open.reached);
-        let serving = self.open.as_ref().map(|open| open.index);
-        // Until it is known where it begins, that is what another node confirms: E3.
-        let Some(through) = self
-            .latest
-            .filter(|_| self.from == Start::Latest)
-            .or(reached)
-        else {
-            return Ok(());
-        };
-        if Instant::now() < self.confirm_at || Some(through) <= place(self.from) {
-            return Ok(());
+        match message.and_then(|message| self.take(&message)) {
+            Ok(event) => Ok(event),
+            Err(failure) => self.leave(failure).map(|()| None),
         }
-        self.confirm_at = Instant::now() + self.confirm_pause;
-        let path = events_path("/v1/events", &self.filter, self.from, Some(1));
-        let others = self.client.order().filter(|index| Some(*index) != serving);
-        for index in others {
-            let page = self
-                .client
-                .ask::<(), EventsPage>(index, &path, None, ANSWER_TIMEOUT);
-            let Ok(page) = page.await else {
-                continue;
-            };
-            if check_events(&page, &self.filter, self.from).is_err() {
-                continue;
-            }
-            let next = match page.events.first() {
-                Some(event) if event.cursor <= through => {
-                    let reason = format!("the event {} was left out", event.cursor);
-                    return Err(Failure::BadAnswer(reason));
-                }
-                Some(_) => through,
-                None => page.next.min(through),
-            };
-            self.from = Start::At(place(self.from).map_or(next, |from| from.max(next)));
-            return Ok(());
-        }
-        Ok(())
     }
 
     /// What a message brings, if it is an event.
@@ -261,7 +198,6 @@ impl EventFeed<'_> {
             (open.reached, open.has_event) = (Some(cursor), true);
         }
         self.from = Start::At(cursor);
-        self.confirm_at = Instant::now() + self.confirm_pause;
         self.heard();
         Ok(event)
     }
