@@ -99,8 +99,8 @@ pub struct NodeHandle {
     pub network: Arc<Network>,
     /// How far this validator is.
     pub progress: watch::Receiver<Progress>,
-    /// The tree over the newest state: of the newest block in the store or, for a moment, of the one
-    /// before. Proofs of the state are made from it.
+    /// The tree over the newest state. It follows the store by a moment, or by some blocks while these
+    /// are fetched; proofs of the state are made where the two agree.
     pub state: watch::Receiver<StateTree>,
     /// What the replica waits for.
     pub overview: watch::Receiver<Arc<Overview>>,

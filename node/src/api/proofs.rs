@@ -31,8 +31,9 @@ use crate::store::{Snapshot, TransactionPlace};
 
 /// How long a proof of the state waits for the newest block to be executed whole and certified.
 const STATE_WAIT_MAX: Duration = Duration::from_secs(2);
-/// The values of one proof of the state, together; the longest module is shorter.
-const VALUES_BYTES_MAX: usize = 4 << 20;
+/// The values of one proof of the state, together, unless it is one: slow readers keep answers in
+/// memory.
+const VALUES_BYTES_MAX: usize = 1 << 20;
 /// A key of the state, without what a contract calls it.
 const KEY_PREFIX_BYTES: usize = 33;
 
@@ -156,7 +157,9 @@ pub(super) async fn state(
     let newest = NewestState::take(&api, deadline).await?;
     until_final(&api, newest.header.height, deadline).await?;
     let shared = Arc::clone(&api);
-    let bundle = blocking(&api.reads, move || newest.prove(&shared, keys)).await??;
+    // Whoever has to wait for a thread keeps no view of the ledger for long.
+    let proven = blocking(&api.reads, move || newest.prove(&shared, keys));
+    let bundle = timeout_at(deadline, proven).await.map_err(|_| busy())???;
     Ok(json_text(bundle))
 }
 
@@ -199,16 +202,17 @@ struct NewestState {
 }
 
 impl NewestState {
-    /// The tree follows the store by a moment, so it is taken first, and again where it was too old.
+    /// The tree follows the store by a moment: both are taken again where it had not yet.
     async fn take(api: &Arc<Api>, deadline: Instant) -> Result<Self, Refusal> {
         let mut trees = api.node.state.clone();
         loop {
-            let tree = trees.borrow_and_update().clone();
+            trees.mark_unchanged();
             let shared = Arc::clone(api);
-            let (snapshot, header) = blocking(&api.reads, move || {
+            let (snapshot, header, tree) = blocking(&api.reads, move || {
                 let snapshot = shared.node.store.read();
                 let header = snapshot.tip().header;
-                (snapshot, header)
+                let tree = shared.node.state.borrow().clone();
+                (snapshot, header, tree)
             })
             .await?;
             if tree.root() == header.state_root {
@@ -220,8 +224,12 @@ impl NewestState {
             }
             match timeout_at(deadline, trees.changed()).await {
                 Ok(Ok(())) => {}
-                Ok(Err(_)) => return Err(Refusal::stopping()),
-                Err(_) => return Err(executing()),
+                // A validator that has diverged makes no more blocks.
+                Ok(Err(_)) => {
+                    let halted = api.node.progress.borrow().halted.clone();
+                    return Err(halted.map_or_else(Refusal::stopping, |why| Refusal::halted(&why)));
+                }
+                Err(_) => return Err(busy()),
             }
         }
     }
@@ -232,23 +240,28 @@ impl NewestState {
         let now = api.node.store.read();
         let covered = Covered::find(api, &now, newest_certificate, &self.header)
             .map_err(|reason| state_not_final_yet(&reason))?;
-        let mut room = VALUES_BYTES_MAX;
+        let mut taken = 0;
         let mut entries = Vec::with_capacity(keys.len());
         for key in keys {
             let value = self.snapshot.state_get(&key);
             let len = value.as_ref().map_or(0, Vec::len);
-            room = room.checked_sub(len).ok_or_else(values_too_large)?;
+            if taken > 0 && taken + len > VALUES_BYTES_MAX {
+                return Err(values_too_large());
+            }
+            taken += len;
             let proof = self.tree.prove(&key_hash(&key), &self.snapshot);
             // The roots are equal, so this is not reached.
-            let proof = proof.map_err(|_| executing())?;
+            let proof = proof.map_err(|_| busy())?;
             entries.push(ProvenEntry { key, value, proof });
         }
         StateBundle::of_entries(covered.proven(&self.header), &entries)
             .map(|bundle| bundle.to_json())
             .map_err(|error| {
-                Refusal::bad_request(
-                    error,
-                    "keys are base64 of the bytes of chancery_ledger::state_key::StateKey",
+                Refusal::new(
+                    StatusCode::INTERNAL_SERVER_ERROR,
+                    "bad_entry",
+                    format!("an entry of this node's state is not one: {error}"),
+                    "ask another validator, and tell this one's operator",
                 )
             })
     }
@@ -280,11 +293,11 @@ fn state_not_final_yet(reason: &str) -> Refusal {
     )
 }
 
-fn executing() -> Refusal {
+fn busy() -> Refusal {
     Refusal::new(
         StatusCode::SERVICE_UNAVAILABLE,
         "not_ready",
-        "this node is executing many blocks at once",
+        "this node is executing many blocks at once, or has much else to answer",
         "ask again later, or another validator",
     )
 }
