@@ -52,12 +52,12 @@ fn page(api: &Api, contract: ContractId, from: u32, limit: usize) -> Result<Vers
     let newest = record.ok_or_else(|| unknown_contract(contract))?.version;
     let behind = from.saturating_add(u32::try_from(limit).unwrap_or(u32::MAX));
     let looked_at = (from..behind).take_while(|version| *version <= newest);
-    Ok(VersionsPage {
-        versions: looked_at
-            .filter_map(|version| version_info(&snapshot, contract, version))
-            .collect(),
-        next: (behind <= newest).then_some(behind),
-    })
+    // A state that says nothing of one of them says nothing of those behind it.
+    let versions: Vec<VersionInfo> = looked_at
+        .map_while(|version| version_info(&snapshot, contract, version))
+        .collect();
+    let next = (behind <= newest && versions.len() == limit).then_some(behind);
+    Ok(VersionsPage { versions, next })
 }
 
 pub(super) async fn show(

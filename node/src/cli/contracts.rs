@@ -137,7 +137,7 @@ fn info(context: &Context, args: &ContractName) -> Result<Report, CliError> {
     block_on(async {
         let client = context.client()?;
         let info = client.contract(contract).await?;
-        let versions = upgrades::versions(&client, contract).await?;
+        let versions = upgrades::versions(&client, contract, info.version).await?;
         let mut rows = Rows::default();
         rows.add("address", info.contract);
         rows.add("version", info.version);

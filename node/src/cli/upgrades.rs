@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use chancery_client::api::{ContractInfo, UpgradersInfo, VersionInfo};
+use chancery_client::api::{ContractInfo, UpgradersInfo, VersionInfo, VersionsPage};
 use chancery_client::{Client, KeyStore};
 use chancery_ledger::upgrade::FIRST_VERSION;
 use chancery_ledger::{
@@ -72,18 +72,36 @@ pub(super) fn upgraders_text(upgraders: &UpgradersInfo, names: &Names) -> String
     format!("{quorum} of {}: {}", accounts.len(), shown.join(", "))
 }
 
-/// All versions of a contract. Each was paid for, so they are not very many.
+/// So many pages of versions are asked for: nodes give some hundred at a time, unless they are told to
+/// give fewer.
+const PAGES_MAX: usize = 256;
+
+/// The versions of a contract up to its newest one, which the caller knows. Each was paid for, so they
+/// are not very many.
 pub(super) async fn versions(
     client: &Client,
     contract: ContractId,
+    newest: u32,
 ) -> Result<Vec<VersionInfo>, CliError> {
-    let (mut versions, mut from) = (Vec::new(), Some(FIRST_VERSION));
-    while let Some(next) = from {
-        let mut page = client.contract_versions(contract, next).await?;
-        versions.append(&mut page.versions);
-        from = page.next;
+    let (mut versions, mut from) = (Vec::new(), FIRST_VERSION);
+    for _ in 0..PAGES_MAX {
+        let page = client.contract_versions(contract, from, None).await?;
+        match take(&mut versions, page, newest) {
+            Some(next) => from = next,
+            None => return Ok(versions),
+        }
     }
-    Ok(versions)
+    let message =
+        format!("versions up to {newest} of the contract are on more than {PAGES_MAX} pages");
+    Err(CliError::failed("bad_answer", message))
+}
+
+/// Takes what is asked for from a page, and says where to go on, if anything is missing. The contract
+/// may have been upgraded in between.
+fn take(versions: &mut Vec<VersionInfo>, page: VersionsPage, newest: u32) -> Option<u32> {
+    let wanted = |info: &VersionInfo| info.version <= newest;
+    versions.extend(page.versions.into_iter().filter(wanted));
+    page.next.filter(|next| *next <= newest)
 }
 
 /// New code for a contract as it is now.
@@ -288,4 +306,34 @@ pub(super) fn approve(context: &Context, args: &ApproveUpgradeArgs) -> Result<Re
         }
         Ok(report)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use chancery_ledger::{Height, TransactionPlace};
+
+    #[test]
+    fn versions_end_with_the_newest_one() {
+        let page = |versions: &[u32], next: Option<u32>| VersionsPage {
+            versions: versions
+                .iter()
+                .map(|version| VersionInfo {
+                    version: *version,
+                    code: CodeHash([1; 32]),
+                    since: TransactionPlace {
+                        height: Height(u64::from(*version)),
+                        index: 0,
+                    },
+                })
+                .collect(),
+            next,
+        };
+        let mut versions = Vec::new();
+        assert_eq!(take(&mut versions, page(&[1, 2], Some(3)), 3), Some(3));
+        assert_eq!(take(&mut versions, page(&[3, 4], Some(5)), 3), None);
+        let taken: Vec<u32> = versions.iter().map(|info| info.version).collect();
+        assert_eq!(taken, [1, 2, 3]);
+        assert_eq!(take(&mut versions, page(&[], None), 9), None);
+    }
 }

@@ -5,6 +5,7 @@
 //! there is more, `next` is behind the start, so whoever goes on with it gets on.
 
 use chancery_ledger::ContractId;
+use chancery_ledger::upgrade::FIRST_VERSION;
 
 use crate::api::{
     Cursor, EventEntry, EventFilter, EventsPage, Start, TransactionFilter, TransactionInfo,
@@ -69,7 +70,7 @@ impl Client {
 }
 
 impl Client {
-    /// A page of a contract's versions, from `from` on.
+    /// A page of a contract's versions, from `from` on; `limit` is at most what the node allows.
     ///
     /// # Errors
     /// [`ClientError`].
@@ -77,30 +78,40 @@ impl Client {
         &self,
         id: ContractId,
         from: u32,
+        limit: Option<usize>,
     ) -> Result<VersionsPage, ClientError> {
-        let path = format!("/v1/contracts/{id}/versions?from={from}");
+        let from = from.max(FIRST_VERSION);
+        let parameters = [
+            Some(("from", from.to_string())),
+            limit.map(|limit| ("limit", limit.to_string())),
+        ];
+        let base = format!("/v1/contracts/{id}/versions");
+        let path = path(&base, parameters.into_iter().flatten());
         self.on_any::<(), _>(&path, None, |bytes| {
             let page: VersionsPage = parse(&bytes)?;
-            check_versions(&page, from)?;
+            check_versions(&page, from, limit)?;
             Ok(page)
         })
         .await
     }
 }
 
-/// Whether one gets on from `from`: versions and their places rise, and `next` is behind them.
-fn check_versions(page: &VersionsPage, from: u32) -> Result<(), String> {
+/// Whether these are the versions from `from` on, none left out and no more than were asked for, their
+/// places rise, and `next` is the one behind them: so each page brings at least one, if another follows.
+fn check_versions(page: &VersionsPage, from: u32, limit: Option<usize>) -> Result<(), String> {
     let versions = &page.versions;
-    let rise = versions.is_sorted_by(|a, b| a.version < b.version && a.since < b.since);
-    let begins = versions.first().is_none_or(|first| first.version >= from);
+    let begins = versions.first().is_none_or(|first| first.version == from);
+    let rise = versions
+        .is_sorted_by(|a, b| a.version.checked_add(1) == Some(b.version) && a.since < b.since);
+    let few = limit.is_none_or(|limit| versions.len() <= limit);
     let last = versions.last().map(|last| last.version);
-    let ends = page
-        .next
-        .is_none_or(|next| next > from && last.is_none_or(|last| next > last));
-    if rise && begins && ends {
+    let ends = page.next.is_none() || page.next == last.and_then(|last| last.checked_add(1));
+    if begins && rise && few && ends {
         return Ok(());
     }
-    Err(format!("the versions from {from} on are not in order"))
+    Err(format!(
+        "the versions from {from} on are not there one by one, in order"
+    ))
 }
 
 /// The path of a list or a feed of events.
@@ -229,16 +240,23 @@ mod tests {
                 },
             };
             let versions = versions.iter().map(info).collect();
-            check_versions(&VersionsPage { versions, next }, from).is_ok()
+            check_versions(&VersionsPage { versions, next }, from, Some(2)).is_ok()
         };
         assert!(check(1, &[(1, 5), (2, 7)], Some(3)));
-        assert!(check(3, &[(3, 9)], None));
-        assert!(check(1, &[], Some(101)) && check(4, &[], None));
+        assert!(check(3, &[(3, 9)], None) && check(3, &[(3, 9)], Some(4)));
+        assert!(check(4, &[], None) && check(u32::MAX, &[(u32::MAX, 5)], None));
         assert!(!check(2, &[(1, 5), (2, 7)], None), "before the start");
         assert!(!check(1, &[(2, 5), (1, 7)], None), "not in order");
         assert!(!check(1, &[(1, 5), (1, 7)], None), "twice");
         assert!(!check(1, &[(1, 7), (2, 7)], None), "at one place");
         assert!(!check(1, &[(1, 5), (2, 7)], Some(2)), "again");
         assert!(!check(1, &[], Some(1)), "for ever");
+        assert!(!check(1, &[], Some(2)), "almost for ever");
+        assert!(!check(1, &[(2, 7)], None), "behind the start");
+        assert!(!check(1, &[(1, 5), (3, 7)], None), "with a gap");
+        assert!(!check(1, &[(1, 5), (2, 7)], Some(4)), "a gap behind it");
+        assert!(!check(1, &[(1, 5), (2, 7), (3, 9)], None), "too many");
+        let last = [(u32::MAX, 5), (u32::MAX, 7)];
+        assert!(!check(u32::MAX, &last, None), "behind the last number");
     }
 }

@@ -147,7 +147,10 @@ async fn versions_are_listed_in_pages_and_shown_with_their_schemas() {
         (5, vec![], None),
         (u32::MAX, vec![], None),
     ] {
-        let page = client.contract_versions(id, from).await.expect("a page");
+        let page = client
+            .contract_versions(id, from, None)
+            .await
+            .expect("a page");
         let versions: Vec<_> = versions.into_iter().map(info).collect();
         assert_eq!((page.versions, page.next), (versions, next), "from {from}");
     }
@@ -185,4 +188,7 @@ async fn where_the_state_does_not_say_which_version_ran_nobody_guesses() {
     assert!(events.iter().all(|event| event.contract_version.is_none()));
     let text = serde_json::to_string(&events).expect("JSON");
     assert!(!text.contains("contract_version"), "{text}");
+    let page = client.contract_versions(contract(CONTRACT), 1, Some(1));
+    let page = page.await.expect("a page");
+    assert_eq!((page.versions, page.next), (vec![], None));
 }

@@ -20,9 +20,9 @@ pub struct VersionInfo {
 /// newest state of one node.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VersionsPage {
-    /// In order, from `from` on, or from the first one.
+    /// One after the other, from `from` on, or from the first one.
     pub versions: Vec<VersionInfo>,
-    /// Where to go on, if there are more.
+    /// Where to go on, if there are more: the one behind the last of these.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<u32>,
 }
