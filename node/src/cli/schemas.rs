@@ -1,8 +1,9 @@
 //! What contracts say of themselves, version by version: what ran once is shown in the words of the
 //! version that ran, whatever the contract says today.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use chancery_client::api::{
     CallInfo, ContractInfo, EventInfo, Outcome, ReceiptInfo, TransactionInfo,
@@ -18,8 +19,11 @@ use super::render::EventFields;
 /// The longest schema that is taken from a node, in bytes of JSON. A section of the longest length
 /// may come out twice as long: what it left out is written out, with spaces.
 const SCHEMA_JSON_BYTES_MAX: usize = 2 * SCHEMA_BYTES_MAX;
-/// With so many kept, the next event begins with none: a feed may go on for years.
+/// With so many kept, the next event begins with none: a feed may go on for years. So many are asked
+/// for to show the events of one transaction.
 const KEPT_MAX: usize = 256;
+/// A feed asks again for what nobody told this long ago.
+const NOT_TOLD_FOR: Duration = Duration::from_secs(60);
 
 /// The schema that a node hands out with a contract.
 pub(super) fn schema_of(contract: &ContractInfo) -> Result<Schema, CliError> {
@@ -58,8 +62,8 @@ enum Known {
     Schema(Schema),
     /// It has none; in words.
     Without(String),
-    /// Nobody said. The next one who needs it asks again.
-    NotTold(String),
+    /// Nobody said, and when that was.
+    NotTold(String, Instant),
 }
 
 impl Schemas {
@@ -92,21 +96,20 @@ impl Schemas {
         Ok((contract, Some(info.version)))
     }
 
-    /// Learns what a version says, unless that is known.
+    /// Learns what a version says, unless it was asked for already.
     pub(super) async fn learn(&mut self, (contract, version): Version) {
         let Some(version) = version else {
             return;
         };
-        match self.known.get(&(contract, version)) {
-            Some(Known::Schema(_) | Known::Without(_)) => return,
-            Some(Known::NotTold(_)) | None => {}
+        if self.known.contains_key(&(contract, version)) {
+            return;
         }
         match self.client.contract_version(contract, version).await {
             Ok(told) => self.keep(contract, version, told.schema),
             Err(error) => {
                 let reason = format!("version {version} of the contract is not known: {error}");
-                self.known
-                    .insert((contract, version), Known::NotTold(reason));
+                let not_told = Known::NotTold(reason, Instant::now());
+                self.known.insert((contract, version), not_told);
             }
         }
     }
@@ -116,13 +119,21 @@ impl Schemas {
         if self.known.len() >= KEPT_MAX {
             self.known.clear();
         }
+        self.forget_not_told(NOT_TOLD_FOR);
         self.learn(version).await;
     }
 
-    /// Learns what is needed to show the events of a transaction.
+    fn forget_not_told(&mut self, after: Duration) {
+        self.known.retain(|_, known| match known {
+            Known::Schema(_) | Known::Without(_) => true,
+            Known::NotTold(_, asked_at) => asked_at.elapsed() < after,
+        });
+    }
+
+    /// Learns what is needed to show the events of a transaction, the first ones if that is too much.
     pub(super) async fn learn_events(&mut self, receipt: &ReceiptInfo) {
-        for event in &receipt.events {
-            self.learn((event.contract, event.contract_version)).await;
+        for version in announcing(receipt) {
+            self.learn(version).await;
         }
     }
 
@@ -149,8 +160,10 @@ impl Schemas {
         let version = version.ok_or("the node does not say which version of the contract ran")?;
         match self.known.get(&(contract, version)) {
             Some(Known::Schema(schema)) => Ok(schema),
-            Some(Known::Without(reason) | Known::NotTold(reason)) => Err(reason.clone()),
-            None => Err(format!("version {version} was not asked for")),
+            Some(Known::Without(reason) | Known::NotTold(reason, _)) => Err(reason.clone()),
+            None => Err(format!(
+                "version {version} was not asked for: one transaction has events of at most {KEPT_MAX} that are"
+            )),
         }
     }
 
@@ -159,6 +172,18 @@ impl Schemas {
         let schema = self.get((event.contract, event.contract_version));
         EventFields::of(schema, &event.topic, &event.data.0)
     }
+}
+
+/// The versions that announced a transaction's events, the first ones if they are too many.
+fn announcing(receipt: &ReceiptInfo) -> BTreeSet<Version> {
+    let mut versions = BTreeSet::new();
+    for event in &receipt.events {
+        if versions.len() >= KEPT_MAX {
+            break;
+        }
+        versions.insert((event.contract, event.contract_version));
+    }
+    versions
 }
 
 /// What a transaction ran. The code of a deployment or an upgrade that was not applied is not in the
@@ -235,14 +260,23 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_nobody_tells_is_said_and_asked_for_again() {
+    async fn what_nobody_tells_is_said_and_asked_for_once() {
         let mut schemas = schemas();
-        for _ in 0..2 {
-            schemas.learn((CONTRACT, Some(2))).await;
-            let reason = schemas.get((CONTRACT, Some(2))).expect_err("nobody tells");
-            let begin = "version 2 of the contract is not known: ";
-            assert!(reason.starts_with(begin), "{reason}");
-        }
+        let asked_at = |schemas: &Schemas| match &schemas.known[&(CONTRACT, 2)] {
+            Known::NotTold(_, asked_at) => *asked_at,
+            known => panic!("told: {known:?}"),
+        };
+        schemas.learn((CONTRACT, Some(2))).await;
+        let reason = schemas.get((CONTRACT, Some(2))).expect_err("nobody tells");
+        let begin = "version 2 of the contract is not known: ";
+        assert!(reason.starts_with(begin), "{reason}");
+        let once = asked_at(&schemas);
+        schemas.learn((CONTRACT, Some(2))).await;
+        schemas.learn_for_event((CONTRACT, Some(2))).await;
+        assert_eq!(asked_at(&schemas), once);
+        schemas.forget_not_told(Duration::ZERO);
+        schemas.learn((CONTRACT, Some(2))).await;
+        assert!(asked_at(&schemas) > once, "a feed goes on for long");
         schemas.keep(CONTRACT, 2, Some(schema("new")));
         schemas.learn((CONTRACT, Some(2))).await;
         assert!(schemas.get((CONTRACT, Some(2))).is_ok(), "it never changes");
@@ -251,6 +285,27 @@ mod tests {
         }
         schemas.learn_for_event((CONTRACT, None)).await;
         assert_eq!(schemas.known.len(), 0);
+    }
+
+    #[test]
+    fn a_receipt_of_many_versions_is_asked_for_only_so_often() {
+        let receipt = |events| ReceiptInfo {
+            outcome: Outcome::Trapped {
+                kind: TrapKind::OutOfFuel,
+            },
+            fuel_used: Fuel(1),
+            contract: Some(CONTRACT),
+            contract_version: Some(1),
+            events,
+        };
+        let many = (0..1_000)
+            .map(|version| event(Some(version), &[]))
+            .collect();
+        let asked = announcing(&receipt(many));
+        assert_eq!(asked.len(), KEPT_MAX);
+        assert!(asked.contains(&(CONTRACT, Some(0))));
+        let alike = vec![event(Some(1), &[]); 1_000];
+        assert_eq!(announcing(&receipt(alike)).len(), 1);
     }
 
     #[test]
