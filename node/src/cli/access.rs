@@ -203,7 +203,7 @@ fn verdict(answered: &Answered, at: Millis) -> Verdict {
     let refusal = || {
         let shown = Shown {
             outcome: &answered.query.outcome,
-            schema: schema.as_ref(),
+            schema: schema.as_ref().ok_or("its schema is not known"),
             method: None,
         };
         format!("the contract refused to decide, {}", shown.in_words())

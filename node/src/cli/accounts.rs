@@ -6,7 +6,7 @@ use serde_json::json;
 use super::args::{AccountCommand, AccountName, AdmitArgs};
 use super::calls::{Seen, transaction_report};
 use super::context::{Context, block_on};
-use super::render::Names;
+use super::render::{NO_CONTRACT, Names};
 use super::schemas::Schemas;
 use super::submit::Session;
 use super::values;
@@ -48,7 +48,7 @@ fn admit(context: &Context, args: &AdmitArgs) -> Result<Report, CliError> {
         let info = session.transact(context, &key, call, None).await?;
         let schemas = Schemas::new(&session.client);
         let seen = Seen {
-            schema: None,
+            schema: Err(NO_CONTRACT.to_owned()),
             method: None,
             what: "admit".to_owned(),
         };

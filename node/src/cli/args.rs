@@ -17,7 +17,8 @@ An option listed above that has the name of an argument is refused there, unless
 given by --arg as well; before the method it is the option. --help and --version are arguments
 there; -h shows this.
 An account is a key's name or a DID, a hash is hexadecimal or @FILE (its SHA-256), a time is
-RFC 3339, relative (+48h, +90s) or milliseconds since 1970.";
+RFC 3339, relative (+48h, +90s) or milliseconds since 1970.
+What is returned is shown as `chancery tx show --help` says.";
 
 const EVENTS_HELP: &str = "\
 Only final events are shown: every validator shows the same ones, in the same order, and none is
@@ -27,6 +28,14 @@ With --json each event is one object on a line of its own; its fields are named 
 version of the contract that announced it. Where that is not known, or does not fit, `fields` is null,
 `fields_unknown` says why, and `data` has the bytes. An event is part of the receipt of its
 transaction, so `chancery proof tx` proves it.";
+
+const SHOW_HELP: &str = "\
+Arguments, value, error and events are named by the schema of the version of the contract that ran. What
+is not known, or does not fit, is shown in base64 with the reason, an error by its code. With --json it
+is null, and the reason is beside it: `arguments_unknown` (bytes in `args`), `value_unknown` (bytes in
+`value_base64`), `error_unknown` (`code` and `data`), `fields_unknown` of an event (bytes in `data`).
+Nothing is known of the arguments of a deployment or an upgrade that was not applied, and of a version
+of an event if 256 others announced something in the same transaction.";
 
 const CHECK_HELP: &str = "\
 Whose limits count: those of --genesis; those of the node at --api or CHANCERY_API, which is asked;
@@ -500,6 +509,7 @@ pub(super) struct QueryArgs {
 #[derive(Debug, Subcommand)]
 pub(super) enum TxCommand {
     /// Show a transaction and its receipt
+    #[command(after_help = SHOW_HELP)]
     Show(TransactionName),
     /// List final transactions by account and contract
     List(TransactionsArgs),

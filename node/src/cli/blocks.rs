@@ -5,7 +5,7 @@ use chancery_client::api::{
 };
 use chancery_genesis::time;
 use chancery_ledger::TransactionId;
-use chancery_runtime::schema::{Method, Schema, Type, decode_value};
+use chancery_runtime::schema::{Method, Schema};
 use serde_json::{Value, json};
 
 use super::accounts::roles_text;
@@ -14,7 +14,9 @@ use super::calls::contract_id;
 use super::context::{Context, block_on};
 use super::events::{beyond, start};
 use super::output::grouped;
-use super::render::{Names, Shown, event_json, event_rows, named_rows};
+use super::render::{
+    NO_SCHEMA_ASKED, Names, Shown, arguments, bytes_rows, event_json, event_rows, named_rows,
+};
 use super::schemas::{Schemas, Version};
 use super::upgrades::upgraders_text;
 use super::{CliError, Report, Rows, Table, values};
@@ -100,7 +102,7 @@ fn transaction_line(info: &TransactionInfo) -> Vec<String> {
     let status = info.receipt.as_ref().map(|receipt| {
         let shown = Shown {
             outcome: &receipt.outcome,
-            schema: None,
+            schema: Err(NO_SCHEMA_ASKED),
             method: None,
         };
         shown.in_words()
@@ -123,20 +125,16 @@ fn method_of<'a>(call: &CallInfo, schema: Option<&'a Schema>) -> Option<&'a Meth
     }
 }
 
-/// Arguments by name, if the schema fits them.
-fn arguments(method: Option<&Method>, bytes: &[u8]) -> Option<Value> {
-    decode_value(&Type::Record(method?.args.clone()), bytes).ok()
-}
-
-/// What is known of a transaction. `ran` is the version that it called, of which all was learnt.
+/// What is known of a transaction. `ran` is the version that it called, of which all was learnt, or
+/// why there is none.
 fn transaction_shown(
     info: &TransactionInfo,
-    ran: Option<Version>,
+    ran: Result<Version, String>,
     schemas: &Schemas,
     names: &Names,
 ) -> Report {
-    let told = ran.map(|ran| schemas.get(ran));
-    let schema = told.as_ref().and_then(|told| told.as_ref().ok().copied());
+    let told = ran.and_then(|ran| schemas.get(ran));
+    let schema = told.as_ref().copied().map_err(String::as_str);
     let mut rows = Rows::default();
     rows.add("id", info.id);
     let state = match info.state {
@@ -157,18 +155,19 @@ fn transaction_shown(
         rows.add("valid until", time::format(until));
     }
     let mut object = json!(info);
-    let method = info.call.as_ref().and_then(|call| method_of(call, schema));
-    if let Some(call) = &info.call {
-        call_rows(&mut rows, call, method, names);
-        if let Some(Err(reason)) = &told {
-            rows.add("as bytes", reason);
-        }
+    let call = info.call.as_ref();
+    let method = call.and_then(|call| method_of(call, schema.ok()));
+    if let Some(call) = call {
+        call_rows(&mut rows, call, (schema, method), names);
         if let CallInfo::Invoke { args, .. }
         | CallInfo::Deploy { args, .. }
         | CallInfo::Upgrade { args, .. } = call
-            && let Some(arguments) = arguments(method, &args.0)
         {
-            object["call"]["arguments"] = arguments;
+            let arguments = arguments(schema, method, &args.0);
+            if let Err(reason) = &arguments {
+                object["call"]["arguments_unknown"] = json!(reason);
+            }
+            object["call"]["arguments"] = arguments.unwrap_or_default();
         }
     }
     if let Some(receipt) = &info.receipt {
@@ -178,6 +177,9 @@ fn transaction_shown(
             method,
         };
         rows.add("status", shown.in_words());
+        if let Some(reason) = shown.error_unknown() {
+            rows.add("", format!("  without its name: {reason}"));
+        }
         if let Some(value) = shown.value_text(names) {
             rows.add("value", value);
         }
@@ -195,16 +197,18 @@ fn transaction_shown(
     Report::new(rows.to_text(), object)
 }
 
-fn call_rows(rows: &mut Rows, call: &CallInfo, method: Option<&Method>, names: &Names) {
-    let argument_rows = |rows: &mut Rows, bytes: &[u8]| match arguments(method, bytes) {
-        Some(values) => {
+fn call_rows(
+    rows: &mut Rows,
+    call: &CallInfo,
+    (schema, method): (Result<&Schema, &str>, Option<&Method>),
+    names: &Names,
+) {
+    let argument_rows = |rows: &mut Rows, bytes: &[u8]| match arguments(schema, method, bytes) {
+        Ok(values) => {
             let fields = method.map(|method| method.args.as_slice());
             named_rows(rows, fields.unwrap_or_default(), &values, names);
         }
-        None if bytes.is_empty() => {}
-        None => {
-            rows.add("", format!("  {} bytes of arguments", bytes.len()));
-        }
+        Err(reason) => bytes_rows(rows, bytes, &reason),
     };
     match call {
         CallInfo::Invoke {

@@ -41,10 +41,12 @@ pub(super) fn call(context: &Context, args: &CallArgs) -> Result<Report, CliErro
         let info = session.transact(context, &key, call, args.fuel).await?;
         // The contract may have been upgraded in between.
         let ran = schemas.learn_transaction(&info).await;
-        let schema = ran.and_then(|ran| schemas.get(ran).ok());
+        let schema = ran.and_then(|ran| schemas.get(ran));
+        let known = schema.as_ref().ok().copied();
+        let method = known.and_then(|schema| schema.callable(&what));
         let seen = Seen {
             schema,
-            method: schema.and_then(|schema| schema.callable(&what)),
+            method,
             what,
         };
         transaction_report(&info, &seen, &schemas, &Names::of(&keys))
@@ -54,7 +56,8 @@ pub(super) fn call(context: &Context, args: &CallArgs) -> Result<Report, CliErro
 /// What is known about a transaction besides what the node says of it.
 #[derive(Debug)]
 pub(super) struct Seen<'a> {
-    pub(super) schema: Option<&'a Schema>,
+    /// Or why there is none.
+    pub(super) schema: Result<&'a Schema, String>,
     pub(super) method: Option<&'a Method>,
     /// What was asked for, in a word or two.
     pub(super) what: String,
@@ -77,7 +80,7 @@ pub(super) fn transaction_report(
     };
     let shown = Shown {
         outcome: &receipt.outcome,
-        schema: seen.schema,
+        schema: seen.schema.as_ref().copied().map_err(String::as_str),
         method: seen.method,
     };
     let mut object = Map::new();
@@ -99,6 +102,9 @@ pub(super) fn transaction_report(
 
     let mut rows = Rows::default();
     rows.add(seen.what.as_str(), shown.in_words());
+    if let Some(reason) = shown.error_unknown() {
+        rows.add("", format!("  without its name: {reason}"));
+    }
     rows.add("id", info.id);
     let block_time = info.block_time.as_deref().unwrap_or("?");
     rows.add("height", format!("{height}, {block_time}, final"));
@@ -144,10 +150,12 @@ pub(super) fn query(context: &Context, args: &QueryArgs) -> Result<Report, CliEr
         // The contract may have been upgraded in between.
         let ran = (contract, Some(answer.contract_version));
         schemas.learn(ran).await;
-        let schema = schemas.get(ran).ok();
+        let schema = schemas.get(ran);
+        let known = schema.as_ref().ok().copied();
+        let method = known.and_then(|schema| schema.method(MethodKind::View, &what));
         let seen = Seen {
             schema,
-            method: schema.and_then(|schema| schema.method(MethodKind::View, &what)),
+            method,
             what,
         };
         Ok(query_report(contract, &answer, &seen, &Names::of(&keys)))
@@ -176,7 +184,7 @@ fn query_report(
 ) -> Report {
     let shown = Shown {
         outcome: &answer.outcome,
-        schema: seen.schema,
+        schema: seen.schema.as_ref().copied().map_err(String::as_str),
         method: seen.method,
     };
     let mut object = Map::new();
@@ -198,6 +206,9 @@ fn query_report(
     let mut rows = Rows::default();
     let value = shown.value_text(names).unwrap_or_else(|| shown.in_words());
     rows.add(seen.what.as_str(), value);
+    if let Some(reason) = shown.error_unknown() {
+        rows.add("", format!("  without its name: {reason}"));
+    }
     rows.add(
         "as of",
         format!("height {}, block time {}", answer.height, answer.block_time),

@@ -10,7 +10,7 @@ use super::calls::{Seen, contract_id, transaction_report};
 use super::checks::{MODULE_BYTES_MAX, check, report_of};
 use super::context::{Context, block_on};
 use super::output::printable;
-use super::render::Names;
+use super::render::{NO_SCHEMA, Names};
 use super::schemas::{Schemas, schema_of};
 use super::submit::Session;
 use super::test_host::test_host;
@@ -119,7 +119,7 @@ fn deploy(context: &Context, args: &DeployArgs) -> Result<Report, CliError> {
             None => "deploy".to_owned(),
         };
         let seen = Seen {
-            schema: schema.as_ref(),
+            schema: schema.as_ref().ok_or_else(|| NO_SCHEMA.to_owned()),
             method: init,
             what,
         };

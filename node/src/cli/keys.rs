@@ -9,7 +9,7 @@ use super::accounts::roles_text;
 use super::args::{KeyName, KeysCommand, KeysNewArgs};
 use super::context::{Context, block_on};
 use super::output::Table;
-use super::render::Shown;
+use super::render::{NO_CONTRACT, Shown};
 use super::submit::Session;
 use super::{CliError, Exit, Report, Rows};
 
@@ -119,7 +119,7 @@ async fn admit(
         Some(outcome) => {
             let shown = Shown {
                 outcome,
-                schema: None,
+                schema: Err(NO_CONTRACT),
                 method: None,
             };
             let failure = shown.failure();

@@ -8,12 +8,21 @@ use chancery_client::KeyStore;
 use chancery_client::api::{EventInfo, Outcome, ReceiptInfo};
 use chancery_genesis::time;
 use chancery_ledger::{Millis, TrapKind};
-use chancery_runtime::schema::{Event, Field, Method, Schema, Type};
+use chancery_runtime::schema::{ErrorCode, Event, Field, Method, Schema, Type, decode_value};
 use serde_json::{Map, Value, json};
 
 use super::output::{padded, printable, width_of};
 use super::schemas::Schemas;
 use super::{CliError, Exit, Rows};
+
+/// Why there is no schema where the ledger did something by itself.
+pub(super) const NO_CONTRACT: &str = "no contract ran";
+/// Why there is none where a module has none.
+pub(super) const NO_SCHEMA: &str = "the module does not say what its methods take";
+/// Why there is none in a list.
+pub(super) const NO_SCHEMA_ASKED: &str = "a list is shown without schemas";
+/// Why something of a method is not known, although there is a schema.
+const NO_SUCH_METHOD: &str = "the contract's schema has no such method";
 
 /// What the accounts are called here.
 #[derive(Debug, Default)]
@@ -85,11 +94,12 @@ fn record_text(fields: &[Field], object: &Map<String, Value>, names: &Names) -> 
 #[derive(Debug)]
 pub(super) struct Shown<'a> {
     pub(super) outcome: &'a Outcome,
-    pub(super) schema: Option<&'a Schema>,
+    /// Or why there is none.
+    pub(super) schema: Result<&'a Schema, &'a str>,
     pub(super) method: Option<&'a Method>,
 }
 
-impl Shown<'_> {
+impl<'a> Shown<'a> {
     /// `applied`, `reverted` or `trapped`.
     pub(super) fn status(&self) -> &'static str {
         match self.outcome {
@@ -99,23 +109,29 @@ impl Shown<'_> {
         }
     }
 
-    /// `status`, and `value`, or `code`, `data` and `error`, or `kind`. A value that does not fit its
-    /// type is null, with its bytes in `value_base64`.
+    /// `status`, and `value`, or `code`, `data` and `error`, or `kind`. A value that is not known, or
+    /// does not fit its type, is null, with its bytes in `value_base64` and the reason in
+    /// `value_unknown`; an error without a name is null, with the reason in `error_unknown`.
     pub(super) fn to_json(&self, object: &mut Map<String, Value>) {
         object.insert("status".to_owned(), json!(self.status()));
         match self.outcome {
             Outcome::Applied { value } => {
                 let shown = self.value(&value.0);
-                if shown.is_err() {
+                if let Err(reason) = &shown {
                     object.insert("value_base64".to_owned(), json!(value));
+                    object.insert("value_unknown".to_owned(), json!(reason));
                 }
                 object.insert("value".to_owned(), shown.unwrap_or_default());
             }
             Outcome::Reverted { code, data } => {
                 object.insert("code".to_owned(), json!(code));
                 object.insert("data".to_owned(), json!(BASE64.encode(&data.0)));
-                let error = self.schema.and_then(|schema| schema.error(*code));
-                object.insert("error".to_owned(), json!(error.map(|error| &error.name)));
+                let error = self.error(*code);
+                if let Err(reason) = error {
+                    object.insert("error_unknown".to_owned(), json!(reason));
+                }
+                let name = error.ok().map(|error| &error.name);
+                object.insert("error".to_owned(), json!(name));
             }
             Outcome::Trapped { kind } => {
                 object.insert("kind".to_owned(), json!(kind));
@@ -128,7 +144,22 @@ impl Shown<'_> {
         match self.method {
             Some(method) => method.decode_result(bytes).map_err(short_words),
             None if bytes.is_empty() => Ok(Value::Null),
-            None => Err("its type is not known here".to_owned()),
+            None => Err(self.schema.err().unwrap_or(NO_SUCH_METHOD).to_owned()),
+        }
+    }
+
+    /// An error by the schema, or why it has no name.
+    fn error(&self, code: u32) -> Result<&'a ErrorCode, &'a str> {
+        let missing = "the contract's schema has no such error";
+        self.schema
+            .and_then(|schema| schema.error(code).ok_or(missing))
+    }
+
+    /// Why the code of a revert has no name, if that is so.
+    pub(super) fn error_unknown(&self) -> Option<&'a str> {
+        match self.outcome {
+            Outcome::Reverted { code, .. } => self.error(*code).err(),
+            Outcome::Applied { .. } | Outcome::Trapped { .. } => None,
         }
     }
 
@@ -156,9 +187,9 @@ impl Shown<'_> {
     }
 
     fn error_name(&self, code: u32) -> String {
-        match self.schema.and_then(|schema| schema.error(code)) {
-            Some(error) => format!("{} (code {code})", printable(&error.name)),
-            None => format!("code {code}"),
+        match self.error(code) {
+            Ok(error) => format!("{} (code {code})", printable(&error.name)),
+            Err(_) => format!("code {code}"),
         }
     }
 
@@ -167,7 +198,7 @@ impl Shown<'_> {
         match self.outcome {
             Outcome::Applied { .. } => None,
             Outcome::Reverted { code, .. } => {
-                let error = self.schema.and_then(|schema| schema.error(*code));
+                let error = self.error(*code).ok();
                 let message = format!("the contract refused: {}", self.error_name(*code));
                 let mut failure = CliError::new(Exit::Reverted, "reverted", message);
                 if let Some(error) = error {
@@ -245,6 +276,27 @@ fn trap_hint(kind: TrapKind) -> Option<&'static str> {
     }
 }
 
+/// Arguments by name, or why they are not known. Where there are no bytes there are no arguments.
+pub(super) fn arguments(
+    schema: Result<&Schema, &str>,
+    method: Option<&Method>,
+    bytes: &[u8],
+) -> Result<Value, String> {
+    match method {
+        Some(method) => {
+            decode_value(&Type::Record(method.args.clone()), bytes).map_err(short_words)
+        }
+        None if bytes.is_empty() => Ok(json!({})),
+        None => Err(schema.err().unwrap_or(NO_SUCH_METHOD).to_owned()),
+    }
+}
+
+/// Adds a line with bytes, and one that says why they are shown as they are.
+pub(super) fn bytes_rows(rows: &mut Rows, bytes: &[u8], reason: &str) {
+    rows.add("", format!("  {}", BASE64.encode(bytes)));
+    rows.add("", format!("  as bytes: {reason}"));
+}
+
 /// An event's fields by the schema of the version that announced it, or why they are not known.
 pub(super) struct EventFields<'a>(Result<(&'a Event, Value), String>);
 
@@ -275,10 +327,7 @@ impl<'a> EventFields<'a> {
     pub(super) fn to_rows(&self, rows: &mut Rows, data: &[u8], names: &Names) {
         match &self.0 {
             Ok((event, fields)) => named_rows(rows, &event.fields, fields, names),
-            Err(reason) => {
-                rows.add("", format!("  {}", BASE64.encode(data)));
-                rows.add("", format!("  as bytes: {reason}"));
-            }
+            Err(reason) => bytes_rows(rows, data, reason),
         }
     }
 }
@@ -340,7 +389,7 @@ mod tests {
         };
         let shown = Shown {
             outcome: &outcome,
-            schema: Some(&schema),
+            schema: Ok(&schema),
             method: None,
         };
         let failure = shown.failure().expect("a failure");
@@ -365,7 +414,7 @@ mod tests {
         };
         let shown = Shown {
             outcome: &outcome,
-            schema: Some(&schema),
+            schema: Ok(&schema),
             method: schema.callable("can_read"),
         };
         let mut object = Map::new();
@@ -401,14 +450,19 @@ mod tests {
             "methods": [{"name": "text", "kind": "view", "args": [], "returns": "string"}],
         }))
         .expect("a schema");
-        let check = |bytes: &[u8], declared: bool, json: Value, words: &str| {
+        let of = |schema: Result<&Schema, &str>,
+                  bytes: &[u8],
+                  declared: bool,
+                  json: Value,
+                  words: &str| {
             let outcome = Outcome::Applied {
                 value: Bytes(bytes.to_vec()),
             };
-            let method = schema.callable("text").filter(|_| declared);
+            let method = schema.ok().and_then(|schema| schema.callable("text"));
+            let method = method.filter(|_| declared);
             let shown = Shown {
                 outcome: &outcome,
-                schema: Some(&schema),
+                schema,
                 method,
             };
             let mut object = Map::new();
@@ -420,20 +474,68 @@ mod tests {
                 words
             );
         };
+        let check = |bytes: &[u8], declared: bool, json: Value, words: &str| {
+            of(Ok(&schema), bytes, declared, json, words);
+        };
         check(b"\x10AQI=", true, json!({"value": "AQI="}), "AQI=");
-        check(
-            &[1, 2],
-            true,
-            json!({"value": null, "value_base64": "AQI="}),
-            "the bytes are not an encoding of string; in base64: AQI=",
-        );
-        check(
-            &[1, 2],
-            false,
-            json!({"value": null, "value_base64": "AQI="}),
-            "its type is not known here; in base64: AQI=",
-        );
+        let unknown =
+            |reason: &str| json!({"value": null, "value_base64": "AQI=", "value_unknown": reason});
+        let reason = "the bytes are not an encoding of string";
+        let words = |reason: &str| format!("{reason}; in base64: AQI=");
+        check(&[1, 2], true, unknown(reason), &words(reason));
+        let (missing, bytes) = (NO_SUCH_METHOD, [1, 2]);
+        check(&bytes, false, unknown(missing), &words(missing));
         check(&[], false, json!({"value": null}), "");
+        let reason = "nobody tells";
+        of(Err(reason), &bytes, false, unknown(reason), &words(reason));
+    }
+
+    #[test]
+    fn an_error_and_arguments_without_a_schema_say_why() {
+        let schema = schema();
+        let check = |schema: Result<&Schema, &str>, words: &str| {
+            let outcome = Outcome::Reverted {
+                code: 3,
+                data: Bytes(vec![1]),
+            };
+            let shown = Shown {
+                outcome: &outcome,
+                schema,
+                method: None,
+            };
+            let mut object = Map::new();
+            shown.to_json(&mut object);
+            assert_eq!(
+                Value::Object(object),
+                json!({
+                    "status": "reverted", "code": 3, "data": "AQ==",
+                    "error": null, "error_unknown": words,
+                })
+            );
+            assert_eq!(shown.error_unknown(), Some(words));
+        };
+        check(Ok(&schema), "the contract's schema has no such error");
+        check(Err("nobody tells"), "nobody tells");
+
+        let method = schema.callable("can_read");
+        assert_eq!(arguments(Ok(&schema), method, &[]), Ok(json!({})));
+        assert!(
+            arguments(Ok(&schema), method, &[1]).is_err(),
+            "they do not fit"
+        );
+        let missing = Err(NO_SUCH_METHOD.to_owned());
+        assert_eq!(arguments(Ok(&schema), None, &[1]), missing);
+        let nobody = Err("nobody tells");
+        assert_eq!(
+            arguments(nobody, None, &[1]),
+            Err("nobody tells".to_owned())
+        );
+        assert_eq!(arguments(nobody, None, &[]), Ok(json!({})));
+        let mut rows = Rows::default();
+        bytes_rows(&mut rows, &[1, 2], "nobody tells");
+        let text = rows.to_text();
+        let parts = ["AQI=", "as bytes: nobody tells"];
+        assert!(parts.iter().all(|part| text.contains(part)), "{text}");
     }
 
     #[test]
@@ -443,7 +545,7 @@ mod tests {
         };
         let shown = Shown {
             outcome: &outcome,
-            schema: None,
+            schema: Err("nobody tells"),
             method: None,
         };
         let failure = shown.failure().expect("a failure");

@@ -14,7 +14,7 @@ use chancery_runtime::schema::{SCHEMA_BYTES_MAX, Schema};
 use serde_json::Value;
 
 use super::CliError;
-use super::render::EventFields;
+use super::render::{EventFields, NO_CONTRACT};
 
 /// The longest schema that is taken from a node, in bytes of JSON. A section of the longest length
 /// may come out twice as long: what it left out is written out, with spaces.
@@ -137,21 +137,32 @@ impl Schemas {
         }
     }
 
-    /// Learns what is needed to show a transaction, and says which version it ran; one that still
-    /// waits would run the newest.
-    pub(super) async fn learn_transaction(&mut self, info: &TransactionInfo) -> Option<Version> {
+    /// Learns what is needed to show a transaction, and says which version it ran, or why that is not
+    /// known; one that still waits would run the newest.
+    pub(super) async fn learn_transaction(
+        &mut self,
+        info: &TransactionInfo,
+    ) -> Result<Version, String> {
         if let Some(receipt) = &info.receipt {
             self.learn_events(receipt).await;
-            let ran = ran(info.call.as_ref()?, receipt)?;
-            self.learn(ran).await;
-            return Some(ran);
         }
-        match info.call.as_ref()? {
-            CallInfo::Invoke { contract, .. } => self.learn_newest(*contract).await.ok(),
-            CallInfo::Deploy { .. }
-            | CallInfo::Admit { .. }
-            | CallInfo::Upgrade { .. }
-            | CallInfo::ApproveUpgrade { .. } => None,
+        let Some(call) = &info.call else {
+            return Err("the node does not say what was called".to_owned());
+        };
+        if let Some(receipt) = &info.receipt {
+            let ran = ran(call, receipt)?;
+            self.learn(ran).await;
+            return Ok(ran);
+        }
+        match call {
+            CallInfo::Invoke { contract, .. } => {
+                let newest = self.learn_newest(*contract).await;
+                newest.map_err(|error| format!("the contract is not known: {error}"))
+            }
+            CallInfo::Deploy { .. } | CallInfo::Upgrade { .. } => {
+                Err("its code is not in the state yet".to_owned())
+            }
+            CallInfo::Admit { .. } | CallInfo::ApproveUpgrade { .. } => Err(NO_CONTRACT.to_owned()),
         }
     }
 
@@ -188,17 +199,20 @@ fn announcing(receipt: &ReceiptInfo) -> BTreeSet<Version> {
 
 /// What a transaction ran. The code of a deployment or an upgrade that was not applied is not in the
 /// state, and what it says is not known.
-fn ran(call: &CallInfo, receipt: &ReceiptInfo) -> Option<Version> {
+fn ran(call: &CallInfo, receipt: &ReceiptInfo) -> Result<Version, &'static str> {
     let applied = matches!(receipt.outcome, Outcome::Applied { .. });
     match call {
-        CallInfo::Invoke { contract, .. } => Some((*contract, receipt.contract_version)),
+        CallInfo::Invoke { contract, .. } => Ok((*contract, receipt.contract_version)),
         CallInfo::Deploy { .. } | CallInfo::Upgrade { .. } if applied => {
-            Some((receipt.contract?, receipt.contract_version))
+            let contract = receipt
+                .contract
+                .ok_or("the node does not say which contract ran")?;
+            Ok((contract, receipt.contract_version))
         }
-        CallInfo::Deploy { .. }
-        | CallInfo::Upgrade { .. }
-        | CallInfo::Admit { .. }
-        | CallInfo::ApproveUpgrade { .. } => None,
+        CallInfo::Deploy { .. } | CallInfo::Upgrade { .. } => {
+            Err("its code was not taken, so the state does not say what it means")
+        }
+        CallInfo::Admit { .. } | CallInfo::ApproveUpgrade { .. } => Err(NO_CONTRACT),
     }
 }
 
@@ -334,9 +348,10 @@ mod tests {
             method: "act".to_owned(),
             args: Bytes::default(),
         };
-        let expected = Some((CONTRACT, Some(2)));
+        let expected = Ok((CONTRACT, Some(2)));
         assert_eq!(ran(&upgrade, &receipt(applied())), expected);
-        assert_eq!(ran(&upgrade, &receipt(trapped())), None);
+        let reason = ran(&upgrade, &receipt(trapped())).expect_err("not taken");
+        assert!(reason.contains("its code was not taken"), "{reason}");
         assert_eq!(ran(&invoke, &receipt(applied())), expected);
         assert_eq!(ran(&invoke, &receipt(trapped())), expected);
     }

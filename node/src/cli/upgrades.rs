@@ -17,7 +17,7 @@ use super::calls::{Seen, contract_id, transaction_report};
 use super::checks::{MODULE_BYTES_MAX, report_of};
 use super::context::{Context, block_on};
 use super::output::printable;
-use super::render::Names;
+use super::render::{NO_CONTRACT, NO_SCHEMA, Names};
 use super::schemas::Schemas;
 use super::submit::Session;
 use super::values::{self, Values, encode_arguments};
@@ -240,7 +240,7 @@ pub(super) fn upgrade(context: &Context, args: &UpgradeArgs) -> Result<Report, C
         };
         let done = session.transact(context, &key, call, args.fuel).await?;
         let seen = Seen {
-            schema: schema.as_ref(),
+            schema: schema.as_ref().ok_or_else(|| NO_SCHEMA.to_owned()),
             method: schema.as_ref().and_then(Schema::migrate),
             what: match &schema {
                 Some(schema) => format!("upgrade {}", printable(&schema.name)),
@@ -292,7 +292,7 @@ pub(super) fn approve(context: &Context, args: &ApproveUpgradeArgs) -> Result<Re
         };
         let done = session.transact(context, &key, call, None).await?;
         let seen = Seen {
-            schema: None,
+            schema: Err(NO_CONTRACT.to_owned()),
             method: None,
             what: match approval {
                 Some(_) => format!("approve upgrading version {}", info.version),
