@@ -285,3 +285,43 @@ pub(super) fn block(context: &Context, command: &BlockCommand) -> Result<Report,
         Ok(Report::new(rows.to_text(), json!(block)))
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use chancery_client::Client;
+    use std::sync::Arc;
+
+    #[tokio::test]
+    async fn a_deployment_that_was_not_applied_is_shown_as_bytes_with_the_reason() {
+        let zeros = "00".repeat(32);
+        let info: TransactionInfo = serde_json::from_value(json!({
+            "id": zeros, "state": "final",
+            "call": {
+                "kind": "deploy", "code": zeros, "args": "AQI=",
+                "upgraders": {"quorum": 0, "accounts": []},
+            },
+            "receipt": {
+                "status": "reverted", "code": 3, "data": "", "fuel_used": 1,
+                "contract": zeros, "events": [],
+            },
+        }))
+        .expect("a transaction");
+        // Nobody is asked.
+        let nobody = Client::new(["http://127.0.0.1:1".to_owned()]).expect("an address");
+        let mut schemas = Schemas::new(&Arc::new(nobody));
+        let ran = schemas.learn_transaction(&info).await;
+        let reason = ran.clone().expect_err("its code is not in the state");
+        let Report { text, json, .. } = transaction_shown(&info, ran, &schemas, &Names::default());
+        for part in [
+            "  AQI=",
+            &format!("  as bytes: {reason}"),
+            &format!("  without its name: {reason}"),
+        ] {
+            assert!(text.contains(part), "{part:?} is not in:\n{text}");
+        }
+        assert_eq!(json["call"]["arguments"], Value::Null);
+        assert_eq!(json["call"]["arguments_unknown"], json!(reason));
+        assert_eq!(json["receipt"]["error_unknown"], json!(reason));
+    }
+}
