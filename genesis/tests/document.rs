@@ -231,7 +231,7 @@ fn every_refusal_names_what_it_refuses() {
         (
             "transaction_fuel_max = 500000000",
             "transaction_fuel_max = 1000000",
-            &["transaction_fuel_max = 1000000", "at least 17160480"],
+            &["transaction_fuel_max = 1000000", "at least 153245824"],
         ),
         (
             "protocol_version = 1",

@@ -74,6 +74,7 @@ fn genesis() -> Genesis {
     let now = chancery_client::clock();
     let limits = ChainLimits {
         transaction_bytes_max: 65_536,
+        code_bytes_max: 61_440,
         ..ChainLimits::default()
     };
     let cards = vec![card.expect("a card")];

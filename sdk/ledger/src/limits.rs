@@ -58,6 +58,14 @@ macro_rules! ranged {
 }
 pub(crate) use ranged;
 
+/// The most bytes of entries, of events or of returned values that a batch can pay for: they are in
+/// memory until its block is made.
+const BOUGHT_BYTES_MAX: u64 = 1 << 30;
+
+/// What a transaction with the longest code has room for beside it: its signature, its parties, some
+/// arguments, and as many as can be of those who may upgrade it.
+const BESIDE_CODE_BYTES: u64 = 4_096;
+
 /// A choice of limits that is impossible.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LimitError {
@@ -73,18 +81,46 @@ pub enum LimitError {
         /// The greatest possible one.
         most: u64,
     },
-    /// At these prices, a plain call could not be paid for.
+    /// At these prices, what is plain could not be paid for.
     #[error(
-        "{name} = {value} is too little: a plain call takes {plain_call} at these prices, so it must be at least {least}"
+        "{name} = {value} is too little: {what} takes {takes} at these prices, so it must be at least {least}"
     )]
     TooLittleFuel {
         /// The limit's name.
         name: &'static str,
         /// The value given.
         value: u64,
-        /// [`FuelPrices::plain_call`].
-        plain_call: u64,
-        /// The least possible one.
+        /// What could not be paid for.
+        what: &'static str,
+        /// [`FuelPrices::plain_call`] or [`FuelPrices::plain_deployment`].
+        takes: u64,
+        /// The least possible value.
+        least: u64,
+    },
+    /// At this price, the fuel of one batch would buy more bytes than every validator has memory for.
+    #[error(
+        "{name} = {value} is too cheap: batch_fuel_max = {batch_fuel_max} would buy more than {BOUGHT_BYTES_MAX} bytes, so it must be at least {least}"
+    )]
+    TooCheap {
+        /// The price's name.
+        name: &'static str,
+        /// The price given.
+        value: u64,
+        /// The limit on the fuel of a batch.
+        batch_fuel_max: u64,
+        /// The least possible price.
+        least: u64,
+    },
+    /// A module may be longer than what a transaction could carry.
+    #[error(
+        "transaction_bytes_max = {value} is too little: code_bytes_max = {code_bytes_max} bytes of code need a transaction of {least}"
+    )]
+    NoRoomForCode {
+        /// The limit on a transaction's bytes.
+        value: u64,
+        /// The limit on a module's.
+        code_bytes_max: u64,
+        /// The least possible limit on a transaction's.
         least: u64,
     },
 }
@@ -105,8 +141,8 @@ ranged! {
         batch_transactions_max: u32 = 1_000, at least 1, at most 100_000;
         /// Declared fuel of all transactions in a batch.
         batch_fuel_max: u64 = 5_000_000_000, at least 1_000_000, at most 100_000_000_000;
-        /// Declared fuel of one transaction. A tenth of it, which clients declare for a call unless told
-        /// otherwise, covers [`FuelPrices::plain_call`].
+        /// Declared fuel of one transaction. It covers [`FuelPrices::plain_deployment`]; a tenth of it,
+        /// which clients declare for a call unless told otherwise, [`FuelPrices::plain_call`].
         transaction_fuel_max: u64 = 500_000_000, at least 1_000_000, at most 100_000_000_000;
         /// What a query may burn; nobody pays for one. The largest code of the default limits can be loaded
         /// with the default.
@@ -158,7 +194,7 @@ ranged! {
         table_entries_max: u32 = 4_096, at least 1, at most 100_000;
         /// Stack, in values (parameters, locals and operands) over all live frames of all contracts that
         /// run within each other.
-        stack_values_max: u32 = 16_384, at least 256, at most 65_536;
+        stack_values_max: u32 = 16_384, at least 1_024, at most 65_536;
         /// Contracts running within each other in one transaction: the one that it calls counts as one,
         /// so with 1 no contract can call another.
         call_depth_max: u32 = 8, at least 1, at most 32;
@@ -208,30 +244,87 @@ impl ChainLimits {
                 most: self.batch_fuel_max,
             });
         }
-        self.check_plain_call()
+        self.check_room_for_code()?;
+        self.check_bytes_bought()?;
+        self.check_plain_fuel()
     }
 
-    /// Checks that a call and a view of a usual contract can be paid for. Clients declare a tenth of
-    /// what a transaction may burn.
-    fn check_plain_call(&self) -> Result<(), LimitError> {
-        let plain_call = self.fuel.plain_call();
-        let (transaction, query) = (self.transaction_fuel_max, self.query_fuel_max);
-        for (name, value, least) in [
-            (
-                "transaction_fuel_max",
-                transaction,
-                plain_call.saturating_mul(10),
-            ),
-            ("query_fuel_max", query, plain_call),
+    /// Checks that a transaction can carry the longest module there may be.
+    fn check_room_for_code(&self) -> Result<(), LimitError> {
+        let value = u64::from(self.transaction_bytes_max);
+        let code_bytes_max = u64::from(self.code_bytes_max);
+        let least = code_bytes_max + BESIDE_CODE_BYTES;
+        if value < least {
+            return Err(LimitError::NoRoomForCode {
+                value,
+                code_bytes_max,
+                least,
+            });
+        }
+        Ok(())
+    }
+
+    /// Checks that no batch can pay for more bytes than a validator can hold in memory.
+    fn check_bytes_bought(&self) -> Result<(), LimitError> {
+        let batch_fuel_max = self.batch_fuel_max;
+        let least = batch_fuel_max.div_ceil(BOUGHT_BYTES_MAX);
+        let FuelPrices {
+            storage_write_per_byte,
+            event_per_byte,
+            return_per_byte,
+            ..
+        } = self.fuel;
+        for (name, value) in [
+            ("fuel.storage_write_per_byte", storage_write_per_byte),
+            ("fuel.event_per_byte", event_per_byte),
+            ("fuel.return_per_byte", return_per_byte),
         ] {
             if value < least {
-                return Err(LimitError::TooLittleFuel {
+                return Err(LimitError::TooCheap {
                     name,
                     value,
-                    plain_call,
+                    batch_fuel_max,
                     least,
                 });
             }
+        }
+        Ok(())
+    }
+
+    /// Checks that a usual contract can be deployed, and a call and a view of it paid for. Clients
+    /// declare a tenth of what a transaction may burn for a call, and all of it for a deployment.
+    fn check_plain_fuel(&self) -> Result<(), LimitError> {
+        let (call, deployment) = (self.fuel.plain_call(), self.fuel.plain_deployment());
+        let of_call = (
+            "a tenth of it is declared for a call, and a plain call",
+            call,
+        );
+        let ten_calls = call.saturating_mul(10);
+        // What is refused is told the greater of both at once.
+        let ((what, takes), least) = if ten_calls > deployment {
+            (of_call, ten_calls)
+        } else {
+            (("a plain deployment", deployment), deployment)
+        };
+        let value = self.transaction_fuel_max;
+        if value < least {
+            return Err(LimitError::TooLittleFuel {
+                name: "transaction_fuel_max",
+                value,
+                what,
+                takes,
+                least,
+            });
+        }
+        let value = self.query_fuel_max;
+        if value < call {
+            return Err(LimitError::TooLittleFuel {
+                name: "query_fuel_max",
+                value,
+                what: "a plain call",
+                takes: call,
+                least: call,
+            });
         }
         Ok(())
     }
@@ -299,36 +392,122 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_plain_call_can_always_be_paid_for() {
-        let call = FuelPrices::default().plain_call();
-        let limits = ChainLimits {
-            transaction_fuel_max: 10 * call,
+    /// Limits with those prices that leave no more than must be for what is plain.
+    fn scarce(fuel: FuelPrices) -> ChainLimits {
+        let call = fuel.plain_call();
+        ChainLimits {
+            transaction_fuel_max: fuel.plain_deployment().max(10 * call),
             query_fuel_max: call,
+            fuel,
             ..ChainLimits::default()
+        }
+    }
+
+    #[test]
+    fn a_plain_call_and_a_plain_deployment_can_always_be_paid_for() {
+        let cheap_to_deploy = FuelPrices {
+            deploy_per_byte: 1,
+            deploy_per_function: 1,
+            deploy_per_parameter: 1,
+            deploy_per_1000_complexity_squared: 1,
+            ..FuelPrices::default()
         };
-        assert_eq!(limits.check(), Ok(()));
-        let transaction = ChainLimits {
-            transaction_fuel_max: 10 * call - 1,
-            ..limits.clone()
-        };
-        let query = ChainLimits {
-            query_fuel_max: call - 1,
-            ..limits.clone()
-        };
-        let mut dearer = limits;
-        dearer.fuel.transaction += 1;
-        for (limits, expected) in [
-            (transaction, "transaction_fuel_max"),
-            (query, "query_fuel_max"),
-            (dearer, "transaction_fuel_max"),
+        assert!(cheap_to_deploy.plain_deployment() < 10 * cheap_to_deploy.plain_call());
+        for fuel in [FuelPrices::default(), cheap_to_deploy] {
+            let limits = scarce(fuel);
+            assert_eq!(limits.check(), Ok(()));
+            let transaction = ChainLimits {
+                transaction_fuel_max: limits.transaction_fuel_max - 1,
+                ..limits.clone()
+            };
+            let query = ChainLimits {
+                query_fuel_max: limits.query_fuel_max - 1,
+                ..limits.clone()
+            };
+            let mut dearer = limits;
+            dearer.fuel.transaction += 1;
+            for (limits, expected) in [
+                (transaction, "transaction_fuel_max"),
+                (query, "query_fuel_max"),
+                (dearer, "transaction_fuel_max"),
+            ] {
+                assert!(
+                    matches!(limits.check(), Err(LimitError::TooLittleFuel { name, .. }) if name == expected),
+                    "{expected}: {:?}",
+                    limits.check()
+                );
+            }
+        }
+    }
+
+    /// Who heeds the refusal is not refused again for the same limit.
+    #[test]
+    fn the_least_fuel_that_a_refusal_names_is_enough() {
+        for (name, value) in [
+            ("transaction_fuel_max", 1_000_000),
+            ("query_fuel_max", 1_000_000),
         ] {
-            assert!(
-                matches!(limits.check(), Err(LimitError::TooLittleFuel { name, .. }) if name == expected),
-                "{expected}: {:?}",
-                limits.check()
+            let error = with(name, value).check().expect_err("is too little");
+            let LimitError::TooLittleFuel { least, .. } = error else {
+                panic!("{name}: {error}");
+            };
+            assert_eq!(with(name, least).check(), Ok(()), "{error}");
+        }
+    }
+
+    #[test]
+    fn no_batch_buys_more_bytes_than_memory_holds() {
+        for name in [
+            "fuel.storage_write_per_byte",
+            "fuel.event_per_byte",
+            "fuel.return_per_byte",
+        ] {
+            // 5,000,000,000 units for 2^30 bytes.
+            assert_eq!(with(name, 5).check(), Ok(()));
+            assert_eq!(
+                with(name, 4).check(),
+                Err(LimitError::TooCheap {
+                    name,
+                    value: 4,
+                    batch_fuel_max: 5_000_000_000,
+                    least: 5,
+                })
             );
         }
+        // The greatest there is can be had at the usual prices.
+        assert_eq!(with("batch_fuel_max", 100_000_000_000).check(), Ok(()));
+        let said = with("fuel.event_per_byte", 1)
+            .check()
+            .expect_err("too cheap");
+        assert_eq!(
+            said.to_string(),
+            "fuel.event_per_byte = 1 is too cheap: batch_fuel_max = 5000000000 would buy more than 1073741824 bytes, so it must be at least 5"
+        );
+    }
+
+    #[test]
+    fn a_transaction_carries_the_longest_code() {
+        for code_bytes_max in [1_024, 262_144, 520_192] {
+            assert_eq!(with("code_bytes_max", code_bytes_max).check(), Ok(()));
+        }
+        assert_eq!(
+            with("code_bytes_max", 520_193).check(),
+            Err(LimitError::NoRoomForCode {
+                value: 524_288,
+                code_bytes_max: 520_193,
+                least: 524_289,
+            })
+        );
+        assert!(with("transaction_bytes_max", 266_239).check().is_err());
+        assert_eq!(with("transaction_bytes_max", 266_240).check(), Ok(()));
+        // The longest code of all fits into a transaction that may be.
+        let longest = ChainLimits {
+            code_bytes_max: 4_000_000,
+            transaction_bytes_max: 4_194_304,
+            batch_bytes_max: 8_388_608,
+            ..ChainLimits::default()
+        };
+        assert_eq!(longest.check(), Ok(()));
     }
 
     #[test]

@@ -85,29 +85,77 @@ ranged! {
     tables {}
 }
 
+/// The plain contract, by which limits on fuel are judged: its bytes, its functions together with its
+/// types of functions, the parameters of both, its segments of data, its pages of memory.
+const CODE_BYTES: u64 = 65_536;
+const FUNCTIONS: u64 = 512;
+const TYPES: u64 = 64;
+const PARAMETERS: u64 = 1_024;
+const SEGMENTS: u64 = 8;
+const PAGES: u64 = 16;
+
 impl FuelPrices {
-    /// What a plain call takes: a transaction of 1 KiB calls a contract of 64 KiB with 512 functions
-    /// and 16 pages of memory, which reads an entry of 1 KiB, writes it, and runs 100,000 instructions.
+    /// What a plain call takes: a transaction of 1 KiB calls a contract of 64 KiB with 512 functions,
+    /// 64 types of functions, 1,024 parameters of both and 16 pages of memory. It calls 8 host
+    /// functions and runs 100,000 instructions, is handed 1 KiB, reads an entry of 1 KiB and writes
+    /// it, announces an event of 128 bytes, and returns 64.
     #[must_use]
     pub fn plain_call(&self) -> u64 {
-        let parts = [
+        total([
             (self.transaction, 1),
             (self.transaction_per_byte, 1_024),
             (self.load, 1),
-            (self.load_per_byte, 65_536),
-            (self.load_per_function, 512),
-            (self.page, 16),
+            (self.load_per_byte, CODE_BYTES),
+            (self.load_per_function, FUNCTIONS + TYPES),
+            (self.load_per_parameter, PARAMETERS),
+            (self.page, PAGES),
+            (self.host_call, 8),
+            (self.copy_per_byte, 1_024),
             // The contract's entry is read as well.
             (self.storage_read, 2),
             (self.storage_read_per_byte, 1_024),
             (self.storage_write, 1),
             (self.storage_write_per_byte, 1_024),
+            (self.event, 1),
+            (self.event_per_byte, 128),
+            (self.return_per_byte, 64),
             (1, 100_000),
-        ];
-        parts.into_iter().fold(0, |sum: u64, (price, count)| {
-            sum.saturating_add(price.saturating_mul(count))
-        })
+        ])
     }
+
+    /// What it takes to deploy the contract of [`FuelPrices::plain_call`], with 1 KiB of arguments and
+    /// 8 segments of data. Its functions hold 16 values over 8 calls each, and the squares of their
+    /// complexities add up to 20 millions. One account may upgrade it. Its `init` calls 8 host
+    /// functions, runs 100,000 instructions, and writes an entry of 1 KiB.
+    #[must_use]
+    pub fn plain_deployment(&self) -> u64 {
+        total([
+            (self.transaction, 1),
+            (self.transaction_per_byte, CODE_BYTES + 1_024),
+            (self.deploy, 1),
+            (self.deploy_per_byte, CODE_BYTES),
+            (self.deploy_per_function, FUNCTIONS + TYPES),
+            (self.deploy_per_parameter, PARAMETERS),
+            (self.deploy_per_segment, SEGMENTS),
+            (self.deploy_per_value_and_call, FUNCTIONS * 16 * 8),
+            (self.deploy_per_1000_complexity_squared, 20_000),
+            (self.page, PAGES),
+            (self.host_call, 8),
+            (self.copy_per_byte, 1_024),
+            (self.storage_read, 1),
+            // The entries of the contract and of its version have less than 512 bytes together.
+            (self.storage_write, 3),
+            (self.storage_write_per_byte, 1_024 + 512),
+            (1, 100_000),
+        ])
+    }
+}
+
+/// Prices times how many there are, added up; at most the largest number.
+fn total<const N: usize>(parts: [(u64, u64); N]) -> u64 {
+    parts.into_iter().fold(0, |sum: u64, (price, count)| {
+        sum.saturating_add(price.saturating_mul(count))
+    })
 }
 
 #[cfg(test)]
@@ -115,7 +163,23 @@ mod tests {
     use super::*;
 
     #[test]
+    fn what_a_plain_deployment_takes_is_known() {
+        assert_eq!(FuelPrices::default().plain_deployment(), 153_245_824);
+    }
+
+    #[test]
+    fn no_sum_of_prices_wraps_around() {
+        let prices = FuelPrices {
+            load_per_byte: u64::MAX,
+            deploy: u64::MAX,
+            ..FuelPrices::default()
+        };
+        let sums = [prices.plain_call(), prices.plain_deployment()];
+        assert_eq!(sums, [u64::MAX; 2]);
+    }
+
+    #[test]
     fn what_a_plain_call_takes_is_known() {
-        assert_eq!(FuelPrices::default().plain_call(), 1_716_048);
+        assert_eq!(FuelPrices::default().plain_call(), 1_904_472);
     }
 }
