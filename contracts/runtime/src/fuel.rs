@@ -7,12 +7,12 @@
 //! | upgrading a contract | the same, and `storage_read` for the contract and for each account that may upgrade it |
 //! | admitting an account | `storage_write` and the bytes written |
 //! | approving an upgrade | `storage_read`, `storage_write` and the bytes written |
-//! | calling a contract | [`loading`] its code, whoever calls: a transaction, a query, another contract |
+//! | calling a contract | [`loading`] its code, whoever calls: a transaction, a query, another contract; `storage_read` for its entry, unless a query calls |
 //! | memory | `page` a page, to begin with and when it grows; taken when the call ends, and out of reach of other contracts until then |
 //! | an instruction | 1; those that do more have prices of their own, see [`operator_cost`] |
 //! | a call to a function | about 16 instructions beside: its share of the stack is counted |
 //! | a host function | `host_call`, and by its work, before it is done; the bytes of a value found, once it is known how many |
-//! | a call to another contract | a host function, `contract_call`, `storage_read` and the bytes handed over; then its code, and what it does |
+//! | a call to another contract | a host function, `contract_call`, that `storage_read`, and the bytes handed over; then its code, and what it does |
 //!
 //! Compiling is paid for when code is deployed; a node keeps the result for as long as it has the
 //! disk, and compiles again only after a change of its program or a loss of what it kept. Taking the
@@ -77,6 +77,23 @@ pub fn loading(prices: &FuelPrices, code_bytes: usize, functions: u64, parameter
     let parameters = prices.load_per_parameter.saturating_mul(parameters);
     let fixed = sum([prices.load, functions, parameters]);
     sized(fixed, prices.load_per_byte, code_bytes)
+}
+
+/// The bytes of the shortest signed transaction that calls a contract: chain, sender, salt, end of
+/// validity, fuel; the call with its contract, a name of one letter and no arguments; the signature.
+const CALL_BYTES_LEAST: usize = (32 + 32 + 8 + 8 + 8) + (1 + 32 + 2 + 1) + 64;
+
+/// What a transaction takes at least before the first instruction of the contract that it calls, which
+/// has memory of so many pages. No module is deployed for which no transaction may burn as much.
+#[must_use]
+pub fn calling(prices: &FuelPrices, load_fuel: u64, memory_pages: u32) -> u64 {
+    let transaction = sized(
+        prices.transaction,
+        prices.transaction_per_byte,
+        CALL_BYTES_LEAST,
+    );
+    let memory = prices.page.saturating_mul(memory_pages.into());
+    sum([transaction, prices.storage_read, load_fuel, memory])
 }
 
 /// All of that together, at most the largest number.

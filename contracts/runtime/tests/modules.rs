@@ -17,6 +17,8 @@ fn limits() -> ChainLimits {
         memory_pages_max: 4,
         table_entries_max: 8,
         method_bytes_max: 16,
+        stack_values_max: 1_024,
+        transaction_fuel_max: 1_000_000,
         ..ChainLimits::default()
     }
 }
@@ -99,6 +101,8 @@ fn cases() -> Vec<(&'static str, String)> {
         ("MemoryTooLarge", "(module (memory 5))".to_owned()),
         ("TooManyLocals", format!("(module (func (param i32) (local {})))", "i64 ".repeat(16))),
         ("FunctionTooLong", format!("(module (func {body}))")),
+        ("FrameTooLarge", format!("(module (func {}))", "(drop (i32.const 1234567))".repeat(5_000))),
+        ("TooDearToCall", many(1_000, |_| "(type (func))".to_owned())),
         ("TooComplex", format!("(module {})", complex(781).repeat(9))),
         ("FunctionTooComplex", format!("(module {})", complex(782))),
         (
@@ -200,7 +204,7 @@ fn of_everything() -> Vec<u8> {
 fn a_report_says_what_is_taken_of_each_limit() {
     let wasm = of_everything();
     let report = Runtime::check_module(&ChainLimits::default(), &wasm).expect("is fine");
-    assert_eq!(report.limits.len(), 19);
+    assert_eq!(report.limits.len(), 20);
     for limit in &report.limits {
         assert!(limit.used > 0 && limit.used <= limit.used_max, "{limit:?}");
         for most in [limit.used, limit.used - 1] {
@@ -271,12 +275,14 @@ fn every_rule_is_provoked() {
         ModuleError::FunctionTooComplex { .. } => 32,
         ModuleError::TooManyParameters { .. } => 33,
         ModuleError::TooManyOperands { .. } => 34,
+        ModuleError::FrameTooLarge { .. } => 35,
+        ModuleError::TooDearToCall { .. } => 36,
     };
     let provoked: BTreeSet<u32> = cases()
         .iter()
         .map(|(_, wat)| number(&refusal(wat)))
         .collect();
-    let expected: BTreeSet<u32> = (0..=34).filter(|number| *number != 24).collect();
+    let expected: BTreeSet<u32> = (0..=36).filter(|number| *number != 24).collect();
     assert_eq!(provoked, expected);
 }
 

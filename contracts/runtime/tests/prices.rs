@@ -3,8 +3,10 @@
 mod common;
 
 use chancery_ledger::{ChainLimits, ContractId, Fuel, FuelPrices, Receipt, Status, TrapKind};
-use chancery_runtime::ExecutedBatch;
-use common::{FUEL, IMPORTS, Ledger, ROOT, deployment, invocation, module, prices, wasm};
+use chancery_runtime::{ExecutedBatch, ModuleError, Runtime};
+use common::{
+    FUEL, IMPORTS, Ledger, ROOT, deployment, invocation, module, prices, trap_of, value_of, wasm,
+};
 use parity_scale_codec::Encode as _;
 
 /// Does everything that has a price, and calls the contract that its arguments name.
@@ -105,11 +107,44 @@ fn no_price_is_too_high_to_add_up() {
             continue;
         };
         let executed = story(fuel);
-        let kind = TrapKind::OutOfFuel;
-        let is_last_straw = |receipt: &Receipt| receipt.status == Status::Trapped { kind };
+        // What could be deployed and never called is refused.
+        let is_last_straw = |receipt: &Receipt| {
+            let kinds = [TrapKind::OutOfFuel, TrapKind::ModuleRefused];
+            kinds
+                .into_iter()
+                .any(|kind| receipt.status == Status::Trapped { kind })
+        };
         let too_dear = !executed.dropped.is_empty() || executed.receipts.iter().any(is_last_straw);
         assert!(too_dear, "{name}: {executed:?}");
     }
+}
+
+/// A module is refused where the greatest fuel that a transaction may declare does not suffice to call
+/// it, and nowhere else.
+#[test]
+fn what_no_transaction_could_call_is_not_deployed() {
+    let code = wasm(r#"(module (memory 3) (func (export "call.r")))"#);
+    let limits = |transaction_fuel_max| ChainLimits {
+        transaction_fuel_max,
+        ..ChainLimits::default()
+    };
+    let Err(ModuleError::TooDearToCall { fuel, fuel_max: 1 }) =
+        Runtime::check_module(&limits(1), &code)
+    else {
+        panic!("1 unit of fuel suffices for nothing");
+    };
+    let little = limits(fuel - 1);
+    assert!(Runtime::check_module(&little, &code).is_err());
+    let refused = Ledger::with(little).deploy_with(&code, Vec::new());
+    assert_eq!(trap_of(&refused), TrapKind::ModuleRefused);
+    // With one unit more it can be called, and burns that and what counting the stack takes.
+    let mut ledger = Ledger::with(limits(fuel));
+    let deployed = ledger.deploy_with(&code, Vec::new());
+    let contract = deployed.contract.expect("it is deployed");
+    let called = ledger.invoke(contract, "r", Vec::new());
+    assert!(value_of(&called).is_empty());
+    let more = called.fuel_used.0.checked_sub(fuel);
+    assert!(more.is_some_and(|more| more < 100), "{more:?} more");
 }
 
 /// What is dropped for too little fuel follows the prices of the chain.

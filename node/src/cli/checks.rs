@@ -124,6 +124,9 @@ fn what_to_do(error: &ModuleError) -> Option<&'static str> {
         ModuleError::TooLong { .. } => {
             "build it with `chancery contract build`, which optimises for size; formatting of text (`format!`, `{:?}`) is what takes most"
         }
+        ModuleError::TooDearToCall { .. } => {
+            "fewer bytes, functions, parameters and pages of memory to begin with cost less; the limit is transaction_fuel_max of the genesis document"
+        }
         ModuleError::UnknownImport { .. } => {
             "a contract reaches nothing but its ledger: which dependency wants a clock, a file or random numbers?"
         }
@@ -282,6 +285,19 @@ mod tests {
             judge(&limits, module).expect("is payable").deploy_fuel,
             fuel - 1
         );
+    }
+
+    #[test]
+    fn what_no_transaction_could_call_may_not_be_deployed() {
+        let module = b"\0asm\x01\0\0\0";
+        let mut limits = ChainLimits::default();
+        limits.fuel.load = limits.transaction_fuel_max;
+        let error = judge(&limits, module).expect_err("is never called");
+        assert_eq!(
+            (error.code.as_str(), &error.details["rule"]),
+            ("module_refused", &json!("TooDearToCall"))
+        );
+        assert!(error.message.contains("at most 500000000"), "{error:?}");
     }
 
     #[test]

@@ -470,11 +470,20 @@ impl Walk<'_> {
         };
         self.pay(fuel::compiling(&limits.fuel, size));
         let body_values = saturated(body.as_bytes().len() as u64) / BODY_BYTES_PER_VALUE;
+        // Parameters count twice: the wrapper that counts has them too.
+        let stack_values = FRAME_VALUES + params + count + operands + body_values;
+        if stack_values > limits.stack_values_max {
+            return Err(ModuleError::FrameTooLarge {
+                function: index,
+                count: stack_values,
+                count_max: limits.stack_values_max,
+            });
+        }
+        self.found.stack_values = self.found.stack_values.max(stack_values);
         self.functions.push(FunctionShape {
             type_index,
             params,
-            // Parameters count twice: the wrapper that counts has them too.
-            stack_values: FRAME_VALUES + params + count + operands + body_values,
+            stack_values,
         });
         Ok(())
     }
@@ -491,6 +500,17 @@ impl Walk<'_> {
         methods.sort();
         let functions = saturated(self.functions.len() as u64);
         let prices = &self.limits.fuel;
+        let load_fuel = fuel::loading(
+            prices,
+            wasm.len(),
+            u64::from(functions) + self.types.len() as u64,
+            self.parameters,
+        );
+        let fuel = fuel::calling(prices, load_fuel, self.memory_pages);
+        let fuel_max = self.limits.transaction_fuel_max;
+        if fuel > fuel_max {
+            return Err(ModuleError::TooDearToCall { fuel, fuel_max });
+        }
         let report = ModuleReport {
             code: CodeHash::of(wasm),
             code_bytes: wasm.len(),
@@ -504,12 +524,7 @@ impl Walk<'_> {
                 prices.deploy_per_byte,
                 wasm.len(),
             ),
-            load_fuel: fuel::loading(
-                prices,
-                wasm.len(),
-                u64::from(functions) + self.types.len() as u64,
-                self.parameters,
-            ),
+            load_fuel,
         };
         Ok(Checked {
             report,

@@ -114,6 +114,18 @@ module_errors! {
             /// The limit.
             depth_max: u32,
         },
+        /// A function that takes more of the stack than there is.
+        #[error(
+            "a call of function {function} takes {count} values of the stack, at most {count_max} are allowed"
+        )]
+        FrameTooLarge {
+            /// Its index among the functions defined.
+            function: u32,
+            /// How many.
+            count: u32,
+            /// The limit.
+            count_max: u32,
+        },
         /// A function that is too slow to compile.
         #[error(
             "locals and operands times blocks of function {function} are {complexity}, at most {complexity_max} is allowed"
@@ -153,6 +165,16 @@ module_errors! {
             complexity: u64,
             /// The limit.
             complexity_max: u64,
+        },
+        /// A contract that no transaction could call.
+        #[error(
+            "a call of it takes at least {fuel} fuel before its first instruction, and a transaction may burn at most {fuel_max}"
+        )]
+        TooDearToCall {
+            /// What a call takes at least.
+            fuel: u64,
+            /// The limit.
+            fuel_max: u64,
         },
         /// A function that the host does not have.
         #[error("the host has no function {module:?} {name:?}")]

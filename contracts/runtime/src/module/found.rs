@@ -32,6 +32,7 @@ pub(super) struct Found {
     pub(super) function_complexity: u64,
     pub(super) parameters: u32,
     pub(super) operands: u32,
+    pub(super) stack_values: u32,
     pub(super) method_bytes: usize,
     pub(super) schema_bytes: usize,
 }
@@ -83,6 +84,12 @@ impl Found {
                 "operands at a time",
                 self.operands,
                 limits.operands_max,
+            ),
+            count(
+                "stack_values_max",
+                "values of the stack that a function takes",
+                self.stack_values,
+                limits.stack_values_max,
             ),
             count(
                 "nesting_max",
