@@ -256,10 +256,10 @@ fn deployments_are_all_or_nothing() {
 
     let applied = ledger.deploy_with(&init(""), Vec::new());
     assert!(matches!(applied.status, Status::Applied { .. }));
-    // Contract, code, and what init stored; the second deployment shares the code.
-    assert_eq!(ledger.state.entries.len(), before.len() + 3);
+    // Contract, version, code, and what init stored; the second deployment shares the code.
+    assert_eq!(ledger.state.entries.len(), before.len() + 4);
     ledger.deploy_with(&init(""), Vec::new());
-    assert_eq!(ledger.state.entries.len(), before.len() + 5);
+    assert_eq!(ledger.state.entries.len(), before.len() + 7);
 }
 
 #[test]
