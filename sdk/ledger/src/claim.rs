@@ -214,6 +214,18 @@ impl Claim {
     }
 }
 
+/// Who may upgrade a contract: `to be upgraded by …`.
+pub(crate) fn upgraded_by(quorum: u32, accounts: &[String]) -> String {
+    if accounts.is_empty() {
+        return "to be upgraded by nobody".to_owned();
+    }
+    format!(
+        "to be upgraded by {quorum} of {} accounts: {}",
+        accounts.len(),
+        accounts.join(", ")
+    )
+}
+
 /// A method's name as it may stand in a sentence.
 fn tame(method: &str) -> String {
     let is_word = method
@@ -278,19 +290,13 @@ impl ClaimedCall {
     fn in_words(&self) -> String {
         match self {
             Self::Deploy {
-                code, upgraders, ..
-            } if upgraders.is_empty() => {
-                format!("deploy code {code}, to be upgraded by nobody")
-            }
-            Self::Deploy {
                 code,
                 upgrade_quorum,
                 upgraders,
                 ..
             } => format!(
-                "deploy code {code}, to be upgraded by {upgrade_quorum} of {} accounts: {}",
-                upgraders.len(),
-                upgraders.join(", ")
+                "deploy code {code}, {}",
+                upgraded_by(*upgrade_quorum, upgraders)
             ),
             Self::Invoke {
                 contract, method, ..

@@ -6,8 +6,8 @@
 //! `header` (base64 of SCALE). Bytes are canonical base64, and hashes hexadecimal. In a `claim`, which
 //! is for people, byte strings are lower-case hexadecimal as well. A file proves its claim only if
 //!
-//! - F1. it is written as it would be written here, but for white space and the order of fields: every
-//!   field there and once, no others, no list for an object, no null for an absent field;
+//! - F1. it is written as it would be written here, but for white space and order, and escapes in
+//!   strings: every field there and once, no others, no list for an object, no null for an absent field;
 //! - F2. the policy accepts the checkpoint in `tlog_proof` ([`crate::policy`]), the first of whose
 //!   lines has the origin's name, the others the names in `claim.cosigners`, in order, none under
 //!   another key than the policy has for that name;
@@ -31,7 +31,8 @@ use crate::text::{from_base64, shortened, to_base64};
 use crate::tlog_proof::{TlogProof, TlogProofError};
 use crate::{CodecError, Header, Height, checkpoint, decode_canonical};
 
-/// The longest file that is read: the greatest transaction and receipt, in words and as bytes.
+/// The longest file that is read. There is room for the greatest transaction and receipt, and for as
+/// many entries of the state as a file has whose values have 4 MiB together, in words and as bytes.
 pub const PROOF_BYTES_MAX: usize = 64 << 20;
 
 /// What a node has about a block's header under a checkpoint.
@@ -93,7 +94,8 @@ pub enum ProofError {
         reason: String,
     },
     /// JSON that means the same as a proof's, written in another way: a list for an object, a null
-    /// for an absent field. White space and the order of fields do not matter.
+    /// for an absent field. White space, the order of fields
+    /// and escapes in strings do not matter.
     #[error("the file is not written as a proof is")]
     OtherForm,
     /// Another format, or a newer version of this one.

@@ -19,15 +19,16 @@
 
 use std::collections::BTreeSet;
 
+use crate::block::PROTOCOL_VERSION;
 use crate::policy::Policy;
 use crate::proof_file::{
-    ProofError, ProvenHeader, VerifiedHeader, check_format, from_json, to_json, unbase64,
+    ProofError, ProvenHeader, VerifiedHeader, check_format, decode, from_json, to_json, unbase64,
 };
 use crate::state_claim::{ClaimedEntry, StateClaim};
 use crate::state_key::StateKey;
 use crate::state_proof::StateProof;
 use crate::text::to_base64;
-use crate::{Hash, Height};
+use crate::{Hash, Header, Height};
 
 /// What `format` says.
 pub const FORMAT: &str = "chancery-state-proof/v1";
@@ -135,6 +136,35 @@ impl StateBundle {
             checkpoint_height,
             trusted,
         } = VerifiedHeader::verify(&self.tlog_proof, &self.header, cosigners, policy)?;
+        Ok(StateClaim {
+            cosigners: trusted,
+            ..self.shown_below(&header, checkpoint_height)?
+        })
+    }
+
+    /// What the file says, if its entries and its claim fit its own header: what [`Self::verify`]
+    /// checks and no policy is needed for. It **proves nothing**: whoever made the file may have made
+    /// the header up. The checkpoint is not looked at.
+    ///
+    /// # Errors
+    /// The first rule that is broken.
+    pub fn check(&self) -> Result<StateClaim, ProofError> {
+        check_format(&self.format, FORMAT)?;
+        let (_, header) = decode::<Header>("header", &self.header)?;
+        if header.version != PROTOCOL_VERSION {
+            return Err(ProofError::Version {
+                version: header.version,
+            });
+        }
+        self.shown_below(&header, self.claim.checkpoint_height)
+    }
+
+    /// Rules 1 to 4, below that header; returns the claim, with the cosigners that the file names.
+    fn shown_below(
+        &self,
+        header: &Header,
+        checkpoint_height: Height,
+    ) -> Result<StateClaim, ProofError> {
         check_count(self.entries.len())?;
         let mut entries = Vec::new();
         for (entry, part) in self.entries.iter().enumerate() {
@@ -145,14 +175,12 @@ impl StateBundle {
             .map(|(key, value)| (&key[..], value.as_deref()));
         let claimed = claimed(keys_and_values)?;
         // 4.
-        let proved = StateClaim::of(&header, checkpoint_height, cosigners.clone(), claimed);
-        if let Some(field) = self.claim.first_difference(&proved) {
-            return Err(ProofError::OtherClaim { field });
+        let cosigners = self.claim.cosigners.clone();
+        let shown = StateClaim::of(header, checkpoint_height, cosigners, claimed);
+        match self.claim.first_difference(&shown) {
+            Some(field) => Err(ProofError::OtherClaim { field }),
+            None => Ok(shown),
         }
-        Ok(StateClaim {
-            cosigners: trusted,
-            ..proved
-        })
     }
 }
 

@@ -8,19 +8,22 @@
 //! |---|---|---|
 //! | `account` | `account DID is admitted with roles A, B` or `… without roles` | `account DID is not admitted` |
 //! | `code` | `there is code HASH` | `there is no code HASH` |
-//! | `contract` | `contract ID runs version V of its code, HASH` | `there is no contract ID` |
+//! | `contract` | `contract ID runs version V of its code, HASH, to be upgraded by nobody` or `… by K of N accounts: DID, DID` | `there is no contract ID` |
 //! | `storage` | `contract ID stores a value under HEX` | `contract ID stores nothing under HEX` |
-//! | `approval` | `contract ID has an approval by DID` | `contract ID has no approval by DID` |
+//! | `approval` | `account DID approves replacing version V of contract ID by code HASH` | `contract ID has no approval by DID` |
+//! | `version` | `version V of contract ID is code HASH, since transaction INDEX of block HEIGHT` | `contract ID has no version V` |
 //!
-//! What a stored value means is for the contract's code to say.
+//! What a stored value means is for the contract's code to say. An approval of a version that the
+//! contract does not run any more is void ([`crate::upgrade`]).
 
 use parity_scale_codec::{Decode, DecodeWithMemTracking, Encode};
 
+use crate::claim::upgraded_by;
 use crate::proof_file::ProofError;
 use crate::state_key::{AccountRecord, ContractRecord, StateKey, VersionRecord};
 use crate::{
-    ChainId, CodeHash, ContractId, Hash, Header, Height, Millis, Role, TransactionPlace,
-    decode_canonical,
+    AccountId, ChainId, CodeHash, ContractId, Hash, Header, Height, Millis, Role, TransactionPlace,
+    UpgradeApproval, decode_canonical,
 };
 
 /// Proved entries of the state right after a block.
@@ -140,16 +143,34 @@ impl Place {
             (Self::Code { code }, Some(_)) => format!("there is code {code}"),
             (Self::Contract { contract }, None) => format!("there is no contract {contract}"),
             (Self::Contract { contract }, Some(value)) => {
-                let ContractRecord { code, version, .. } = record(value)?;
-                format!("contract {contract} runs version {version} of its code, {code}")
+                let ContractRecord {
+                    code,
+                    version,
+                    upgraders,
+                    ..
+                } = record(value)?;
+                let accounts: Vec<String> = upgraders
+                    .accounts
+                    .iter()
+                    .map(AccountId::to_string)
+                    .collect();
+                let upgraded_by = upgraded_by(upgraders.quorum, &accounts);
+                format!(
+                    "contract {contract} runs version {version} of its code, {code}, {upgraded_by}"
+                )
             }
             (Self::Storage { contract, key }, value) => {
                 let what = value.map_or("nothing", |_| "a value");
                 format!("contract {contract} stores {what} under {key}")
             }
-            (Self::Approval { contract, account }, value) => {
-                let what = value.map_or("no approval", |_| "an approval");
-                format!("contract {contract} has {what} by {account}")
+            (Self::Approval { contract, account }, None) => {
+                format!("contract {contract} has no approval by {account}")
+            }
+            (Self::Approval { contract, account }, Some(value)) => {
+                let UpgradeApproval { version, code, .. } = record(value)?;
+                format!(
+                    "account {account} approves replacing version {version} of contract {contract} by code {code}"
+                )
             }
             (Self::Version { contract, version }, None) => {
                 format!("contract {contract} has no version {version}")

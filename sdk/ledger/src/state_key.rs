@@ -5,6 +5,10 @@ use parity_scale_codec::{Decode, DecodeWithMemTracking, Encode};
 
 use crate::{AccountId, CodeHash, ContractId, Fuel, Role, TransactionPlace, Upgraders};
 
+/// The longest key of a contract's own: no chain allows longer ones
+/// ([`ChainLimits::key_bytes_max`](crate::ChainLimits)), and none is empty.
+pub const STORAGE_KEY_BYTES_MAX: usize = 1_024;
+
 /// An admitted account.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking)]
 pub struct AccountRecord {
@@ -47,7 +51,7 @@ pub enum StateKey<'a> {
     Code(CodeHash),
     /// SCALE of a [`ContractRecord`].
     Contract(ContractId),
-    /// What a contract stored under a key of its own.
+    /// What a contract stored under a key of its own, which has 1 to [`STORAGE_KEY_BYTES_MAX`] bytes.
     Storage(ContractId, &'a [u8]),
     /// SCALE of the [`crate::UpgradeApproval`] that an account gave for a contract.
     Approval(ContractId, AccountId),
@@ -66,7 +70,7 @@ impl<'a> StateKey<'a> {
             (1, 0) => Some(Self::Account(AccountId(*id))),
             (2, 0) => Some(Self::Code(CodeHash(*id))),
             (3, 0) => Some(Self::Contract(ContractId(*id))),
-            (4, _) => Some(Self::Storage(ContractId(*id), rest)),
+            (4, 1..=STORAGE_KEY_BYTES_MAX) => Some(Self::Storage(ContractId(*id), rest)),
             (5, 32) => {
                 let account = AccountId(rest.try_into().ok()?);
                 Some(Self::Approval(ContractId(*id), account))

@@ -6,7 +6,7 @@ use chancery_ledger::policy::UntrustedNote;
 use chancery_ledger::proof::{Bundle, ProofError};
 use chancery_ledger::state_bundle::{ENTRIES_MAX, ProvenEntry, StateBundle};
 use chancery_ledger::state_claim::{ClaimedEntry, Place, StateClaim};
-use chancery_ledger::state_key::StateKey;
+use chancery_ledger::state_key::{STORAGE_KEY_BYTES_MAX, StateKey};
 use chancery_ledger::state_proof::{PathEnd, StateProofError};
 use chancery_ledger::tlog_proof::TlogProof;
 use chancery_ledger::{ContractId, Height};
@@ -99,7 +99,10 @@ fn every_kind_of_entry_is_provable_under_every_later_checkpoint() {
     assert!(words[1].ends_with(" is admitted without roles"));
     assert!(words[2].starts_with("there is code "));
     assert!(words[3].contains(" runs version 3 of its code, "));
-    assert!(words[4].starts_with(&format!("contract {CONTRACT} has an approval by did:key:")));
+    assert!(words[3].contains(", to be upgraded by "), "{}", words[3]);
+    assert!(words[4].starts_with("account did:key:"));
+    let approves = format!(" of contract {CONTRACT} by code ");
+    assert!(words[4].contains(" approves replacing version ") && words[4].contains(&approves));
     assert!(words[5].starts_with(&format!("version 1 of contract {CONTRACT} is code ")));
     assert!(words[5].ends_with(", since transaction 7 of block 1286"));
 }
@@ -112,7 +115,8 @@ fn a_key_has_one_form() {
         StateKey::Code(chancery_ledger::CodeHash([2; 32])),
         StateKey::Contract(CONTRACT),
         StateKey::Storage(CONTRACT, b"owner"),
-        StateKey::Storage(CONTRACT, b""),
+        StateKey::Storage(CONTRACT, b"x"),
+        StateKey::Storage(CONTRACT, &[7; STORAGE_KEY_BYTES_MAX]),
         StateKey::Approval(CONTRACT, account),
         StateKey::Version(CONTRACT, 7),
     ] {
@@ -135,6 +139,11 @@ fn a_key_has_one_form() {
         );
     }
     assert_eq!(StateKey::from_bytes(&[]), None);
+    // No contract can store anything there.
+    for key in [&[][..], &[7; STORAGE_KEY_BYTES_MAX + 1]] {
+        let bytes = StateKey::Storage(CONTRACT, key).to_bytes();
+        assert_eq!(StateKey::from_bytes(&bytes), None);
+    }
 }
 
 /// The whole file, one bit after the other.
@@ -392,6 +401,49 @@ fn the_claim_says_what_is_proved() {
     assert_eq!(refused(&less), ProofError::OtherClaim { field: "words" });
     less.claim.words = less.claim.words.replace("has 2", "has 1");
     assert_eq!(proved(&less).entries.len(), 2);
+}
+
+/// What is known without a policy: all but that the header is a ledger's.
+#[test]
+fn without_a_policy_the_file_is_held_against_its_own_header() {
+    assert_eq!(bundle().check(), Ok(bundle().claim));
+    let refused = |change: &dyn Fn(&mut StateBundle)| {
+        let mut forged = bundle();
+        change(&mut forged);
+        forged.check().expect_err("it is forged")
+    };
+    let is_state = |error| matches!(error, ProofError::State { .. });
+    assert!(is_state(refused(&|file| file.entries[0].value = None)));
+    assert!(is_state(refused(&|file| {
+        file.entries[0].proof = file.entries[2].proof.clone();
+    })));
+    assert!(is_state(refused(&|file| {
+        file.entries[0].key = base64_of(&storage(8));
+    })));
+    let other_claim = |field| ProofError::OtherClaim { field };
+    assert_eq!(
+        refused(&|file| file.claim.entries[1].value = Some("00".to_owned())),
+        other_claim("entries")
+    );
+    assert_eq!(
+        refused(&|file| file.claim.chain_id.0[0] ^= 1),
+        other_claim("chain_id")
+    );
+    let mut header = Ledger::new().headers[5].clone();
+    header.version += 1;
+    let newer = base64_of(&header.encode());
+    let error = refused(&|file| file.header.clone_from(&newer));
+    assert!(matches!(error, ProofError::Version { .. }), "{error}");
+    header = Ledger::new().headers[5].clone();
+    header.state_root.0[0] ^= 1;
+    let other = base64_of(&header.encode());
+    assert!(is_state(refused(&|file| file.header.clone_from(&other))));
+
+    // A header that nobody certified: that is for `verify` to find out.
+    let mut uncertified = bundle();
+    uncertified.tlog_proof.clear();
+    assert!(uncertified.check().is_ok());
+    let _ = self::refused(&uncertified);
 }
 
 #[test]
