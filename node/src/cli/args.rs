@@ -48,18 +48,20 @@ for that time is a denial: a contract without `decide`, one that refuses or trap
 no decision. Asked about a moment gone by, it says what the state of now means for it.";
 
 const ENTRY_HELP: &str = "\
-The proof is of the newest block, once that is final, and shows the contract's code as well. What the
-SDK stores under which key: an Item NAME under these bytes; an entry of a Map PREFIX under these bytes
-and SCALE of its key. In SCALE a number is little endian, an account or a hash is its 32 bytes, a string
+The proof is of the newest block, once that is final, and shows the contract's code as well. What is
+printed is what the node says; `chancery verify` checks it.
+
+What the SDK stores under which key: an Item NAME under these bytes; an entry of a Map PREFIX under
+these bytes and SCALE of its key. In SCALE a number is little endian, an account or a hash is its 32 bytes, a string
 is its length times four in one byte (up to 63 bytes) and its text; the parts of a tuple follow each
 other: the entry of (\"4012345\", HASH) in `item/` is --map item/ 1c34303132333435HASH.";
 
 const PROOF_ACCESS_HELP: &str = "\
 For a contract that keeps its grants in the SDK's AccessIndex. The file has the contract's code, the
 count and the entries as they were right after one block, the newest one, once that is final.
-`chancery verify` shows them, and says whether they are complete. One file has at most 1,022 entries;
-of a longer index several prove the whole, each with a part of it: entries are never removed, and
-each file shows the count.";
+What it prints is what the node says; `chancery verify` checks it, and says whether the entries are
+complete. One file has at most 1,022 entries; of a longer index several files show all entries, each
+its part as of its own block: an entry shown by an earlier one may have been revoked since.";
 
 const VERIFY_HELP: &str = "\
 Nothing is asked of anybody. Exit code 0 means that what is shown follows from the file and the policy,

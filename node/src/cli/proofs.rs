@@ -57,12 +57,22 @@ fn no_proof() -> CliError {
     CliError::failed("bad_answer", "the node's answer is not a proof")
 }
 
+fn other_answer(reason: &str) -> CliError {
+    let message = format!("the node's answer is not what was asked for: {reason}");
+    CliError::failed("bad_answer", message)
+}
+
+/// What was taken from a node, and is not verified: that takes a policy.
 fn saved(out: &Path, bytes: &[u8], words: &str) -> Rows {
     let size = grouped(bytes.len().try_into().unwrap_or(0));
     let mut rows = Rows::default();
     rows.add("proof", out.display())
         .add("size", format!("{size} bytes"))
-        .add("claim", words);
+        .add("the node says", words)
+        .add(
+            "to check it",
+            format!("chancery verify {} --trust POLICY", out.display()),
+        );
     rows
 }
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use chancery_client::api::Outcome;
-use chancery_contract::access::{AccessEntry, PASSES_MAX};
+use chancery_contract::access::{AccessEntry, PASSES_MAX, is_name, is_resource};
 use chancery_genesis::time;
 use chancery_ledger::{AccountId, CodeHash, ContractId, Height, Millis};
 use parity_scale_codec::{DecodeAll as _, Encode as _};
@@ -91,7 +91,14 @@ impl<'a> Index<'a> {
         Ok(index)
     }
 
-    async fn entry(&self, number: u64) -> Result<Option<AccessEntry>, CliError> {
+    /// The code that counted, and its version.
+    pub(in crate::cli) fn code(&self) -> (CodeHash, u32) {
+        let contract = &self.counted.contract;
+        (contract.code, contract.version)
+    }
+
+    /// An entry, if there is one of that number.
+    pub(in crate::cli) async fn entry(&self, number: u64) -> Result<Option<AccessEntry>, CliError> {
         let contract = self.contract;
         let answered = ask(self.session, contract, ENTRY, &number.encode()).await;
         let answered = enumerable(contract, ENTRY, answered)?;
@@ -163,8 +170,13 @@ fn above(read: &BTreeMap<u64, AccessEntry>) -> BTreeSet<u64> {
 }
 
 /// What became of an entry, in a word or two: it holds only while all hold that it was passed on
-/// from, as far as they have been read.
-fn state_of(entry: &AccessEntry, read: &BTreeMap<u64, AccessEntry>, now: Millis) -> String {
+/// from, as far as they have been read. There are `count` entries.
+fn state_of(
+    entry: &AccessEntry,
+    read: &BTreeMap<u64, AccessEntry>,
+    count: u64,
+    now: Millis,
+) -> String {
     if let Some(over) = over(entry, now) {
         return over;
     }
@@ -179,11 +191,35 @@ fn state_of(entry: &AccessEntry, read: &BTreeMap<u64, AccessEntry>, now: Millis)
         match read.get(&under) {
             Some(above) if over(above, now).is_some() => return format!("ended with #{under}"),
             Some(above) => link = above,
+            None if under >= count => return format!("rests on #{under}, which does not exist"),
             None if depth < PASSES_MAX => return format!("rests on #{under}, not shown"),
             None => break,
         }
     }
     "passed on too often".to_owned()
+}
+
+/// Until when an entry holds at the latest: no longer than what it was passed on from, as far as that
+/// has been read.
+fn end_of(entry: &AccessEntry, read: &BTreeMap<u64, AccessEntry>) -> Millis {
+    let (mut until, mut under) = (entry.until, entry.under);
+    for _ in 0..PASSES_MAX {
+        let Some(above) = under.and_then(|number| read.get(&number)) else {
+            break;
+        };
+        until = until.min(above.until);
+        under = above.under;
+    }
+    Millis(until.0)
+}
+
+/// A name as it is; what is none, quoted and escaped, so that it cannot be taken for one.
+fn named(text: &str, is_sound: fn(&str) -> bool) -> String {
+    if is_sound(text) {
+        text.to_owned()
+    } else {
+        format!("{text:?}")
+    }
 }
 
 /// Why an entry itself does not hold any more, if so.
@@ -194,10 +230,11 @@ fn over(entry: &AccessEntry, now: Millis) -> Option<String> {
     }
 }
 
-/// Those of the entries read that are to be shown, as a table and as JSON.
+/// Those of the entries read that are to be shown, of `count`, as a table and as JSON.
 pub(in crate::cli) fn entries_shown(
     read: &BTreeMap<u64, AccessEntry>,
     shown: Range<u64>,
+    count: u64,
     time: Millis,
     names: &Names,
 ) -> (Table, Vec<Value>) {
@@ -206,17 +243,17 @@ pub(in crate::cli) fn entries_shown(
     let mut objects = Vec::new();
     for (number, entry) in read.iter().filter(|(number, _)| shown.contains(number)) {
         let subject = AccountId(entry.subject.0).to_string();
-        let until = time::format(Millis(entry.until.0));
-        let mut state = state_of(entry, read, time);
+        let until = time::format(end_of(entry, read));
+        let mut state = state_of(entry, read, count, time);
         if let Some(under) = entry.under {
             state.push_str(&format!(", under #{under}"));
         }
         table.add(vec![
             number.to_string(),
             names.show(&subject),
-            entry.action.clone(),
-            entry.resource.clone(),
-            until.clone(),
+            named(&entry.action, is_name),
+            named(&entry.resource, is_resource),
+            until,
             state.clone(),
         ]);
         objects.push(entry_json(*number, entry, &state));
@@ -225,7 +262,8 @@ pub(in crate::cli) fn entries_shown(
 }
 
 fn list_report(listed: &Listed, read: &BTreeMap<u64, AccessEntry>, names: &Names) -> Report {
-    let (table, objects) = entries_shown(read, listed.shown.clone(), listed.time, names);
+    let (table, objects) =
+        entries_shown(read, listed.shown.clone(), listed.count, listed.time, names);
     let mut rows = Rows::default();
     rows.add("contract", listed.contract)
         .add(
@@ -314,7 +352,7 @@ mod tests {
     #[test]
     fn an_entry_says_what_became_of_it() {
         let mut entry = entry(None);
-        let state = |entry: &AccessEntry, now| state_of(entry, &BTreeMap::new(), Millis(now));
+        let state = |entry: &AccessEntry, now| state_of(entry, &BTreeMap::new(), 1, Millis(now));
         for (now, expected) in [(499, "not begun"), (500, "not revoked"), (1_000, "expired")] {
             assert_eq!(state(&entry, now), expected);
         }
@@ -330,7 +368,7 @@ mod tests {
         let check = |read: &BTreeMap<u64, AccessEntry>, now, expected: [&str; 3]| {
             let states = read
                 .values()
-                .map(|entry| state_of(entry, read, Millis(now)));
+                .map(|entry| state_of(entry, read, 10, Millis(now)));
             let states: Vec<String> = states.collect();
             assert_eq!(states, expected);
         };
@@ -357,10 +395,41 @@ mod tests {
     }
 
     #[test]
+    fn an_entry_ends_with_the_first_of_its_chain() {
+        let mut read: BTreeMap<u64, AccessEntry> =
+            [(3, entry(None)), (5, entry(Some(3))), (9, entry(Some(5)))].into();
+        assert_eq!(end_of(&read[&9], &read), Millis(1_000));
+        for (number, until) in [(5, 900), (3, 800)] {
+            let link = read.get_mut(&number).expect("is there");
+            link.until = chancery_contract::Millis(until);
+            assert_eq!(end_of(&read[&9], &read), Millis(until));
+        }
+        assert_eq!(end_of(&read[&5], &read), Millis(800));
+        // The chain is not there, or has no end.
+        assert_eq!(end_of(&entry(Some(7)), &read), Millis(1_000));
+        let circle = BTreeMap::from([(1, entry(Some(1)))]);
+        assert_eq!(end_of(&circle[&1], &circle), Millis(1_000));
+    }
+
+    #[test]
+    fn what_is_no_name_is_told_from_one() {
+        for (text, action, resource) in [
+            ("read", "read", "read"),
+            ("labs/7", "labs/7", "labs/7"),
+            ("*", "\"*\"", "*"),
+            ("", "\"\"", "\"\""),
+            ("a  b\n", "\"a  b\\n\"", "\"a  b\\n\""),
+        ] {
+            assert_eq!(named(text, is_name), action);
+            assert_eq!(named(text, is_resource), resource);
+        }
+    }
+
+    #[test]
     fn beyond_the_last_entry_there_is_nothing_to_show() {
         let read = BTreeMap::from([(0, entry(None))]);
         let shown = |first: u64| first..1;
-        let (table, objects) = entries_shown(&read, shown(5), Millis(600), &Names::default());
+        let (table, objects) = entries_shown(&read, shown(5), 1, Millis(600), &Names::default());
         assert_eq!((table.to_text().lines().count(), objects.len()), (1, 0));
     }
 
@@ -383,13 +452,17 @@ mod tests {
         };
         let newest = |len: u64| {
             let chain = chain(len);
-            state_of(&chain[&len], &chain, Millis(600))
+            state_of(&chain[&len], &chain, len + 1, Millis(600))
         };
         assert_eq!(newest(longest), "not revoked");
         let part = chain(3).split_off(&2);
         assert_eq!(
-            state_of(&part[&3], &part, Millis(600)),
+            state_of(&part[&3], &part, 4, Millis(600)),
             "rests on #1, not shown"
+        );
+        assert_eq!(
+            state_of(&part[&3], &part, 1, Millis(600)),
+            "rests on #1, which does not exist"
         );
         assert_eq!(newest(longest + 1), "passed on too often");
     }

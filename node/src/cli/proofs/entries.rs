@@ -2,13 +2,16 @@
 
 use std::time::{Duration, Instant};
 
-use chancery_ledger::ContractId;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use chancery_contract::access::AccessEntry;
 use chancery_ledger::state_bundle::{ENTRIES_MAX, StateBundle};
 use chancery_ledger::state_key::StateKey;
+use chancery_ledger::{ChainId, ContractId};
 use serde_json::json;
 
 use super::index::{ProvenIndex, count_key, entry_key};
-use super::{no_proof, saved};
+use super::{no_proof, other_answer, saved};
 use crate::cli::access::list::{Index, not_enumerable_because};
 use crate::cli::args::{ProofAccessArgs, ProofEntryArgs};
 use crate::cli::calls::contract_id;
@@ -18,14 +21,15 @@ use crate::cli::{CliError, Report, files};
 
 /// What a node says of a state that is not certified yet.
 const NOT_FINAL_YET: &str = "not_final_yet";
-/// How long to wait until it is asked again.
+/// How long to wait until a node is asked again.
 const PAUSE: Duration = Duration::from_millis(250);
-/// How often an index is proved again because it has grown meanwhile.
+/// How often an index is proved again because it has changed meanwhile.
 const ATTEMPTS_MAX: u32 = 5;
 /// The entries of an index that one file can have, beside the contract and the count.
 const INDEX_ENTRIES_MAX: u64 = ENTRIES_MAX as u64 - 2;
 
-/// A proof as it came, and what it says.
+/// A proof as it came, and what it says: an answer to the question, though whether a quorum has
+/// certified it is for a policy to say.
 struct Fetched {
     bytes: Vec<u8>,
     bundle: StateBundle,
@@ -77,53 +81,90 @@ pub(super) fn access(context: &Context, args: &ProofAccessArgs) -> Result<Report
     files::must_be_free(&args.out)?;
     let (fetched, index) = block_on(async {
         let session = Session::open(context).await?;
-        let count = Index::open(&session, contract).await?.count;
-        prove_index(context, &session, contract, count, args).await
+        prove_index(context, &session, contract, args).await
     })?;
     files::create(&args.out, &fetched.bytes)?;
     let claim = &fetched.bundle.claim;
     let mut text = saved(&args.out, &fetched.bytes, &claim.words).to_text();
     text.push('\n');
-    text.push_str(&index.to_text(claim));
+    text.push_str(&index.to_text_unverified(claim));
     let json = json!({
         "file": args.out, "bytes": fetched.bytes.len(), "height": claim.height, "claim": claim,
-        "access": [index.to_json(claim)],
+        "access": [index.to_json_unverified(claim)],
     });
     Ok(Report::new(text, json))
 }
 
-/// Proves the index, whose view has counted that many entries. A grant may come in between, and
-/// another node that answers may be behind.
+/// Proves the index, if it is the one that the contract's views show. A grant or an upgrade may come
+/// in between, and another node that answers may be behind.
 async fn prove_index(
     context: &Context,
     session: &Session,
     contract: ContractId,
-    counted: u64,
     args: &ProofAccessArgs,
 ) -> Result<(Fetched, ProvenIndex), CliError> {
-    let (mut count, mut is_elsewhere) = (counted, false);
-    for _ in 0..ATTEMPTS_MAX {
+    let mut before = Index::open(session, contract).await?;
+    let mut count = before.count;
+    let mut disagreement = None;
+    for attempt in 0..ATTEMPTS_MAX {
+        if attempt > 0 {
+            tokio::time::sleep(PAUSE).await;
+        }
         let end = end_of(args, count)?;
         let entries = (args.first..end).map(entry_key);
         let keys: Vec<Vec<u8>> = std::iter::once(count_key()).chain(entries).collect();
         let fetched = fetch(context, session, contract, &keys).await?;
-        let index = ProvenIndex::of(&fetched.bundle.claim, contract);
-        let Some(index) = index.filter(|index| index.count >= counted) else {
-            is_elsewhere = true;
-            continue;
+        let after = Index::open(session, contract).await?;
+        let (counted, code) = (before.count, after.code());
+        let index = ProvenIndex::of(&fetched.bundle.claim, contract)
+            .ok_or_else(|| "what it stores as the count of an AccessIndex is none".to_owned())
+            .and_then(
+                |index| match index.disagreement(counted, after.count, code) {
+                    Some(reason) => Err(reason),
+                    None => Ok(index),
+                },
+            );
+        let index = match index {
+            Ok(index) => index,
+            Err(reason) => {
+                disagreement = Some(reason);
+                count = count.max(after.count);
+                before = after;
+                continue;
+            }
         };
-        // The newest entry is in it, or another one is the last that is wanted.
-        if index.count == end || args.last.is_some() {
+        // Some more are there now, and all are wanted.
+        if index.count != end && args.last.is_none() {
+            (disagreement, count, before) = (None, index.count, after);
+            continue;
+        }
+        let is_viewed = match index.last() {
+            None => true,
+            Some((number, proven)) => {
+                let viewed = after.entry(number).await?;
+                viewed.is_some_and(|viewed| is_the_same(proven, &viewed))
+            }
+        };
+        if is_viewed {
             return whole(fetched, index);
         }
-        (count, is_elsewhere) = (index.count, false);
+        disagreement = Some("its view `entry` shows others than it stores".to_owned());
+        before = after;
     }
-    if is_elsewhere {
-        let reason = "its entries do not stand where those of an AccessIndex do";
-        return Err(not_enumerable_because(contract, reason));
+    if let Some(reason) = disagreement {
+        return Err(not_enumerable_because(contract, &reason));
     }
     let message = format!("contract {contract} grants faster than its index can be proved");
     Err(CliError::failed("index_grows", message).hint("name the last entry to prove: --last N"))
+}
+
+/// Whether a view shows an entry as it was proved before; it may have been revoked since.
+fn is_the_same(proven: &AccessEntry, viewed: &AccessEntry) -> bool {
+    let since = AccessEntry {
+        revoked_at: proven.revoked_at.or(viewed.revoked_at),
+        ..proven.clone()
+    };
+    since == *viewed
 }
 
 /// Behind the last entry that the file is to have.
@@ -145,7 +186,7 @@ fn end_of(args: &ProofAccessArgs, count: u64) -> Result<u64, CliError> {
             end - args.first
         );
         let hint = format!(
-            "prove them in parts: --first {0} --last {1}, and so on",
+            "several files show them all, each as of its own block: --first {0} --last {1}, and so on",
             args.first,
             args.first + INDEX_ENTRIES_MAX - 1
         );
@@ -184,7 +225,7 @@ async fn fetch(
         match answer.map_err(CliError::from) {
             Ok(bytes) => {
                 let text = std::str::from_utf8(&bytes).map_err(|_| no_proof())?;
-                let bundle = StateBundle::from_json(text).map_err(|_| no_proof())?;
+                let bundle = answer(text, session.chain.chain_id, &keys)?;
                 return Ok(Fetched { bytes, bundle });
             }
             Err(error) if error.code == NOT_FINAL_YET && Instant::now() < deadline => {
@@ -195,9 +236,164 @@ async fn fetch(
     }
 }
 
+/// The file that a node has answered with, if it is sound in itself and says something of these
+/// entries of that ledger, in order, and of no others.
+fn answer(text: &str, chain: ChainId, keys: &[Vec<u8>]) -> Result<StateBundle, CliError> {
+    let bundle = StateBundle::from_json(text).map_err(|_| no_proof())?;
+    let claim = bundle
+        .check()
+        .map_err(|error| other_answer(&error.to_string()))?;
+    if claim.chain_id != chain {
+        return Err(other_answer("it is of another ledger"));
+    }
+    let answered = bundle.entries.iter().map(|entry| entry.key.clone());
+    if !answered.eq(keys.iter().map(|key| STANDARD.encode(key))) {
+        return Err(other_answer("it is of other entries"));
+    }
+    Ok(bundle)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::BTreeMap;
+
+    use chancery_ledger::block::{Header, PROTOCOL_VERSION};
+    use chancery_ledger::merkle::InclusionProof;
+    use chancery_ledger::note::Note;
+    use chancery_ledger::proof::ProvenHeader;
+    use chancery_ledger::state_bundle::ProvenEntry;
+    use chancery_ledger::state_tree::{StateTree, key_hash, value_hash};
+    use chancery_ledger::{BatchDigest, Epoch, Hash, Height, Millis};
+
+    const CHAIN: ChainId = ChainId([1; 32]);
+    const CONTRACT: ContractId = ContractId([7; 32]);
+
+    fn stored(contract: ContractId, key: &[u8]) -> Vec<u8> {
+        StateKey::Storage(contract, key).to_bytes()
+    }
+
+    /// What an honest node says of these entries, where two contracts store something under `a`; but
+    /// for the certificate.
+    fn said_of(keys: &[Vec<u8>]) -> StateBundle {
+        let state: BTreeMap<Vec<u8>, Vec<u8>> = [CONTRACT, ContractId([8; 32])]
+            .map(|contract| (stored(contract, b"a"), vec![1]))
+            .into();
+        let leaves: BTreeMap<Hash, Hash> = state
+            .iter()
+            .map(|(key, value)| (key_hash(key), value_hash(value)))
+            .collect();
+        let tree = StateTree::build(leaves.clone());
+        let entries = keys.iter().map(|key| ProvenEntry {
+            key: key.clone(),
+            value: state.get(key).cloned(),
+            proof: tree
+                .prove(&key_hash(key), &leaves)
+                .expect("the leaves are the tree's"),
+        });
+        let entries: Vec<ProvenEntry> = entries.collect();
+        let nothing = Hash([0; 32]);
+        let header = Header {
+            version: PROTOCOL_VERSION,
+            chain: CHAIN,
+            epoch: Epoch(0),
+            height: Height(0),
+            parent: nothing,
+            time: Millis(1),
+            batch: BatchDigest([0; 32]),
+            transactions_root: nothing,
+            transactions_count: 0,
+            receipts_root: nothing,
+            state_root: tree.root(),
+            state_count: tree.count(),
+        };
+        let checkpoint = Note {
+            text: String::new(),
+            signatures: Vec::new(),
+        };
+        let in_log = InclusionProof {
+            leaf_index: 0,
+            tree_size: 1,
+            path: Vec::new(),
+        };
+        let proven = ProvenHeader {
+            header: &header,
+            checkpoint: &checkpoint,
+            in_log: &in_log,
+        };
+        StateBundle::of_entries(proven, &entries).expect("sound entries")
+    }
+
+    #[test]
+    fn an_answer_is_of_what_was_asked_and_sound_in_itself() {
+        let asked = ["a", "b"].map(|key| stored(CONTRACT, key.as_bytes()));
+        let told = |bundle: &StateBundle, chain| answer(&bundle.to_json(), chain, &asked);
+        let bundle = said_of(&asked);
+        assert_eq!(told(&bundle, CHAIN), Ok(bundle.clone()));
+        let refused = |bundle: &StateBundle, chain, reason: &str| {
+            let error = told(bundle, chain).expect_err("another answer");
+            assert_eq!(error.code, "bad_answer");
+            assert!(error.message.contains(reason), "{error:?}");
+        };
+        refused(&bundle, ChainId([2; 32]), "another ledger");
+
+        // Other keys, fewer, more, in another order, of another contract.
+        let [a, b] = asked.clone();
+        let (c, elsewhere) = (stored(CONTRACT, b"c"), ContractId([8; 32]));
+        for keys in [
+            vec![a.clone(), c.clone()],
+            vec![a.clone()],
+            vec![a.clone(), b.clone(), c],
+            vec![b.clone(), a],
+            vec![stored(elsewhere, b"a"), stored(elsewhere, b"b")],
+        ] {
+            refused(&said_of(&keys), CHAIN, "of other entries");
+        }
+
+        let forged = |change: &dyn Fn(&mut StateBundle)| {
+            let mut forged = bundle.clone();
+            change(&mut forged);
+            refused(&forged, CHAIN, "not what was asked for: ");
+        };
+        forged(&|file| file.entries[0].value = None);
+        forged(&|file| file.entries[1].value = Some("AQ==".to_owned()));
+        forged(&|file| file.entries[0].proof = file.entries[1].proof.clone());
+        forged(&|file| file.claim.entries[1].value = Some("01".to_owned()));
+        forged(&|file| file.claim.words.push('!'));
+        let error = answer("{}", CHAIN, &asked).expect_err("no proof");
+        assert_eq!(error.code, "bad_answer");
+    }
+
+    #[test]
+    fn an_entry_may_be_revoked_before_it_is_viewed() {
+        let account = chancery_contract::AccountId([1; 32]);
+        let at = chancery_contract::Millis;
+        let entry = |revoked_at: Option<u64>| AccessEntry {
+            subject: account,
+            action: "read".to_owned(),
+            resource: "x".to_owned(),
+            from: at(1),
+            until: at(9),
+            granted_by: account,
+            under: None,
+            passes_max: 0,
+            revoked_at: revoked_at.map(at),
+        };
+        for (proven, viewed, is_same) in [
+            (None, None, true),
+            (None, Some(5), true),
+            (Some(5), Some(5), true),
+            (Some(5), None, false),
+            (Some(5), Some(6), false),
+        ] {
+            assert_eq!(is_the_same(&entry(proven), &entry(viewed)), is_same);
+        }
+        let other = AccessEntry {
+            until: at(8),
+            ..entry(None)
+        };
+        assert!(!is_the_same(&entry(None), &other));
+    }
 
     fn args(first: u64, last: Option<u64>) -> ProofAccessArgs {
         ProofAccessArgs {
@@ -263,9 +459,7 @@ mod tests {
             keys,
             [&[0, 0xff][..], b"owner", &entry_key(3), b"x/"].map(<[u8]>::to_vec)
         );
-        let map: chancery_contract::Map<u64, bool> =
-            chancery_contract::Map::new(chancery_contract::access::ENTRY_PREFIX);
-        assert_eq!(map.storage_key(&3), entry_key(3));
+        assert_eq!(entry_key(3), b"access/entry/\x03\0\0\0\0\0\0\0");
         let bad = ProofEntryArgs {
             keys: vec!["0".to_owned()],
             ..args

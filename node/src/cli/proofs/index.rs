@@ -1,21 +1,30 @@
 //! A contract's access index as a verified proof shows it, by the layout that the SDK publishes
 //! ([`chancery_contract::access`]).
 //!
-//! What is proved is what the contract's code has written. That code, by its hash, is part of what is
-//! shown, wherever the file has the contract's own entry.
+//! What is proved is what the contract's code has written: the version that it runs, or an earlier one.
+//! The code that it runs, by its hash, is part of what is shown wherever the file has the contract's own
+//! entry; without that entry no index is called complete.
 
 use std::collections::BTreeMap;
 
+use chancery_contract::Map;
 use chancery_contract::access::{AccessEntry, COUNT_KEY, ENTRY_PREFIX};
-use chancery_ledger::ContractId;
 use chancery_ledger::state_claim::{Place, StateClaim};
 use chancery_ledger::state_key::ContractRecord;
-use parity_scale_codec::{Decode, DecodeAll as _};
+use chancery_ledger::upgrade::FIRST_VERSION;
+use chancery_ledger::{CodeHash, ContractId, decode_canonical};
+use parity_scale_codec::{DecodeAll, Encode};
 use serde_json::{Value, json};
 
-use crate::cli::Rows;
 use crate::cli::access::list::entries_shown;
 use crate::cli::render::Names;
+use crate::cli::{Rows, Table};
+
+/// Why an index without entries is none: the SDK stores the count with the first entry.
+const ZERO_IS_STORED: &str =
+    "a count of 0 is stored, and an AccessIndex stores none before it grants";
+
+const ENTRIES: Map<u64, AccessEntry> = Map::new(ENTRY_PREFIX);
 
 /// The storage key of the count.
 pub(super) fn count_key() -> Vec<u8> {
@@ -24,7 +33,7 @@ pub(super) fn count_key() -> Vec<u8> {
 
 /// The storage key of an entry.
 pub(super) fn entry_key(number: u64) -> Vec<u8> {
-    [ENTRY_PREFIX.as_bytes(), &number.to_le_bytes()].concat()
+    ENTRIES.storage_key(&number)
 }
 
 /// The number of the entry that has this storage key.
@@ -33,12 +42,36 @@ fn entry_number(key: &[u8]) -> Option<u64> {
     Some(u64::from_le_bytes(number.try_into().ok()?))
 }
 
+/// The contract's own entry.
+#[derive(Debug)]
+enum Record {
+    /// The file says nothing of it.
+    NotShown,
+    /// There is no such contract.
+    Absent,
+    There(ContractRecord),
+}
+
+impl Record {
+    fn of(claim: &StateClaim, contract: ContractId) -> Self {
+        let value = claim.entries.iter().find_map(|entry| match &entry.place {
+            Place::Contract { contract: of } if *of == contract => Some(entry.value.as_deref()),
+            _ => None,
+        });
+        match value {
+            None => Self::NotShown,
+            Some(None) => Self::Absent,
+            // What is no record is not proved at all.
+            Some(Some(value)) => record(value).map_or(Self::NotShown, Self::There),
+        }
+    }
+}
+
 /// What a file shows of the access index of one contract, with its count.
 #[derive(Debug)]
 pub(super) struct ProvenIndex {
     contract: ContractId,
-    /// The contract itself, if the file shows it.
-    record: Option<ContractRecord>,
+    record: Record,
     /// How many entries there are.
     pub(super) count: u64,
     /// A contract that has granted nothing stores no count; nor does one without an index.
@@ -68,13 +101,9 @@ impl ProvenIndex {
             None => None,
         };
         let (count, count_is_stored) = (count.unwrap_or(0), count.is_some());
-        let record = claim.entries.iter().find_map(|entry| match &entry.place {
-            Place::Contract { contract: of } if *of == contract => decoded(entry.value.as_deref()?),
-            _ => None,
-        });
         let mut index = Self {
             contract,
-            record,
+            record: Record::of(claim, contract),
             count,
             count_is_stored,
             entries: BTreeMap::new(),
@@ -105,27 +134,74 @@ impl ProvenIndex {
         *contract == self.contract && (key == count_key() || number.is_some())
     }
 
-    /// Whether the file has all entries that there are.
+    /// Whether the file has as many entries as there are.
+    fn has_all(&self) -> bool {
+        self.count > 0 && u64::try_from(self.entries.len()) == Ok(self.count)
+    }
+
+    /// Whether the file has all entries that there are, and the contract whose they are.
     fn is_complete(&self) -> bool {
-        self.count_is_stored && u64::try_from(self.entries.len()) == Ok(self.count)
+        self.has_all() && matches!(self.record, Record::There(_))
+    }
+
+    /// The one with the highest number, of those that the file has.
+    pub(super) fn last(&self) -> Option<(u64, &AccessEntry)> {
+        let (number, entry) = self.entries.last_key_value()?;
+        Some((*number, entry))
+    }
+
+    /// Why this is not what the contract's views show, if so: they counted `before` and `after` these
+    /// entries were read, and are of that code, of that version. An upgrade may have left behind what
+    /// the code before it kept.
+    pub(super) fn disagreement(
+        &self,
+        before: u64,
+        after: u64,
+        (code, version): (CodeHash, u32),
+    ) -> Option<String> {
+        let Record::There(record) = &self.record else {
+            return Some("the contract itself is not proved to be there".to_owned());
+        };
+        if (record.code, record.version) != (code, version) {
+            return Some(format!(
+                "version {} of its code is proved, and version {version} answers",
+                record.version
+            ));
+        }
+        let count = self.count;
+        if self.count_is_stored && count == 0 {
+            return Some(ZERO_IS_STORED.to_owned());
+        }
+        if !(before..=after).contains(&count) {
+            return Some(format!(
+                "where an AccessIndex keeps its count it has {count}, and its view `count` says {after}"
+            ));
+        }
+        None
     }
 
     fn in_words(&self) -> String {
         let (count, shown) = (self.count, self.entries.len());
+        if matches!(self.record, Record::Absent) {
+            return "NOT an index: there is no such contract".to_owned();
+        }
+        if self.count_is_stored && count == 0 {
+            return format!("NOT an index: {ZERO_IS_STORED}");
+        }
         if !self.broken.is_empty() {
             let broken: Vec<String> = self.broken.iter().map(u64::to_string).collect();
             let broken = broken.join(", ");
             return format!("NOT an index: of {count} entries, these are none: {broken}");
         }
         match count.checked_sub(1) {
-            None if !self.count_is_stored => {
-                "no count is stored: nothing was granted, if this contract keeps an index"
-                    .to_owned()
-            }
-            None => "complete: there are no entries".to_owned(),
+            None => "no count is stored: nothing was granted, if this contract keeps an index"
+                .to_owned(),
             Some(last) if self.is_complete() => {
                 format!("complete: entries 0 to {last} of {count}")
             }
+            Some(last) if self.has_all() => format!(
+                "NOT complete: entries 0 to {last} of {count}, and nothing of the contract itself"
+            ),
             Some(_) => format!(
                 "NOT complete: the file shows {shown} of {count} entries: {}",
                 self.ranges()
@@ -155,44 +231,72 @@ impl ProvenIndex {
         ranges.collect::<Vec<_>>().join(", ")
     }
 
+    /// What a verified proof shows.
     pub(super) fn to_text(&self, claim: &StateClaim) -> String {
+        self.laid_out("access index", &self.in_words(), claim)
+    }
+
+    /// The same of a proof that was not verified.
+    pub(super) fn to_text_unverified(&self, claim: &StateClaim) -> String {
+        let (count, shown) = (self.count, self.entries.len());
+        let words = format!("{shown} of {count}: {}", self.ranges());
+        self.laid_out("entries", &words, claim)
+    }
+
+    fn laid_out(&self, name: &str, words: &str, claim: &StateClaim) -> String {
         let code = match &self.record {
-            Some(record) => format!("{}, version {}", record.code, record.version),
-            None => "not shown by this file".to_owned(),
+            Record::There(record) if record.version > FIRST_VERSION => format!(
+                "{}, version {}: written by this version of the code or an earlier one",
+                record.code, record.version
+            ),
+            Record::There(record) => format!("{}, version {}", record.code, record.version),
+            Record::Absent => "none".to_owned(),
+            Record::NotShown => "not shown by this file".to_owned(),
         };
         let mut rows = Rows::default();
-        rows.add("access index", self.in_words())
+        rows.add(name, words)
             .add("of contract", self.contract)
             .add("code", code)
             .add(
                 "as of",
                 format!("block {}, {}", claim.height, claim.block_time),
             );
-        let (table, _) = entries_shown(
-            &self.entries,
-            0..self.count,
-            claim.block_time_ms,
-            &Names::default(),
-        );
+        let (table, _) = self.shown(claim);
         if self.entries.is_empty() {
             return rows.to_text();
         }
         format!("{}\n{}", rows.to_text(), table.to_text())
     }
 
-    pub(super) fn to_json(&self, claim: &StateClaim) -> Value {
-        let (_, entries) = entries_shown(
+    fn shown(&self, claim: &StateClaim) -> (Table, Vec<Value>) {
+        entries_shown(
             &self.entries,
             0..self.count,
+            self.count,
             claim.block_time_ms,
             &Names::default(),
-        );
+        )
+    }
+
+    /// What a verified proof shows.
+    pub(super) fn to_json(&self, claim: &StateClaim) -> Value {
+        let mut json = self.to_json_unverified(claim);
+        json["complete"] = json!(self.is_complete());
+        json
+    }
+
+    /// The same of a proof that was not verified, which is not called complete.
+    pub(super) fn to_json_unverified(&self, claim: &StateClaim) -> Value {
+        let (_, entries) = self.shown(claim);
+        let record = match &self.record {
+            Record::There(record) => Some(record),
+            Record::NotShown | Record::Absent => None,
+        };
         json!({
             "contract": self.contract,
-            "code": self.record.as_ref().map(|record| record.code),
-            "version": self.record.as_ref().map(|record| record.version),
+            "code": record.map(|record| record.code),
+            "version": record.map(|record| record.version),
             "count": self.count,
-            "complete": self.is_complete(),
             "broken": self.broken,
             "entries": entries,
         })
@@ -210,17 +314,24 @@ fn storage(claim: &StateClaim, of: ContractId) -> BTreeMap<Vec<u8>, Option<&str>
     stored.collect()
 }
 
-fn decoded<T: Decode>(value: &str) -> Option<T> {
+fn record(value: &str) -> Option<ContractRecord> {
     let bytes = hex::decode(value).ok()?;
-    T::decode_all(&mut &bytes[..]).ok()
+    decode_canonical(&bytes, bytes.len()).ok()
+}
+
+/// What a contract has stored, given in hexadecimal, in its one form. The SDK's types have no
+/// [`decode_canonical`]; what is decoded here is flat, and no longer than the file.
+fn decoded<T: DecodeAll + Encode>(value: &str) -> Option<T> {
+    let bytes = hex::decode(value).ok()?;
+    let value = T::decode_all(&mut &bytes[..]).ok()?;
+    (value.encode() == bytes).then_some(value)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use chancery_ledger::state_claim::ClaimedEntry;
-    use chancery_ledger::{ChainId, Hash, Height, Millis};
-    use parity_scale_codec::Encode as _;
+    use chancery_ledger::{AccountId, ChainId, Fuel, Hash, Height, Millis, Upgraders};
 
     const CONTRACT: ContractId = ContractId([7; 32]);
 
@@ -239,8 +350,31 @@ mod tests {
         }
     }
 
-    /// A claim that the contract stores these, or nothing.
+    const CODE: CodeHash = CodeHash([3; 32]);
+
+    /// A claim that the contract stores these, or nothing, and runs version 1.
     fn claim(stored: Vec<(Vec<u8>, Option<Vec<u8>>)>) -> StateClaim {
+        claim_of(Some(Some(1)), stored)
+    }
+
+    /// The same of a contract of that version, or one that is not there; none where the file says
+    /// nothing of that.
+    fn claim_of(
+        version: Option<Option<u32>>,
+        stored: Vec<(Vec<u8>, Option<Vec<u8>>)>,
+    ) -> StateClaim {
+        let record = |version| ContractRecord {
+            code: CODE,
+            version,
+            deployer: AccountId([1; 32]),
+            upgraders: Upgraders::nobody(),
+            load_fuel: Fuel(1),
+        };
+        let itself = version.map(|version| ClaimedEntry {
+            words: "itself".to_owned(),
+            place: Place::Contract { contract: CONTRACT },
+            value: version.map(|version| hex::encode(record(version).encode())),
+        });
         let entries = stored.into_iter().map(|(key, value)| ClaimedEntry {
             words: "stored".to_owned(),
             place: Place::Storage {
@@ -256,7 +390,7 @@ mod tests {
             block_time: "1970-01-01T00:00:00.600Z".to_owned(),
             block_time_ms: Millis(600),
             state_root: Hash([0; 32]),
-            entries: entries.collect(),
+            entries: entries.chain(itself).collect(),
             checkpoint_height: Height(3),
             cosigners: Vec::new(),
         }
@@ -271,13 +405,19 @@ mod tests {
     }
 
     fn words(stored: Vec<(Vec<u8>, Option<Vec<u8>>)>) -> String {
-        let claim = claim(stored);
-        let index = ProvenIndex::of(&claim, CONTRACT).expect("an index");
-        let json = index.to_json(&claim);
+        words_of(&claim(stored))
+    }
+
+    fn words_of(claim: &StateClaim) -> String {
+        let index = ProvenIndex::of(claim, CONTRACT).expect("an index");
+        let json = index.to_json(claim);
         let words = index.in_words();
         assert_eq!(json["complete"], words.starts_with("complete: "));
-        let said = index.to_text(&claim).lines().next().map(str::to_owned);
+        let said = index.to_text(claim).lines().next().map(str::to_owned);
         assert_eq!(said, Some(format!("access index  {words}")));
+        // Before it is verified nothing is called complete.
+        assert!(index.to_json_unverified(claim)["complete"].is_null());
+        assert!(!index.to_text_unverified(claim).contains("complete"));
         words
     }
 
@@ -287,7 +427,6 @@ mod tests {
         assert_eq!(words(two), "complete: entries 0 to 1 of 2");
         let other_order = vec![there(1), count(2), there(0)];
         assert_eq!(words(other_order), "complete: entries 0 to 1 of 2");
-        assert_eq!(words(vec![count(0)]), "complete: there are no entries");
         let part = vec![count(9), there(0), there(1), there(2), there(5)];
         assert_eq!(
             words(part),
@@ -300,6 +439,79 @@ mod tests {
         assert_eq!(
             words(beyond),
             "NOT complete: the file shows 1 of 2 entries: 0"
+        );
+    }
+
+    #[test]
+    fn a_stored_count_of_0_is_no_index() {
+        assert_eq!(
+            words(vec![count(0)]),
+            format!("NOT an index: {ZERO_IS_STORED}")
+        );
+    }
+
+    #[test]
+    fn complete_is_said_of_a_contract_that_is_there_only() {
+        let stored = || vec![count(2), there(0), there(1)];
+        assert_eq!(
+            words_of(&claim_of(None, stored())),
+            "NOT complete: entries 0 to 1 of 2, and nothing of the contract itself"
+        );
+        for stored in [stored(), vec![(count_key(), None)]] {
+            assert_eq!(
+                words_of(&claim_of(Some(None), stored)),
+                "NOT an index: there is no such contract"
+            );
+        }
+        let text = |version| {
+            let claim = claim_of(Some(Some(version)), stored());
+            assert_eq!(words_of(&claim), "complete: entries 0 to 1 of 2");
+            let index = ProvenIndex::of(&claim, CONTRACT).expect("an index");
+            index.to_text(&claim)
+        };
+        let earlier = "written by this version of the code or an earlier one";
+        assert!(!text(1).contains(earlier) && text(2).contains(earlier));
+    }
+
+    #[test]
+    fn an_index_that_the_code_does_not_show_is_told() {
+        let index = |version, stored| {
+            let claim = claim_of(Some(version), stored);
+            ProvenIndex::of(&claim, CONTRACT).expect("an index")
+        };
+        let two = || index(Some(2), vec![count(2), there(0), there(1)]);
+        for (before, after) in [(2, 2), (1, 2), (2, 3), (0, 9)] {
+            assert_eq!(two().disagreement(before, after, (CODE, 2)), None);
+        }
+        let why = |index: &ProvenIndex, before, after, code| {
+            let why = index.disagreement(before, after, code);
+            why.expect("it is another one")
+        };
+        let counts = "it has 2, and its view `count` says ";
+        assert!(why(&two(), 3, 3, (CODE, 2)).contains(counts));
+        assert!(why(&two(), 0, 1, (CODE, 2)).contains(counts));
+        assert!(why(&two(), 2, 2, (CODE, 1)).contains("version 2"));
+        assert!(why(&two(), 2, 2, (CodeHash([4; 32]), 2)).contains("version 2"));
+        let absent = index(None, vec![count(2)]);
+        assert!(why(&absent, 2, 2, (CODE, 2)).contains("is not proved"));
+        let zero = index(Some(1), vec![count(0)]);
+        assert_eq!(why(&zero, 0, 0, (CODE, 1)), ZERO_IS_STORED);
+        let nothing = index(Some(1), vec![(count_key(), None)]);
+        assert_eq!(nothing.disagreement(0, 0, (CODE, 1)), None);
+    }
+
+    #[test]
+    fn an_entry_that_rests_on_none_is_told() {
+        let resting = AccessEntry {
+            under: Some(99),
+            ..entry()
+        };
+        let claim = claim(vec![count(1), (entry_key(0), Some(resting.encode()))]);
+        let index = ProvenIndex::of(&claim, CONTRACT).expect("an index");
+        let text = index.to_text(&claim);
+        assert!(
+            text.contains("rests on #99, which does not exist"),
+            "{text}"
         );
     }
 
@@ -334,9 +546,9 @@ mod tests {
         let claim = claim(vec![count(1), there(0), (entry_key(1), None)]);
         let index = ProvenIndex::of(&claim, CONTRACT).expect("an index");
         let shown = claim.entries.iter().map(|entry| index.shows(&entry.place));
-        assert!(shown.eq([true, true, false]));
+        assert!(shown.eq([true, true, false, false]));
         let text = index.to_text(&claim);
-        for part in ["labs/7", "not revoked", "not shown by this file", "block 3"] {
+        for part in ["labs/7", "not revoked", "version 1", "block 3"] {
             assert!(text.contains(part), "{part} is not in:\n{text}");
         }
         assert_eq!(index.to_json(&claim)["entries"][0]["resource"], "labs/7");
