@@ -357,7 +357,7 @@ mod tests {
         };
         forged(&|file| file.entries[0].value = None);
         forged(&|file| file.entries[1].value = Some("AQ==".to_owned()));
-        forged(&|file| file.entries[0].proof = file.entries[1].proof.clone());
+        forged(&|file| file.entries[0].proof.path.push(Hash([5; 32])));
         forged(&|file| file.claim.entries[1].value = Some("01".to_owned()));
         forged(&|file| file.claim.words.push('!'));
         let error = answer("{}", CHAIN, &asked).expect_err("no proof");
