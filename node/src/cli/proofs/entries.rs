@@ -225,7 +225,7 @@ async fn fetch(
         match answer.map_err(CliError::from) {
             Ok(bytes) => {
                 let text = std::str::from_utf8(&bytes).map_err(|_| no_proof())?;
-                let bundle = answer(text, session.chain.chain_id, &keys)?;
+                let bundle = answered(text, session.chain.chain_id, &keys)?;
                 return Ok(Fetched { bytes, bundle });
             }
             Err(error) if error.code == NOT_FINAL_YET && Instant::now() < deadline => {
@@ -238,7 +238,7 @@ async fn fetch(
 
 /// The file that a node has answered with, if it is sound in itself and says something of these
 /// entries of that ledger, in order, and of no others.
-fn answer(text: &str, chain: ChainId, keys: &[Vec<u8>]) -> Result<StateBundle, CliError> {
+fn answered(text: &str, chain: ChainId, keys: &[Vec<u8>]) -> Result<StateBundle, CliError> {
     let bundle = StateBundle::from_json(text).map_err(|_| no_proof())?;
     let claim = bundle
         .check()
@@ -327,7 +327,7 @@ mod tests {
     #[test]
     fn an_answer_is_of_what_was_asked_and_sound_in_itself() {
         let asked = ["a", "b"].map(|key| stored(CONTRACT, key.as_bytes()));
-        let told = |bundle: &StateBundle, chain| answer(&bundle.to_json(), chain, &asked);
+        let told = |bundle: &StateBundle, chain| answered(&bundle.to_json(), chain, &asked);
         let bundle = said_of(&asked);
         assert_eq!(told(&bundle, CHAIN), Ok(bundle.clone()));
         let refused = |bundle: &StateBundle, chain, reason: &str| {
@@ -360,7 +360,7 @@ mod tests {
         forged(&|file| file.entries[0].proof.path.push(Hash([5; 32])));
         forged(&|file| file.claim.entries[1].value = Some("01".to_owned()));
         forged(&|file| file.claim.words.push('!'));
-        let error = answer("{}", CHAIN, &asked).expect_err("no proof");
+        let error = answered("{}", CHAIN, &asked).expect_err("no proof");
         assert_eq!(error.code, "bad_answer");
     }
 
