@@ -1,5 +1,6 @@
 //! From ordered transactions to receipts.
 
+mod prepare;
 mod upgrade;
 
 use std::sync::Arc;
@@ -10,7 +11,7 @@ use chancery_ledger::transaction::SignedTransaction;
 use chancery_ledger::upgrade::FIRST_VERSION;
 use chancery_ledger::{
     AccountId, Batch, Call, ChainLimits, CodeHash, ContractId, Fuel, FuelPrices, Millis, Receipt,
-    Role, Status, Transaction, TransactionId, TrapKind, Upgraders,
+    Role, Status, TransactionId, TrapKind, Upgraders,
 };
 use parity_scale_codec::Encode;
 use upgrade::Upgrade;
@@ -155,71 +156,6 @@ impl Executor {
         let world = self.world.take().expect("no contract is running");
         executed.changes = world.overlay.into_changes();
         executed
-    }
-
-    /// Compiles the code that a batch brings, as far as executing each transaction on this state
-    /// would come to that.
-    pub(crate) fn prepare(&self, batch: &Batch) {
-        let view = self.overlay();
-        for signed in &batch.transactions {
-            let is_admitted = admissible(
-                self.limits(),
-                self.world().context.time,
-                signed,
-                |id| view.was_admitted(id),
-                |key| view.get(key),
-            );
-            if is_admitted.is_ok()
-                && let Ok(Some((wasm, checked))) = self.code_of(signed)
-            {
-                self.engine.prepare(wasm, &checked);
-            }
-        }
-    }
-
-    /// The code that a transaction brings, judged; what it costs up to there it must have.
-    fn code_of<'a>(
-        &self,
-        signed: &'a SignedTransaction,
-    ) -> Result<Option<(&'a [u8], Checked)>, TrapKind> {
-        let Transaction {
-            sender,
-            fuel_max,
-            call,
-            ..
-        } = &signed.transaction;
-        let mut meter = Meter {
-            most: fuel_max.0,
-            used: taking_in(self.prices(), signed),
-        };
-        let wasm = match call {
-            Call::Deploy {
-                code, upgraders, ..
-            } => {
-                self.may_deploy(*sender, upgraders, &mut meter)?;
-                code
-            }
-            Call::Upgrade {
-                contract,
-                version,
-                code,
-                args,
-            } => {
-                let upgrade = Upgrade {
-                    contract: *contract,
-                    version: *version,
-                    wasm: code,
-                    args,
-                };
-                self.may_upgrade(*sender, &upgrade, &mut meter)?;
-                code
-            }
-            Call::Invoke { .. } | Call::Admit { .. } | Call::ApproveUpgrade { .. } => {
-                return Ok(None);
-            }
-        };
-        let checked = self.check(wasm, &mut meter)?;
-        Ok(Some((wasm, checked)))
     }
 
     fn transaction(&mut self, id: TransactionId, signed: &SignedTransaction) -> Receipt {
