@@ -84,6 +84,22 @@ impl Cluster {
         usize::try_from(view).expect("a small number") % self.count()
     }
 
+    /// Waits until every validator is connected to every other one: one that is ready may still lack
+    /// a connection that the quorum needs once another one is away.
+    ///
+    /// # Panics
+    /// If they are not soon.
+    pub fn meshed(&self) {
+        let others = self.count() as u64 - 1;
+        eventually("all are connected to all", 20, || {
+            let mut connected = self
+                .all()
+                .into_iter()
+                .map(|index| self.metric(index, "chancery_connected_peers"));
+            connected.all(|connected| connected == Some(others))
+        });
+    }
+
     /// Waits until these validators call themselves ready.
     ///
     /// # Panics

@@ -23,6 +23,7 @@ fn a_killed_backup_changes_nothing_for_users() {
         // The next one is killed only when this one counts again: with two away nothing moves.
         cluster.ready(&[victim]);
         cluster.level(&[victim]);
+        cluster.meshed();
     }
     history.note(&load.finish());
     history.take_proofs(&cluster, 0);
