@@ -12,6 +12,7 @@
 //!   a method that no contract has, and its name must not be able to speak for the ledger.
 //! - OUTCOME: `applied`, `reverted with code N`, `trapped: KIND`
 
+use crate::proof_file::first_difference;
 use crate::{
     AccountId, Call, ChainId, CodeHash, ContractEvent, ContractId, Fuel, Header, Height, Millis,
     Receipt, Role, Status, TransactionId, TrapKind, UpgradeApproval,
@@ -185,16 +186,7 @@ impl Claim {
 
     /// The first field in which another claim differs.
     pub(crate) fn first_difference(&self, other: &Self) -> Option<&'static str> {
-        macro_rules! first_of {
-            ($($field:ident)*) => {{
-                let Self { $($field: _),* } = self;
-                $(if self.$field != other.$field {
-                    return Some(stringify!($field));
-                })*
-                None
-            }};
-        }
-        first_of!(
+        first_difference!(self, other;
             chain_id transaction sender call outcome fuel_used contract events height index
             block_time block_time_ms checkpoint_height cosigners words
         )

@@ -31,8 +31,20 @@ use crate::text::{from_base64, shortened, to_base64};
 use crate::tlog_proof::{TlogProof, TlogProofError};
 use crate::{CodecError, Header, Height, checkpoint, decode_canonical};
 
+/// The name of the first of all fields in which two claims differ, in this order.
+macro_rules! first_difference {
+    ($claim:expr, $other:expr; $($field:ident)*) => {{
+        let Self { $($field: _),* } = $claim;
+        $(if $claim.$field != $other.$field {
+            return Some(stringify!($field));
+        })*
+        None
+    }};
+}
+pub(crate) use first_difference;
+
 /// The longest file that is read. There is room for the greatest transaction and receipt, and for as
-/// many entries of the state as a file has whose values have 4 MiB together, in words and as bytes.
+/// many entries of the state as a file has whose values have 1 MiB together, in words and as bytes.
 pub const PROOF_BYTES_MAX: usize = 64 << 20;
 
 /// What a node has about a block's header under a checkpoint.

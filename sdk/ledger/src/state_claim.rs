@@ -19,7 +19,7 @@
 use parity_scale_codec::{Decode, DecodeWithMemTracking, Encode};
 
 use crate::claim::upgraded_by;
-use crate::proof_file::ProofError;
+use crate::proof_file::{ProofError, first_difference};
 use crate::state_key::{AccountRecord, ContractRecord, StateKey, VersionRecord};
 use crate::{
     AccountId, ChainId, CodeHash, ContractId, Hash, Header, Height, Millis, Role, TransactionPlace,
@@ -237,16 +237,7 @@ impl StateClaim {
 
     /// The first field in which another claim differs.
     pub(crate) fn first_difference(&self, other: &Self) -> Option<&'static str> {
-        macro_rules! first_of {
-            ($($field:ident)*) => {{
-                let Self { $($field: _),* } = self;
-                $(if self.$field != other.$field {
-                    return Some(stringify!($field));
-                })*
-                None
-            }};
-        }
-        first_of!(
+        first_difference!(self, other;
             chain_id height block_time block_time_ms state_root entries checkpoint_height cosigners
             words
         )
