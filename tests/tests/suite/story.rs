@@ -43,6 +43,7 @@ fn a_grant_holds_until_it_expires_on_every_node_and_in_an_ordered_call() {
         event.to_string().contains(&specialist),
         "the event names the recipient: {event}"
     );
+    cluster.level(&cluster.all());
     for index in 0..4 {
         eventually("every node has the block", 5, || {
             can_read(&cluster, index, &contract, &specialist) == Value::Bool(true)

@@ -152,6 +152,7 @@ fn what_an_old_version_did_is_shown_by_its_own_schema() {
     let deployed = cluster.ok(&[&deploy[..], &["--upgrade-by", "alice"]].concat());
     let contract = deployed.text("contract");
     let api = cluster.api(cluster.primary());
+    cluster.level(&cluster.all());
     let client = Client::new([api.clone()]).expect("an address");
     let chain = cluster.block_on(client.chain()).expect("somebody answers");
     let scene = Scene {
