@@ -56,6 +56,9 @@ pub struct StartArgs {
     /// Ports from P on, two for each validator [default: free ones]
     #[arg(long, value_name = "P", value_parser = clap::value_parser!(u16).range(1024..))]
     pub base_port: Option<u16>,
+    /// The genesis document whose limits and prices of fuel the devnet gets [default: the usual ones]
+    #[arg(long, value_name = "FILE")]
+    pub limits_of: Option<PathBuf>,
     /// Return when it is ready, and leave it running
     #[arg(long)]
     pub detach: bool,

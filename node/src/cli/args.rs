@@ -47,6 +47,10 @@ The contract's view `decide` is asked, on the newest state of one node. Everythi
 for that time is a denial: a contract without `decide`, one that refuses or traps, an answer that is
 no decision. Asked about a moment gone by, it says what the state of now means for it.";
 
+const ACCESS_LIST_HELP: &str = "\
+UNTIL is when an entry ends at the latest: itself, or the first of those that it was passed on from,
+as far as they could be read. With --json that is `holds_until_ms`; `until_ms` is its own end.";
+
 const ENTRY_HELP: &str = "\
 The proof is of the newest block, once that is final, and shows the contract's code as well. What is
 printed is what the node says; `chancery verify` checks it.
@@ -330,6 +334,9 @@ pub(super) struct TestHostArgs {
     /// Run it on four validators instead of their executor alone
     #[arg(long)]
     pub(super) on_devnet: bool,
+    /// The genesis document whose limits and prices of fuel count [default: the usual ones]
+    #[arg(long, value_name = "FILE", env = "CHANCERY_GENESIS")]
+    pub(super) genesis: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -386,6 +393,7 @@ pub(super) enum AccessCommand {
     #[command(after_help = ACCESS_HELP)]
     Check(AccessCheckArgs),
     /// All that the contract ever granted, in order
+    #[command(after_help = ACCESS_LIST_HELP)]
     List(AccessListArgs),
 }
 

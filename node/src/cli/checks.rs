@@ -2,8 +2,6 @@
 
 use std::path::Path;
 
-use chancery_genesis::Genesis;
-use chancery_genesis::document::GENESIS_BYTES_MAX;
 use chancery_ledger::ChainLimits;
 use chancery_runtime::module::LimitUse;
 use chancery_runtime::{ModuleError, ModuleReport, Runtime};
@@ -13,7 +11,7 @@ use super::args::CheckArgs;
 use super::context::{Context, block_on};
 use super::contracts::{kind_name, schema_rows};
 use super::output::grouped;
-use super::{CliError, Report, Rows, Table, files};
+use super::{CliError, Report, Rows, Table, files, genesis};
 use crate::devnet::Description;
 
 /// The longest module that is read from a file, whatever a chain allows.
@@ -49,12 +47,8 @@ impl Limits {
     }
 
     fn of_genesis(file: &Path) -> Result<Self, CliError> {
-        let text = files::read_text(file, GENESIS_BYTES_MAX)?;
-        let genesis = Genesis::parse(&text).map_err(|error| {
-            CliError::usage(format!("{}: {error}", file.display())).code("genesis")
-        })?;
         Ok(Self {
-            chain: genesis.limits().clone(),
+            chain: genesis::read(file)?.limits().clone(),
             whose: format!("those of {}", file.display()),
         })
     }

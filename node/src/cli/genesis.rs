@@ -1,5 +1,7 @@
 //! `genesis new`, `check`, `hash`, `policy`.
 
+use std::path::Path;
+
 use chancery_client::clock;
 use chancery_genesis::document::GENESIS_BYTES_MAX;
 use chancery_genesis::member_card::CARD_BYTES_MAX;
@@ -9,7 +11,7 @@ use chancery_ledger::{AccountId, ChainLimits, Role};
 use serde_json::{Value, json};
 
 use super::accounts::roles_text;
-use super::args::{GenesisCommand, GenesisFile, GenesisNewArgs};
+use super::args::{GenesisCommand, GenesisNewArgs};
 use super::context::Context;
 use super::{CliError, Report, Rows, files, values};
 
@@ -17,15 +19,15 @@ pub(super) fn genesis(context: &Context, command: GenesisCommand) -> Result<Repo
     match command {
         GenesisCommand::New(args) => new(context, &args),
         GenesisCommand::Check(args) => {
-            let genesis = read(&args)?;
+            let genesis = read(&args.file)?;
             Ok(Report::new(rows(&genesis).to_text(), summary(&genesis)))
         }
         GenesisCommand::Hash(args) => {
-            let chain = read(&args)?.chain_id();
+            let chain = read(&args.file)?.chain_id();
             Ok(Report::new(chain.to_string(), json!({ "chain_id": chain })))
         }
         GenesisCommand::Policy(args) => {
-            let policy = policy_text(&read(&args)?);
+            let policy = policy_text(&read(&args.file)?);
             Ok(Report::new(policy.clone(), json!({ "policy": policy })))
         }
     }
@@ -45,11 +47,11 @@ pub(crate) fn registrar(name: &str, account: AccountId) -> GenesisAccount {
     }
 }
 
-fn read(args: &GenesisFile) -> Result<Genesis, CliError> {
-    let text = files::read_text(&args.file, GENESIS_BYTES_MAX)?;
-    Genesis::parse(&text).map_err(|error| {
-        CliError::usage(format!("{}: {error}", args.file.display())).code("genesis")
-    })
+/// The document in a file.
+pub(crate) fn read(file: &Path) -> Result<Genesis, CliError> {
+    let text = files::read_text(file, GENESIS_BYTES_MAX)?;
+    Genesis::parse(&text)
+        .map_err(|error| CliError::usage(format!("{}: {error}", file.display())).code("genesis"))
 }
 
 fn new(context: &Context, args: &GenesisNewArgs) -> Result<Report, CliError> {

@@ -15,7 +15,7 @@ use serde_json::json;
 
 use super::args::TestHostArgs;
 use super::checks::{MODULE_BYTES_MAX, refused};
-use super::{CliError, Report, files};
+use super::{CliError, Report, files, genesis};
 use devnet::OnDevnet;
 use executor::InMemory;
 
@@ -31,8 +31,8 @@ type Failure = String;
 pub(super) fn test_host(args: &TestHostArgs) -> Result<Report, CliError> {
     let (mut stdin, mut stdout) = (io::stdin().lock(), io::stdout().lock());
     let mut send = |answer: &Answer| write_frame(&mut stdout, answer).map_err(|e| broken(&e));
-    let mut host = match start(args) {
-        Ok(host) => host,
+    let (mut host, limits) = match start(args) {
+        Ok(started) => started,
         Err(error) => {
             send(&Answer::Failed(error.message.clone()))?;
             return Err(error);
@@ -42,7 +42,7 @@ pub(super) fn test_host(args: &TestHostArgs) -> Result<Report, CliError> {
         moment: host.moment(),
     })?;
     while let Some(request) = read_frame(&mut stdin).map_err(|error| broken(&error))? {
-        let answer = host.answer(request).unwrap_or_else(Answer::Failed);
+        let answer = host.answer(request, &limits).unwrap_or_else(Answer::Failed);
         send(&answer)?;
     }
     Ok(Report::silent())
@@ -52,18 +52,23 @@ fn broken(error: &io::Error) -> CliError {
     CliError::failed("io", format!("the test cannot be talked to: {error}"))
 }
 
-fn start(args: &TestHostArgs) -> Result<Host, CliError> {
+/// What runs the module, and what the ledger allows that it stands for.
+fn start(args: &TestHostArgs) -> Result<(Host, ChainLimits), CliError> {
     let wasm = files::read(&args.file, MODULE_BYTES_MAX)?;
-    let limits = ChainLimits::default();
+    let limits = match &args.genesis {
+        Some(file) => genesis::read(file)?.limits().clone(),
+        None => ChainLimits::default(),
+    };
     chancery_runtime::Runtime::check_module(&limits, &wasm).map_err(|error| refused(&error))?;
-    Ok(if args.on_devnet {
-        Host::Devnet(Box::new(OnDevnet::start(wasm)?))
+    let host = if args.on_devnet {
+        Host::Devnet(Box::new(OnDevnet::start(wasm, args.genesis.clone())?))
     } else {
-        let host = InMemory::new(limits, wasm);
+        let host = InMemory::new(limits.clone(), wasm);
         Host::Executor(Box::new(
             host.map_err(|error| CliError::failed("engine", error.to_string()))?,
         ))
-    })
+    };
+    Ok((host, limits))
 }
 
 impl Host {
@@ -74,7 +79,7 @@ impl Host {
         }
     }
 
-    fn answer(&mut self, request: Request) -> Result<Answer, Failure> {
+    fn answer(&mut self, request: Request, limits: &ChainLimits) -> Result<Answer, Failure> {
         Ok(match (self, request) {
             (Self::Executor(host), Request::Admit { account, roles }) => {
                 host.admit(AccountId(account.0), roles_of(roles));
@@ -117,7 +122,7 @@ impl Host {
                 },
             ) => {
                 let sender = AccountId(sender.0);
-                checked(&code)?;
+                checked(limits, &code)?;
                 Answer::Seen(match host {
                     Self::Executor(host) => host.add(sender, code, args, moment)?,
                     Self::Devnet(host) => host.add(sender, code, &args)?,
@@ -142,7 +147,7 @@ impl Host {
                 },
             ) => {
                 let (sender, contract) = (AccountId(sender.0), contract.map(address));
-                checked(&code)?;
+                checked(limits, &code)?;
                 Answer::Seen(match host {
                     Self::Executor(host) => host.upgrade(sender, contract, code, args, moment)?,
                     Self::Devnet(host) => host.upgrade(sender, contract, code, &args)?,
@@ -168,8 +173,8 @@ impl Host {
 }
 
 /// That the ledger takes the module; it would say no more than that it does not.
-fn checked(wasm: &[u8]) -> Result<(), Failure> {
-    let checked = chancery_runtime::Runtime::check_module(&ChainLimits::default(), wasm);
+fn checked(limits: &ChainLimits, wasm: &[u8]) -> Result<(), Failure> {
+    let checked = chancery_runtime::Runtime::check_module(limits, wasm);
     checked.map_err(|error| in_words(refused(&error)))?;
     Ok(())
 }

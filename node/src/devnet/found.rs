@@ -7,20 +7,19 @@ use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 use chancery_client::{KeyStore, clock};
-use chancery_genesis::document::GENESIS_BYTES_MAX;
 use chancery_genesis::{Genesis, PeerAddress};
 use chancery_ledger::ChainLimits;
 
 use super::description::{Description, Member};
 use crate::cli::{
-    CliError, REGISTRAR, create_file, home_error, make_home, policy_text, read_text,
+    CliError, REGISTRAR, create_file, home_error, make_home, policy_text, read_genesis, read_text,
     registrar_account,
 };
 use crate::config::{CONFIG_BYTES_MAX, NodeConfig};
 use crate::home::Home;
 
 const NAME: &str = "devnet";
-const GENESIS: &str = "genesis.toml";
+pub(super) const GENESIS: &str = "genesis.toml";
 const POLICY: &str = "policy";
 
 /// The two ports of a validator.
@@ -49,6 +48,7 @@ pub(super) fn found(
     directory: &Path,
     validators: u16,
     base_port: Option<u16>,
+    limits: &ChainLimits,
 ) -> Result<(), CliError> {
     let is_free = match fs::read_dir(directory) {
         Ok(mut entries) => entries.next().is_none(),
@@ -74,8 +74,8 @@ pub(super) fn found(
         .mode(0o700)
         .create(&new)
         .map_err(io_error(&new))?;
-    let made =
-        fill(&new, &ports).and_then(|()| fs::rename(&new, directory).map_err(io_error(directory)));
+    let made = fill(&new, &ports, limits)
+        .and_then(|()| fs::rename(&new, directory).map_err(io_error(directory)));
     if made.is_err() {
         // What failed is what matters.
         let _ = fs::remove_dir_all(&new);
@@ -96,7 +96,7 @@ fn new_beside(directory: &Path) -> Result<PathBuf, CliError> {
     Ok(directory.with_file_name(new))
 }
 
-fn fill(root: &Path, ports: &[Ports]) -> Result<(), CliError> {
+fn fill(root: &Path, ports: &[Ports], limits: &ChainLimits) -> Result<(), CliError> {
     let mut homes = Vec::new();
     let mut cards = Vec::new();
     for (number, Ports { p2p, api }) in (1..).zip(ports) {
@@ -119,7 +119,7 @@ fn fill(root: &Path, ports: &[Ports]) -> Result<(), CliError> {
     let genesis = Genesis::new(
         NAME.to_owned(),
         clock(),
-        ChainLimits::default(),
+        limits.clone(),
         cards,
         vec![registrar_account(REGISTRAR, registrar.account())],
     )
@@ -135,8 +135,7 @@ fn fill(root: &Path, ports: &[Ports]) -> Result<(), CliError> {
 /// What is in a devnet's directory, with nobody running.
 pub(super) fn describe(directory: &Path) -> Result<Description, CliError> {
     let path = directory.join(GENESIS);
-    let genesis = Genesis::parse(&read_text(&path, GENESIS_BYTES_MAX)?)
-        .map_err(|error| CliError::usage(format!("{}: {error}", path.display())).code("genesis"))?;
+    let genesis = read_genesis(&path)?;
     let mut validators = Vec::new();
     for card in genesis.members() {
         let home = Home::new(directory.join("validators").join(card.name()));
@@ -231,8 +230,14 @@ mod tests {
     fn a_devnet_is_made_whole_and_described_as_made() {
         let place = tempfile::tempdir().expect("a temporary directory");
         let directory = place.path().join("deep/net");
-        found(&directory, 4, None).expect("is made");
+        let limits = ChainLimits {
+            value_bytes_max: 1_000,
+            ..ChainLimits::default()
+        };
+        found(&directory, 4, None, &limits).expect("is made");
         assert!(is_founded(&directory));
+        let genesis = read_genesis(&directory.join(GENESIS)).expect("a document");
+        assert_eq!(genesis.limits(), &limits);
         let description = describe(&directory).expect("is described");
         assert_eq!(description.validators.len(), 4);
         assert!(ports_are_free(&description).is_ok());
@@ -254,6 +259,9 @@ mod tests {
     fn what_cannot_be_a_devnet_is_left_alone() {
         let place = tempfile::tempdir().expect("a temporary directory");
         fs::write(place.path().join("letter"), "mine").expect("writes");
+        let found = |directory: &Path, validators, base_port| {
+            found(directory, validators, base_port, &ChainLimits::default())
+        };
         let error = found(place.path(), 4, None).expect_err("not empty");
         assert_eq!(error.code, "not_a_devnet");
         let file = place.path().join("letter");

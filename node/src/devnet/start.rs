@@ -7,12 +7,13 @@ use std::process::Child;
 use std::time::{Duration, Instant};
 
 use chancery_client::Client;
+use chancery_ledger::ChainLimits;
 use serde_json::json;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::description::{Description, Member};
 use super::{StartArgs, found, process};
-use crate::cli::{CliError, Output, Report, Rows, Table, block_on};
+use crate::cli::{CliError, Output, Report, Rows, Table, block_on, read_genesis};
 
 const VALIDATORS_DEFAULT: u16 = 4;
 const READY_PATIENCE: Duration = Duration::from_secs(60);
@@ -76,7 +77,11 @@ pub(super) fn start(output: Output, args: &StartArgs) -> Result<Report, CliError
         refuse_other_shape(&directory, args)?;
     } else {
         let validators = args.validators.unwrap_or(VALIDATORS_DEFAULT);
-        found::found(&directory, validators, args.base_port)?;
+        let limits = match &args.limits_of {
+            Some(file) => read_genesis(file)?.limits().clone(),
+            None => ChainLimits::default(),
+        };
+        found::found(&directory, validators, args.base_port, &limits)?;
     }
     // Two starts at once would fight over the homes.
     let lock = File::open(&directory)
@@ -162,6 +167,17 @@ fn refuse_other_shape(directory: &Path, args: &StartArgs) -> Result<(), CliError
         ))
         .code("other_devnet")
         .hint("leave --base-port out to resume it, or name another directory"));
+    }
+    if let Some(file) = &args.limits_of
+        && read_genesis(file)?.limits() != read_genesis(&directory.join(found::GENESIS))?.limits()
+    {
+        return Err(CliError::usage(format!(
+            "the devnet in {} has other limits than {}",
+            directory.display(),
+            file.display()
+        ))
+        .code("other_devnet")
+        .hint("leave --limits-of out to resume it, or name another directory"));
     }
     Ok(())
 }

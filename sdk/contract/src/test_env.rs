@@ -145,9 +145,10 @@ impl TestEnv {
         Self { env: Env { host } }
     }
 
-    /// The same, with the module in that file in the place of native code: run as validators run it,
-    /// with the limits of a genesis document that names no others. The program `chancery` does that;
-    /// it must be on the PATH, or named by `CHANCERY_BIN`.
+    /// The same, with the module in that file in the place of native code: run as validators run it.
+    /// The program `chancery` does that; it must be on the PATH, or named by `CHANCERY_BIN`. Limits
+    /// and prices of fuel are those of the genesis document that `CHANCERY_GENESIS` names, or of one
+    /// that names none.
     ///
     /// # Panics
     /// If there is no such program, or no such module.
@@ -403,7 +404,7 @@ impl Devnet {
     /// account of [`TestEnv::account`] gets a key; where its bytes stand in arguments, the bytes of
     /// that key are sent, and the other way around in what comes back.
     ///
-    /// The program `chancery` does that; it must be on the PATH, or named by `CHANCERY_BIN`.
+    /// The program `chancery` does that, and has the limits, as it is told for [`TestEnv::wasm`].
     ///
     /// # Panics
     /// If there is no such program, or no such module.

@@ -66,6 +66,10 @@ const BOUGHT_BYTES_MAX: u64 = 1 << 30;
 /// arguments, and as many as can be of those who may upgrade it.
 const BESIDE_CODE_BYTES: u64 = 4_096;
 
+/// The most bytes of events that one receipt may have: a proof file, which has them in base64, is
+/// never longer than 64 MiB.
+const RECEIPT_EVENT_BYTES_MAX: u64 = 32 << 20;
+
 /// A choice of limits that is impossible.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LimitError {
@@ -122,6 +126,18 @@ pub enum LimitError {
         code_bytes_max: u64,
         /// The least possible limit on a transaction's.
         least: u64,
+    },
+    /// The events of one transaction may be longer than a proof of it could hold.
+    #[error(
+        "events_max = {value} is too many: with event_bytes_max = {event_bytes_max}, a receipt has room for {most}"
+    )]
+    TooManyEvents {
+        /// The limit on a transaction's events.
+        value: u64,
+        /// The limit on the bytes of each.
+        event_bytes_max: u64,
+        /// The greatest possible limit on a transaction's events.
+        most: u64,
     },
 }
 
@@ -245,6 +261,7 @@ impl ChainLimits {
             });
         }
         self.check_room_for_code()?;
+        self.check_room_for_events()?;
         self.check_bytes_bought()?;
         self.check_plain_fuel()
     }
@@ -259,6 +276,21 @@ impl ChainLimits {
                 value,
                 code_bytes_max,
                 least,
+            });
+        }
+        Ok(())
+    }
+
+    /// Checks that a proof can hold the events of a transaction.
+    fn check_room_for_events(&self) -> Result<(), LimitError> {
+        let value = u64::from(self.events_max);
+        let event_bytes_max = u64::from(self.event_bytes_max);
+        let most = RECEIPT_EVENT_BYTES_MAX / event_bytes_max;
+        if value > most {
+            return Err(LimitError::TooManyEvents {
+                value,
+                event_bytes_max,
+                most,
             });
         }
         Ok(())
@@ -453,6 +485,24 @@ mod tests {
             };
             assert_eq!(with(name, least).check(), Ok(()), "{error}");
         }
+    }
+
+    #[test]
+    fn a_proof_has_room_for_the_events_of_a_transaction() {
+        let with = |events_max, event_bytes_max| ChainLimits {
+            events_max,
+            event_bytes_max,
+            ..ChainLimits::default()
+        };
+        for (events, bytes) in [(1_024, 32_768), (512, 65_536)] {
+            assert_eq!(with(events, bytes).check(), Ok(()));
+        }
+        let error = with(513, 65_536).check().expect_err("33,619,968 bytes");
+        assert_eq!(
+            error.to_string(),
+            "events_max = 513 is too many: with event_bytes_max = 65536, a receipt has room for 512"
+        );
+        assert!(with(1_024, 32_769).check().is_err());
     }
 
     #[test]

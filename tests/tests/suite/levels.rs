@@ -21,7 +21,8 @@ use std::sync::LazyLock;
 
 use chancery_contract::access::Decision;
 use chancery_contract::{AccountId, ContractId, Devnet, Emitted, Hash, Millis, TestEnv};
-use chancery_tests::command::{binary, contract};
+use chancery_tests::cluster::Cluster;
+use chancery_tests::command::{binary, chancery, contract};
 use data_access::{DataAccess, Error, Granted};
 use till::Till;
 
@@ -312,15 +313,44 @@ fn modules_tell_the_same_story() {
     assert!(text.contains("11 passed; 0 failed"), "{text}");
 }
 
-#[test]
-fn without_the_program_it_says_what_is_missing() {
+/// What such a test says, where the environment has that as well.
+fn said(test: &str, environment: &[(&str, &str)]) -> String {
     let this = std::env::current_exe().expect("a test knows its own path");
     let output = Command::new(this)
-        .args(["levels::the_executor_tells_the_story", "--ignored"])
-        .env("CHANCERY_BIN", "/nowhere/chancery")
+        .args([test, "--ignored"])
+        .env("CHANCERY_BIN", binary())
+        .env_remove("CHANCERY_DEVNET")
+        .envs(environment.iter().copied())
         .output()
         .expect("starts");
-    let text = String::from_utf8_lossy(&output.stdout);
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+#[test]
+fn modules_are_run_by_the_limits_of_the_ledger_that_they_are_made_for() {
+    let cluster = Cluster::start(1);
+    let usual = fs::read_to_string(cluster.path().join("net/genesis.toml")).expect("a document");
+    let file = cluster.path().join("narrow.toml").display().to_string();
+    let narrow = usual.replace("event_bytes_max = 8192", "event_bytes_max = 64");
+    fs::write(&file, narrow).expect("writes");
+    for story in ["the_executor_tells_the_story", "validators_tell_the_story"] {
+        let text = said(&format!("levels::{story}"), &[("CHANCERY_GENESIS", &file)]);
+        // The story's first event has more than that.
+        assert!(text.contains("size_limit"), "{text}");
+    }
+    // A devnet is resumed with the limits that it was made with.
+    let dir = cluster.dir();
+    let resumed = chancery(&["devnet", "start", "--dir", &dir, "--limits-of", &file]);
+    assert_eq!(
+        (resumed.code, &resumed.error_code()[..]),
+        (2, "other_devnet")
+    );
+}
+
+#[test]
+fn without_the_program_it_says_what_is_missing() {
+    let story = "levels::the_executor_tells_the_story";
+    let text = said(story, &[("CHANCERY_BIN", "/nowhere/chancery")]);
     assert!(
         text.contains("/nowhere/chancery cannot be started"),
         "{text}"

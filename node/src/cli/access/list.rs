@@ -44,7 +44,7 @@ pub(super) fn list(context: &Context, args: &AccessListArgs) -> Result<Report, C
         }
         // What an entry was passed on from may stand before the first one, and so on.
         for _ in 0..PASSES_MAX {
-            for number in above(&read) {
+            for number in above(&read, count) {
                 read.insert(number, whole(number).await?);
             }
         }
@@ -163,10 +163,12 @@ struct Listed {
     contract: ContractId,
 }
 
-/// The entries that those read were passed on from, where they are not read yet.
-fn above(read: &BTreeMap<u64, AccessEntry>) -> BTreeSet<u64> {
+/// The entries, of `count`, that those read were passed on from, where they are not read yet.
+fn above(read: &BTreeMap<u64, AccessEntry>, count: u64) -> BTreeSet<u64> {
     let under = read.values().filter_map(|entry| entry.under);
-    under.filter(|number| !read.contains_key(number)).collect()
+    under
+        .filter(|number| *number < count && !read.contains_key(number))
+        .collect()
 }
 
 /// What became of an entry, in a word or two: it holds only while all hold that it was passed on
@@ -243,7 +245,7 @@ pub(in crate::cli) fn entries_shown(
     let mut objects = Vec::new();
     for (number, entry) in read.iter().filter(|(number, _)| shown.contains(number)) {
         let subject = AccountId(entry.subject.0).to_string();
-        let until = time::format(end_of(entry, read));
+        let end = end_of(entry, read);
         let mut state = state_of(entry, read, count, time);
         if let Some(under) = entry.under {
             state.push_str(&format!(", under #{under}"));
@@ -253,10 +255,10 @@ pub(in crate::cli) fn entries_shown(
             names.show(&subject),
             named(&entry.action, is_name),
             named(&entry.resource, is_resource),
-            until,
+            time::format(end),
             state.clone(),
         ]);
-        objects.push(entry_json(*number, entry, &state));
+        objects.push(entry_json(*number, entry, end, &state));
     }
     (table, objects)
 }
@@ -289,7 +291,7 @@ fn list_report(listed: &Listed, read: &BTreeMap<u64, AccessEntry>, names: &Names
     Report::new(text, json)
 }
 
-fn entry_json(number: u64, entry: &AccessEntry, state: &str) -> Value {
+fn entry_json(number: u64, entry: &AccessEntry, end: Millis, state: &str) -> Value {
     json!({
         "number": number,
         "subject": AccountId(entry.subject.0).to_string(),
@@ -297,6 +299,7 @@ fn entry_json(number: u64, entry: &AccessEntry, state: &str) -> Value {
         "resource": entry.resource,
         "from_ms": entry.from.0,
         "until_ms": entry.until.0,
+        "holds_until_ms": end,
         "granted_by": AccountId(entry.granted_by.0).to_string(),
         "under": entry.under,
         "passes_max": entry.passes_max,
@@ -441,8 +444,10 @@ mod tests {
                 .zip(under.iter().map(|number| entry(Some(*number))))
                 .collect()
         };
-        assert_eq!(above(&page(&[3, 10, 3, 7])), [3, 7].into());
-        assert_eq!(above(&BTreeMap::from([(0, entry(None))])), [].into());
+        assert_eq!(above(&page(&[3, 10, 3, 7]), 20), [3, 7].into());
+        // What does not exist cannot be asked for.
+        assert_eq!(above(&page(&[3, 10, 3, 7]), 7), [3].into());
+        assert_eq!(above(&BTreeMap::from([(0, entry(None))]), 1), [].into());
         // A chain longer than the contract allows, as only a contract that breaks the rules has it.
         let longest = u64::from(PASSES_MAX);
         let chain = |len: u64| -> BTreeMap<u64, AccessEntry> {

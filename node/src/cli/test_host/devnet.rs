@@ -50,13 +50,14 @@ impl Account {
 }
 
 impl OnDevnet {
-    pub(super) fn start(wasm: Vec<u8>) -> Result<Self, CliError> {
+    pub(super) fn start(wasm: Vec<u8>, limits_of: Option<PathBuf>) -> Result<Self, CliError> {
         let name = format!("chancery-test-{}", std::process::id());
         let directory = std::env::temp_dir().join(name);
         let start = StartArgs {
             dir: directory.clone(),
             validators: None,
             base_port: None,
+            limits_of,
             detach: true,
         };
         command(Output::new(true), DevnetCommand::Start(start))?;
