@@ -182,7 +182,7 @@ impl Metrics {
         );
         registry.register(
             "contracts_compiled",
-            "Contracts compiled since the start: ahead of their votes, or late, while a block or a query waited",
+            "Contracts compiled since the start: ahead of their execution, or late, while a block or a query waited",
             metrics.compilations.clone(),
         );
         registry.register(

@@ -8,9 +8,9 @@
 //! for how long they have waited.
 //!
 //! What brings code is counted apart. A batch has room for one great deployment, or some small ones,
-//! because everybody compiles them before they vote; and a primary has one such batch ordered at a
-//! time. So what else waits goes on meanwhile, and a queue of deployments is no backlog that would
-//! accuse a primary of dawdling.
+//! because everybody compiles them, as a rule before they vote; and a primary has one such batch
+//! under way at a time, and a second only where nothing else is. So what else waits goes on
+//! meanwhile, and a queue of deployments is no backlog that would accuse a primary of dawdling.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Mutex;
