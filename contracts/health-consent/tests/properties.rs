@@ -2,6 +2,7 @@
 //! is always announced and over in time, and gives nothing to anybody else; and nobody has access
 //! for another purpose that the patient's own permissions do not carry.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 use chancery_contract::access::{AccessEntry, Decision, containing};
@@ -9,10 +10,13 @@ use chancery_contract::{AccountId, Hash, Millis, TestEnv};
 use health_consent::{EMERGENCY_MS, GlassBroken, HealthConsent, Withdrawn};
 use proptest::prelude::*;
 use proptest::sample::select;
+use proptest::test_runner::{Config, TestRunner};
 
 const START: u64 = 1_000_000;
 const PATIENTS: [Hash; 2] = [Hash([1; 32]), Hash([2; 32])];
-const TYPES: [&str; 3] = ["*", "Observation", "Condition"];
+/// All, all of a type, and one of a type.
+const TYPES: [&str; 4] = ["*", "Observation", ONE, "Condition"];
+const ONE: &str = "Observation/c1c1c1c1c1c1c1c1c1c1c1c1c1c1c1c1c1c1c1c1c1c1c1c1c1c1c1c1c1c1c1c1";
 const PURPOSES: [&str; 2] = ["TREAT", "HRESCH"];
 /// 0 is the custodian, 1 and 2 speak for the patients.
 const PEOPLE: u8 = 6;
@@ -32,7 +36,7 @@ struct What {
 enum Step {
     Enrol(usize, u8),
     List(u8, bool),
-    Permit(u8, u8, What, u64, bool),
+    Permit(u8, u8, What, Option<u64>, u64, bool),
     Assign(u8, u8, What, u64),
     Withdraw(u8, u8, What),
     Emergency(u8, usize),
@@ -48,20 +52,69 @@ fn whats() -> impl Strategy<Value = What> {
     })
 }
 
-fn steps() -> impl Strategy<Value = Vec<Step>> {
+/// Steps, and of those that are aimed, at which of the entries there are.
+fn steps() -> impl Strategy<Value = Vec<(Step, Option<usize>)>> {
     let (anybody, hours) = (|| 0..PEOPLE, || 0..20_u64);
     let step = prop_oneof![
         1 => (0..PATIENTS.len(), anybody()).prop_map(|(patient, who)| Step::Enrol(patient, who)),
         2 => (anybody(), any::<bool>()).prop_map(|(who, listed)| Step::List(who, listed)),
-        6 => (anybody(), anybody(), whats(), hours(), any::<bool>())
-            .prop_map(|(by, to, what, end, assignable)| Step::Permit(by, to, what, end, assignable)),
+        6 => (anybody(), anybody(), whats(), proptest::option::weighted(0.3, hours()), hours(), any::<bool>())
+            .prop_map(|(by, to, what, start, end, assignable)| Step::Permit(by, to, what, start, end, assignable)),
         6 => (anybody(), anybody(), whats(), hours())
             .prop_map(|(by, to, what, end)| Step::Assign(by, to, what, end)),
         2 => (anybody(), anybody(), whats()).prop_map(|(by, of, what)| Step::Withdraw(by, of, what)),
         3 => (anybody(), 0..PATIENTS.len()).prop_map(|(by, patient)| Step::Emergency(by, patient)),
         2 => (1..5_u64).prop_map(Step::Wait),
     ];
-    proptest::collection::vec(step, 1..60)
+    let aimed = proptest::option::weighted(0.7, any::<usize>());
+    proptest::collection::vec((step, aimed), 1..60)
+}
+
+/// The same, by somebody who may, about something that is there, if there is such a thing: what is
+/// only drawn is refused nearly always.
+fn aim(test: &TestEnv, step: Step, pick: usize) -> Step {
+    let number = |account| (0..PEOPLE).find(|number| person(*number) == account);
+    let entries = entries(test);
+    let one_of = |suits: fn(&AccessEntry) -> bool| {
+        let suiting: Vec<&AccessEntry> = entries.iter().filter(|it| suits(it)).collect();
+        suiting.get(pick % suiting.len().max(1)).copied()
+    };
+    match &step {
+        Step::Permit(_, to, what, start, end, assignable) => {
+            let grantor = test.view(|env| HealthConsent::grantor(env, PATIENTS[what.patient]));
+            let by = grantor.and_then(number);
+            by.map(|by| Step::Permit(by, *to, what.clone(), *start, *end, *assignable))
+        }
+        Step::Assign(_, to, _, end) => one_of(|entry| entry.passes_max > 0).and_then(|entry| {
+            Some(Step::Assign(
+                number(entry.subject)?,
+                *to,
+                what_of(entry)?,
+                *end,
+            ))
+        }),
+        Step::Withdraw(..) => one_of(|entry| entry.revoked_at.is_none()).and_then(|entry| {
+            let (by, of) = (number(entry.granted_by)?, number(entry.subject)?);
+            Some(Step::Withdraw(by, of, what_of(entry)?))
+        }),
+        _ => None,
+    }
+    .unwrap_or(step)
+}
+
+/// What an entry is about, unless it is of an emergency.
+fn what_of(entry: &AccessEntry) -> Option<What> {
+    let purpose = entry.action.strip_prefix("access:")?;
+    let purpose = PURPOSES.into_iter().find(|it| *it == purpose)?;
+    let all = (0..PATIENTS.len()).flat_map(|patient| TYPES.map(|kind| (patient, kind)));
+    let is_it =
+        |(patient, kind): &(usize, &str)| resource_of(PATIENTS[*patient], kind) == entry.resource;
+    let (patient, kind) = all.into_iter().find(is_it)?;
+    Some(What {
+        patient,
+        purpose,
+        kind,
+    })
 }
 
 fn after(hours: u64) -> Millis {
@@ -92,18 +145,24 @@ fn run(test: &mut TestEnv, step: &Step) {
                 purpose,
                 kind,
             },
+            start,
             end,
             assignable,
         ) => {
             let (patient, to, end) = (PATIENTS[patient], person(to), after(end));
+            let start = start.map(after);
             let (purpose, kind) = (purpose.to_owned(), kind.to_owned());
             test.as_account(person(by));
             let grantor = test.view(|env| HealthConsent::grantor(env, patient));
             let permitted = test.call(|env| {
-                HealthConsent::permit(env, patient, to, purpose, kind, None, end, assignable)
+                HealthConsent::permit(env, patient, to, purpose, kind, start, end, assignable)
             });
             let speaks = grantor == Some(person(by));
-            assert_eq!(permitted.is_ok(), speaks && end > test.time());
+            let begins = start.unwrap_or(test.time());
+            assert_eq!(
+                permitted.is_ok(),
+                speaks && end > test.time() && end > begins
+            );
         }
         Step::Assign(
             by,
@@ -205,10 +264,6 @@ fn entries(test: &TestEnv) -> Vec<AccessEntry> {
         .collect()
 }
 
-fn digits(patient: usize) -> String {
-    hex(PATIENTS[patient])
-}
-
 fn hex(patient: Hash) -> String {
     patient.0.iter().map(|byte| format!("{byte:02x}")).collect()
 }
@@ -246,9 +301,40 @@ fn holds(entries: &[AccessEntry], entry: &AccessEntry, now: Millis) -> bool {
         && above.is_none_or(|above| holds(entries, above, now))
 }
 
-proptest! {
-    #[test]
-    fn access_is_what_patients_permitted_and_what_everybody_saw_taken(steps in steps()) {
+/// How often something came of it: steps that are all refused would prove nothing.
+#[derive(Debug, Default)]
+struct Reached {
+    permitted: usize,
+    assigned: usize,
+    not_begun: usize,
+    of_one_resource: usize,
+    withdrawn: usize,
+    emergencies: usize,
+}
+
+impl Reached {
+    fn count(&mut self, entries: &[AccessEntry], taken: &[u64], now: Millis) {
+        for (number, entry) in (0..).zip(entries) {
+            let is_taken = taken.contains(&number);
+            let is_withdrawn = entry.revoked_at.is_some();
+            self.emergencies += usize::from(is_taken);
+            self.permitted += usize::from(!is_taken && entry.under.is_none());
+            self.assigned += usize::from(entry.under.is_some());
+            self.not_begun += usize::from(!is_withdrawn && now < entry.from);
+            self.of_one_resource += usize::from(entry.resource.ends_with(ONE));
+            self.withdrawn += usize::from(is_withdrawn && !is_taken);
+        }
+    }
+}
+
+#[test]
+fn access_is_what_patients_permitted_and_what_everybody_saw_taken() {
+    let config = Config {
+        failure_persistence: None,
+        ..Config::default()
+    };
+    let cell = RefCell::new(Reached::default());
+    let outcome = TestRunner::new(config).run(&steps(), |steps| {
         let mut test = TestEnv::new();
         for who in 0..PEOPLE {
             test.set_roles(person(who), &[]);
@@ -256,11 +342,16 @@ proptest! {
         test.as_account(person(0));
         test.call(HealthConsent::init);
         for (number, patient) in (1..).zip(PATIENTS) {
-            test.call(|env| HealthConsent::enrol(env, patient, person(number))).expect("the custodian");
+            test.call(|env| HealthConsent::enrol(env, patient, person(number)))
+                .expect("the custodian");
         }
         let mut listed_since = BTreeMap::new();
-        for step in &steps {
-            match step {
+        for (step, aimed) in steps {
+            let step = match aimed {
+                Some(pick) => aim(&test, step, pick),
+                None => step,
+            };
+            match &step {
                 Step::List(who, true) => {
                     let count = test.view(HealthConsent::count);
                     listed_since.entry(person(*who)).or_insert(count);
@@ -270,13 +361,21 @@ proptest! {
                 }
                 _ => {}
             }
-            run(&mut test, step);
+            run(&mut test, &step);
         }
         let now = test.time();
         let entries = entries(&test);
         // Whatever was ended early was told, or went on in a new emergency.
-        let withdrawn: Vec<_> = test.events_of::<Withdrawn>().iter().map(|it| it.number).collect();
-        let taken: Vec<_> = test.events_of::<GlassBroken>().iter().map(|it| it.number).collect();
+        let withdrawn: Vec<_> = test
+            .events_of::<Withdrawn>()
+            .iter()
+            .map(|it| it.number)
+            .collect();
+        let taken: Vec<_> = test
+            .events_of::<GlassBroken>()
+            .iter()
+            .map(|it| it.number)
+            .collect();
         for (number, entry) in (0..).zip(&entries) {
             let told = withdrawn.contains(&number) || taken.contains(&number);
             prop_assert!(entry.revoked_at.is_none() || told);
@@ -288,19 +387,24 @@ proptest! {
                 for kind in TYPES {
                     for purpose in PURPOSES {
                         let action = format!("access:{purpose}");
+                        let resource = resource_of(hash, kind);
                         let covers = |entry: &AccessEntry| {
-                            let all = entry.resource == digits(patient);
-                            let own = entry.resource == format!("{}/{kind}", digits(patient));
-                            entry.subject == who && entry.action == action && (all || own)
+                            let part = resource.strip_prefix(&entry.resource);
+                            let is_in_it =
+                                part.is_some_and(|it| it.is_empty() || it.starts_with('/'));
+                            entry.subject == who && entry.action == action && is_in_it
                         };
-                        let permitted = entries.iter()
+                        let permitted = entries
+                            .iter()
                             .any(|entry| covers(entry) && holds(&entries, entry, now));
                         let decision = decide(&test, who, patient, purpose, kind);
                         prop_assert_eq!(decision.permits(), permitted);
                     }
                     let taken = test.events_of::<GlassBroken>().iter().any(|event| {
                         let theirs = (event.clinician, event.patient) == (who, hash);
-                        theirs && now < event.until && since.is_some_and(|since| since <= event.number)
+                        theirs
+                            && now < event.until
+                            && since.is_some_and(|since| since <= event.number)
                     });
                     let decision = decide(&test, who, patient, "BTG", kind);
                     prop_assert_eq!(decision.permits(), taken);
@@ -310,5 +414,31 @@ proptest! {
                 }
             }
         }
+        cell.borrow_mut().count(&entries, &taken, now);
+        Ok(())
+    });
+    if let Err(error) = outcome {
+        panic!("{error}");
     }
+    let reached = cell.into_inner();
+    println!("{reached:?}");
+    let Reached {
+        permitted,
+        assigned,
+        not_begun,
+        of_one_resource,
+        withdrawn,
+        emergencies,
+    } = reached;
+    let rarest = [
+        permitted,
+        assigned,
+        not_begun,
+        of_one_resource,
+        withdrawn,
+        emergencies,
+    ]
+    .into_iter()
+    .min();
+    assert!(rarest > Some(10));
 }
