@@ -1,8 +1,9 @@
-//! `contract check`: the judgement of a deployment, without a deployment.
+//! `contract check`: the judgement of a deployment, without a network.
 
 use std::path::Path;
 
-use chancery_ledger::ChainLimits;
+use chancery_contract::test_host::Moment;
+use chancery_ledger::{AccountId, Call, ChainLimits, Role, Status, TrapKind, Upgraders};
 use chancery_runtime::module::LimitUse;
 use chancery_runtime::{ModuleError, ModuleReport, Runtime};
 use serde_json::{Value, json};
@@ -10,6 +11,7 @@ use serde_json::{Value, json};
 use super::args::CheckArgs;
 use super::context::{Context, block_on};
 use super::contracts::{kind_name, schema_rows};
+use super::memory::MemoryLedger;
 use super::output::grouped;
 use super::{CliError, Report, Rows, Table, files, genesis};
 use crate::devnet::Description;
@@ -53,9 +55,11 @@ impl Limits {
         })
     }
 
-    /// Judges a module.
+    /// Judges a module, and deploys it in memory.
     pub(super) fn judge(&self, wasm: &[u8]) -> Result<ModuleReport, CliError> {
-        judge(&self.chain, wasm).map_err(|error| error.detail("limits", self.whose.as_str()))
+        judge(&self.chain, wasm)
+            .and_then(|report| can_be_deployed(&self.chain, wasm).map(|()| report))
+            .map_err(|error| error.detail("limits", self.whose.as_str()))
     }
 }
 
@@ -80,6 +84,45 @@ pub(super) fn report_of(
     }
 }
 
+/// Deploys a module in memory. Its `init` gets no arguments, which may not be what it takes: only what
+/// ends before it, or never, counts.
+fn can_be_deployed(limits: &ChainLimits, wasm: &[u8]) -> Result<(), CliError> {
+    let runtime = Runtime::new(limits.clone());
+    let runtime = runtime.map_err(|error| CliError::failed("engine", error.to_string()))?;
+    let mut ledger = MemoryLedger::default();
+    let deployer = AccountId::default();
+    ledger.admit(deployer, vec![Role::Deployer]);
+    let call = Call::Deploy {
+        code: wasm.to_vec(),
+        upgraders: Upgraders::nobody(),
+        args: Vec::new(),
+    };
+    let moment = Moment {
+        time: chancery_contract::Millis(1),
+        height: 1,
+    };
+    let block = ledger.block(&runtime, deployer, call, moment);
+    let executed = ledger.execute(&runtime, &block, moment);
+    let fuel_max = grouped(limits.transaction_fuel_max);
+    match ledger.apply(executed).map(|receipt| receipt.status) {
+        Ok(Status::Trapped {
+            kind: TrapKind::ModuleRefused,
+        }) => Err(CliError::usage(
+            "the module may not be deployed: it keeps the rules, but cannot be compiled",
+        )
+        .code("module_refused")),
+        Ok(Status::Trapped {
+            kind: TrapKind::OutOfFuel,
+        }) => Err(too_dear(format!(
+            "the module may not be deployed: deploying it burns more than the {fuel_max} fuel that a transaction may"
+        ))),
+        Err(reason) => Err(too_dear(format!(
+            "the module may not be deployed: even with {fuel_max} fuel {reason}"
+        ))),
+        Ok(_) => Ok(()),
+    }
+}
+
 fn payable(report: &ModuleReport, fuel_max: u64) -> Result<(), CliError> {
     let fuel = report.deploy_fuel;
     if fuel <= fuel_max {
@@ -89,11 +132,15 @@ fn payable(report: &ModuleReport, fuel_max: u64) -> Result<(), CliError> {
     let message = format!(
         "the module may not be deployed: its code alone burns {fuel_shown} fuel, and a transaction at most {fuel_max_shown}"
     );
-    Err(CliError::usage(message)
-        .code("deployment_too_dear")
-        .hint("a smaller module burns less; the limit is transaction_fuel_max of the genesis document")
+    Err(too_dear(message)
         .detail("deploy_fuel", fuel)
         .detail("transaction_fuel_max", fuel_max))
+}
+
+fn too_dear(message: String) -> CliError {
+    CliError::usage(message).code("deployment_too_dear").hint(
+        "a smaller module burns less; the limit is transaction_fuel_max of the genesis document",
+    )
 }
 
 /// A module that breaks a rule.
@@ -273,6 +320,14 @@ mod tests {
         }
         assert_eq!(error.details["deploy_fuel"], json!(fuel));
         assert_eq!(error.details["transaction_fuel_max"], json!(fuel - 1));
+        // There is more to deploying than the code: the transaction's bytes, and entries.
+        limits.transaction_fuel_max = fuel + 1_000;
+        assert!(judge(&limits, module).is_ok());
+        let error = can_be_deployed(&limits, module).expect_err("is too dear");
+        assert_eq!(error.code, "deployment_too_dear");
+        limits.transaction_fuel_max = 100_000_000;
+        assert!(can_be_deployed(&limits, module).is_ok());
+        limits.transaction_fuel_max = fuel - 1;
         // At other prices it is another sum.
         limits.fuel.deploy -= 1;
         assert_eq!(
