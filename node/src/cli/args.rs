@@ -611,7 +611,7 @@ pub(super) struct ProofEntryArgs {
     #[arg(value_name = "CONTRACT")]
     pub(super) contract: String,
     /// A storage key, in hexadecimal; may be repeated
-    #[arg(long = "key", value_name = "HEX", required_unless_present_any = ["items", "entries"])]
+    #[arg(long = "key", value_name = "HEX", required_unless_present_any = ["items", "entries", "versions"])]
     pub(super) keys: Vec<String>,
     /// The key of an Item; may be repeated
     #[arg(long = "item", value_name = "NAME")]
@@ -619,6 +619,9 @@ pub(super) struct ProofEntryArgs {
     /// The key of an entry of a Map: its prefix, and SCALE of the entry's key; may be repeated
     #[arg(long = "map", num_args = 2, value_names = ["PREFIX", "HEX"], action = ArgAction::Append)]
     pub(super) entries: Vec<String>,
+    /// A version of the contract: since when it was that, and the code that it ran; may be repeated
+    #[arg(long = "code-of", value_name = "VERSION")]
+    pub(super) versions: Vec<u32>,
     /// The file to make
     #[arg(long, value_name = "FILE")]
     pub(super) out: PathBuf,

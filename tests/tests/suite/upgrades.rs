@@ -5,7 +5,7 @@ use std::path::Path;
 
 use chancery_tests::cluster::Cluster;
 use chancery_tests::command::{Ran, chancery, eventually};
-use serde_json::json;
+use serde_json::{Value, json};
 
 const IMPORTS: &str = r#"
     (import "chancery" "input" (func $input (param i32 i32) (result i32)))
@@ -170,4 +170,47 @@ fn two_of_three_give_a_contract_new_code() {
     assert_eq!(verified.code, 0, "{verified:?}");
     let words = format!("upgrade version 1 of contract {contract} to code ");
     assert!(verified.out.to_string().contains(&words), "{verified:?}");
+    old_code_stays_provable(&cluster, &contract, [&first, &second]);
+}
+
+/// Which code each version ran, since when, and the code itself, with the network gone.
+fn old_code_stays_provable(cluster: &Cluster, contract: &str, files: [&str; 2]) {
+    let proof = cluster.path().join("versions.proof").display().to_string();
+    let versions = ["--code-of", "1", "--code-of", "2"];
+    let entry = [
+        &["proof", "entry", contract][..],
+        &versions,
+        &["--out", &proof],
+    ]
+    .concat();
+    let _ = cluster.ok(&entry);
+    let unknown = ["proof", "entry", contract, "--code-of", "3", "--out", "x"];
+    let unknown = cluster.run(&unknown);
+    assert_eq!(
+        (unknown.code, &unknown.error_code()[..]),
+        (2, "unknown_version")
+    );
+    let stopped = chancery(&["devnet", "stop", "--dir", &cluster.dir()]);
+    assert_eq!(stopped.code, 0, "{stopped:?}");
+
+    let verified = chancery(&["verify", &proof, "--trust", &cluster.policy()]);
+    assert_eq!(verified.code, 0, "{verified:?}");
+    let entries = verified.out["claim"]["entries"].as_array().expect("a list");
+    let of_kind = |kind: &str| -> Vec<&Value> {
+        let found = entries
+            .iter()
+            .filter(|it| it["place"]["kind"] == json!(kind));
+        found.collect()
+    };
+    let (versions, codes) = (of_kind("version"), of_kind("code"));
+    assert_eq!((versions.len(), codes.len()), (2, 2), "{entries:?}");
+    for (index, file) in files.into_iter().enumerate() {
+        let code = std::fs::read(file).expect("the module");
+        let hash = json!(chancery_ledger::CodeHash::of(&code));
+        assert_eq!(versions[index]["place"]["version"], json!(index + 1));
+        let words = versions[index]["words"].as_str().expect("text");
+        assert!(words.contains(hash.as_str().expect("text")), "{words}");
+        assert_eq!(codes[index]["place"]["code"], hash);
+        assert!(!codes[index]["value"].is_null(), "it is there");
+    }
 }

@@ -38,13 +38,19 @@ struct Fetched {
 /// `chancery proof entry`.
 pub(super) fn entry(context: &Context, args: &ProofEntryArgs) -> Result<Report, CliError> {
     let contract = contract_id(&args.contract)?;
-    let keys = storage_keys(args)?;
+    let storage = storage_keys(args)?;
     files::must_be_free(&args.out)?;
     let fetched = block_on(async {
         let session = Session::open(context).await?;
         // Of a contract that is not there, everything is absent.
         let _ = session.client.contract(contract).await?;
-        fetch(context, &session, contract, &keys).await
+        let mut keys = with_contract(contract, &storage);
+        for version in &args.versions {
+            let told = session.client.contract_version(contract, *version).await?;
+            keys.push(StateKey::Version(contract, *version).to_bytes());
+            keys.push(StateKey::Code(told.info.code).to_bytes());
+        }
+        fetch(context, &session, &keys).await
     })?;
     files::create(&args.out, &fetched.bytes)?;
     let claim = &fetched.bundle.claim;
@@ -113,7 +119,7 @@ async fn prove_index(
         let end = end_of(args, count)?;
         let entries = (args.first..end).map(entry_key);
         let keys: Vec<Vec<u8>> = std::iter::once(count_key()).chain(entries).collect();
-        let fetched = fetch(context, session, contract, &keys).await?;
+        let fetched = fetch(context, session, &with_contract(contract, &keys)).await?;
         let after = Index::open(session, contract).await?;
         let (counted, code) = (before.count, after.code());
         let index = ProvenIndex::of(&fetched.bundle.claim, contract)
@@ -206,26 +212,29 @@ fn whole(fetched: Fetched, index: ProvenIndex) -> Result<(Fetched, ProvenIndex),
     Err(CliError::failed("index_not_whole", message))
 }
 
-/// Proves the contract's own entry and what it stores under `keys`.
-async fn fetch(
-    context: &Context,
-    session: &Session,
-    contract: ContractId,
-    keys: &[Vec<u8>],
-) -> Result<Fetched, CliError> {
+/// The keys in the state of a contract's own entry, and of what it stores under its `keys`.
+fn with_contract(contract: ContractId, keys: &[Vec<u8>]) -> Vec<Vec<u8>> {
     let stored = keys
         .iter()
         .map(|key| StateKey::Storage(contract, key).to_bytes());
-    let keys: Vec<Vec<u8>> = std::iter::once(StateKey::Contract(contract).to_bytes())
+    std::iter::once(StateKey::Contract(contract).to_bytes())
         .chain(stored)
-        .collect();
+        .collect()
+}
+
+/// Proves the entries of the state that stand under `keys`, or that nothing does.
+async fn fetch(
+    context: &Context,
+    session: &Session,
+    keys: &[Vec<u8>],
+) -> Result<Fetched, CliError> {
     let deadline = Instant::now() + context.timeout();
     loop {
-        let answer = session.client.state_proof(keys.clone()).await;
+        let answer = session.client.state_proof(keys.to_vec()).await;
         match answer.map_err(CliError::from) {
             Ok(bytes) => {
                 let text = std::str::from_utf8(&bytes).map_err(|_| no_proof())?;
-                let bundle = answered(text, session.chain.chain_id, &keys)?;
+                let bundle = answered(text, session.chain.chain_id, keys)?;
                 return Ok(Fetched { bytes, bundle });
             }
             Err(error) if error.code == NOT_FINAL_YET && Instant::now() < deadline => {
