@@ -74,22 +74,58 @@ fn file(cluster: &Cluster, name: &str) -> String {
 }
 
 #[test]
-fn a_contract_is_compiled_before_anybody_votes_for_it() {
+fn a_contract_is_compiled_once_and_before_it_is_executed() {
     let cluster = with_keys(&["operator"]);
-    let names = ["settlement", "provenance", "health_consent"];
-    for name in names {
-        let _ = Deployed::new(&cluster, name, "operator");
-    }
+    let views = [
+        ("settlement", "owner"),
+        ("provenance", "owner"),
+        ("health_consent", "count"),
+    ];
+    let contracts = views.map(|(name, _)| Deployed::new(&cluster, name, "operator"));
+    let compiled = |index, when| {
+        let name = format!("chancery_contracts_compiled_total{{when=\"{when}\"}}");
+        cluster.metric(index, &name)
+    };
     for index in cluster.all() {
-        let compiled = |when| {
-            let name = format!("chancery_contracts_compiled_total{{when=\"{when}\"}}");
-            cluster.metric(index, &name)
-        };
         eventually("every validator has compiled all of them", 5, || {
-            compiled("ahead") == Some(names.len() as u64)
+            compiled(index, "ahead") == Some(views.len() as u64)
         });
-        assert_eq!(compiled("late"), Some(0), "validator {index}");
+        assert_eq!(compiled(index, "late"), Some(0), "validator {index}");
     }
+    // What was compiled outlives the process.
+    let victim = 1;
+    cluster.level(&cluster.all());
+    cluster.stop(victim);
+    cluster.restart(victim);
+    cluster.ready(&[victim]);
+    for (contract, (_, view)) in contracts.iter().zip(views) {
+        let ran = cluster.run_at(victim, &["query", &contract.contract, view]);
+        assert_eq!(ran.code, 0, "{ran:?}");
+    }
+    assert_eq!(
+        [compiled(victim, "ahead"), compiled(victim, "late")],
+        [Some(0); 2],
+        "nothing was compiled again"
+    );
+}
+
+#[test]
+fn a_contract_that_traps_instead_of_deciding_denies() {
+    let cluster = with_keys(&["operator"]);
+    let module = r#"(module (memory (export "memory") 1)
+        (func (export "view.decide") unreachable))"#;
+    let path = cluster.path().join("trap.wasm");
+    std::fs::write(&path, wat::parse_str(module).expect("well-formed")).expect("a file");
+    let path = path.display().to_string();
+    let deploy = ["contract", "deploy", &path, "--from", "operator"];
+    let contract = cluster.ok(&deploy).text("contract");
+    let trap = Deployed {
+        cluster: &cluster,
+        contract,
+    };
+    let ran = checked(&trap, "operator", "read", "x");
+    assert_eq!(ran.code, DENIED, "{ran:?}");
+    assert!(ran.err.contains("\"because\":\"trapped\""), "{ran:?}");
 }
 
 #[test]
