@@ -162,7 +162,7 @@ impl DataAccess {
         sound(env, &action, &resource, expires_at, passes_max)?;
         let caller = env.caller().account().ok_or(Error::BeyondOwnGrant)?;
         let grant = Grant::new(caller, recipient, &action, &resource, expires_at);
-        let granted = AccessIndex::pass_on(
+        let granted = AccessIndex::pass_on_within(
             env,
             Grant {
                 passes_max,

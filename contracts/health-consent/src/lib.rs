@@ -220,7 +220,7 @@ impl HealthConsent {
     ) -> Result<u64, Error> {
         let caller = env.caller().account().ok_or(Error::BeyondOwnPermission)?;
         let grant = provision(env, caller, patient, actor, &purpose, &resource_type, end)?;
-        let granted = AccessIndex::pass_on(env, grant)?;
+        let granted = AccessIndex::pass_on_within(env, grant)?;
         Ok(announce(env, granted, patient, purpose, resource_type))
     }
 

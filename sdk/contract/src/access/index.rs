@@ -83,20 +83,43 @@ impl AccessIndex {
         Granted { number, replaced }
     }
 
-    /// Grants what `grant.granted_by` was itself granted, for that or something that
-    /// [contains](containing) it: never longer, wider or to be passed on as often. What it is passed
-    /// on from is found here, whatever `grant.under` says: the oldest that goes as far, one that was
-    /// not itself passed on before all others. It replaces nothing but what the same account passed
-    /// on before.
+    /// Grants what `grant.granted_by` was itself granted, for exactly that resource, as
+    /// [`decide`](Self::decide) judges it: never longer or to be passed on as often. It replaces
+    /// nothing but what the same account passed on before.
     ///
     /// # Errors
     /// Why it cannot be passed on; nothing has changed then.
     pub fn pass_on(env: &mut Env, grant: Grant) -> Result<Granted, NotPassedOn> {
+        let resource = grant.resource.clone();
+        Self::pass_on_from(env, grant, iter::once(&resource[..]))
+    }
+
+    /// The same for who was granted that resource or something that [contains](containing) it, as
+    /// [`decide_within`](Self::decide_within) judges it: what is passed on is never wider. It is
+    /// passed on from the oldest that goes as far, one that was not itself passed on before all
+    /// others.
+    ///
+    /// A contract that decides by [`decide`](Self::decide) must not use it: there nobody has what is
+    /// within a grant, and could pass it on all the same.
+    ///
+    /// # Errors
+    /// Why it cannot be passed on; nothing has changed then.
+    pub fn pass_on_within(env: &mut Env, grant: Grant) -> Result<Granted, NotPassedOn> {
+        let resource = grant.resource.clone();
+        Self::pass_on_from(env, grant, containing(&resource))
+    }
+
+    /// Passes on what was granted for one of these resources, whatever `grant.under` says.
+    fn pass_on_from<'a>(
+        env: &mut Env,
+        grant: Grant,
+        resources: impl Iterator<Item = &'a str>,
+    ) -> Result<Granted, NotPassedOn> {
         let (by, until) = (grant.granted_by, grant.until);
         if grant.subject == by {
             return Err(NotPassedOn::ToOneself);
         }
-        let far_enough = containing(&grant.resource).filter_map(|wider| {
+        let far_enough = resources.filter_map(|wider| {
             let (number, own) = Self::standing(env, by, &grant.action, wider)?;
             let as_long = Self::holds_until(env, &own, env.block_time()) >= Some(until);
             let is_enough = as_long && grant.passes_max < own.passes_max;
