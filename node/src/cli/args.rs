@@ -347,6 +347,9 @@ pub(super) struct NewArgs {
     /// The directory to make [default: NAME]
     #[arg(long, value_name = "DIR")]
     pub(super) dir: Option<PathBuf>,
+    /// A project whose contract this one calls or replaces: both share its SDK, and the tests know both
+    #[arg(long, value_name = "PROJECT")]
+    pub(super) beside: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

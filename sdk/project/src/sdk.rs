@@ -5,6 +5,8 @@
 //! .chancery/sdk/contract/          the SDK and its macros, each a package by itself
 //! .chancery/vendor/NAME-VERSION/   the published packages, unchanged
 //! ```
+//!
+//! Projects whose contracts know each other share one: cargo takes two folders for two SDKs.
 
 use std::fs;
 use std::io;
@@ -16,7 +18,9 @@ use toml::{Table, Value};
 use crate::sources::{CRATES, Crate, SDK, id, sdk_file};
 
 /// The folder, in a project.
-const FOLDER: &str = ".chancery";
+pub(crate) const FOLDER: &str = ".chancery";
+/// The SDK, in the folder.
+pub(crate) const CONTRACT: &str = "sdk/contract";
 /// Says what is in the folder.
 const ID: &str = "id";
 
@@ -51,27 +55,36 @@ fn at(path: &Path) -> impl FnOnce(io::Error) -> SdkError {
     move |error| SdkError::Io { path, error }
 }
 
+/// The folder that a project's manifest names: its own, or that of a project beside it. `None` if the
+/// project takes its packages from elsewhere.
+pub(crate) fn folder_of(project: &Path) -> Option<PathBuf> {
+    let manifest = fs::read_to_string(project.join("Cargo.toml")).ok()?;
+    let manifest: Table = toml::from_str(&manifest).ok()?;
+    let sdk = manifest.get("dependencies")?.get("chancery-contract")?;
+    let folder = Path::new(sdk.get("path")?.as_str()?).parent()?.parent()?;
+    folder.ends_with(FOLDER).then(|| project.join(folder))
+}
+
 /// Sees to it that a project has the SDK that its manifest names. What is there is never replaced:
 /// another version of the SDK makes another module.
 ///
 /// # Errors
 /// If the directory cannot be written.
 pub fn provide_sdk(project: &Path) -> Result<SdkState, SdkError> {
-    let manifest = fs::read_to_string(project.join("Cargo.toml")).unwrap_or_default();
-    if !manifest.contains(&format!("{FOLDER}/sdk")) {
+    let Some(folder) = folder_of(project) else {
         return Ok(SdkState::NotUsed);
-    }
-    match fs::read_to_string(project.join(FOLDER).join(ID)) {
+    };
+    match fs::read_to_string(folder.join(ID)) {
         Ok(there) if there == id() => Ok(SdkState::Kept),
         Ok(_) => Ok(SdkState::OtherVersion),
-        Err(_) => write_sdk(project).map(|()| SdkState::Provided),
+        Err(_) => write_sdk(&folder).map(|()| SdkState::Provided),
     }
 }
 
 /// Writes the folder, whole or not at all.
-pub(crate) fn write_sdk(project: &Path) -> Result<(), SdkError> {
-    let (folder, new) = (project.join(FOLDER), project.join(format!("{FOLDER}.new")));
-    for left_over in [&folder, &new] {
+pub(crate) fn write_sdk(folder: &Path) -> Result<(), SdkError> {
+    let new = folder.with_file_name(format!("{FOLDER}.new"));
+    for left_over in [folder, &new] {
         match fs::remove_dir_all(left_over) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 return Err(at(left_over)(error));
@@ -97,7 +110,7 @@ pub(crate) fn write_sdk(project: &Path) -> Result<(), SdkError> {
         unpack(package, &new.join("vendor"))?;
     }
     fs::write(new.join(ID), id()).map_err(at(&new))?;
-    fs::rename(&new, &folder).map_err(at(&folder))
+    fs::rename(&new, folder).map_err(at(folder))
 }
 
 fn unpack(package: &Crate, vendor: &Path) -> Result<(), SdkError> {

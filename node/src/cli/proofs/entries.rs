@@ -461,6 +461,7 @@ mod tests {
             entries: ["access/entry/", "0300000000000000", "x/", ""]
                 .map(str::to_owned)
                 .to_vec(),
+            versions: Vec::new(),
             out: "x".into(),
         };
         let keys = storage_keys(&args).expect("keys");
