@@ -4,7 +4,7 @@
 //! the same receipts, the same fuel and the same state changes. No clock, file, socket or random
 //! number is read. Read in this order: [`view`] (what the runtime asks of its owner), [`runtime`]
 //! (what it offers), `world` (how a call is made and how it ends), [`module`] (which code is
-//! accepted), [`fuel`] (what things cost), [`schema`] (what a contract says about itself).
+//! accepted), [`fuel`] (what things cost).
 //!
 //! What was compiled of a contract may be kept by the owner (`runtime::CompiledStore`); the one
 //! `unsafe` of this crate takes it back, in `engine/precompiled.rs`.
@@ -17,7 +17,6 @@ mod host;
 pub mod module;
 mod overlay;
 pub mod runtime;
-pub mod schema;
 mod turns;
 pub mod view;
 mod world;
@@ -27,5 +26,4 @@ pub use module::{ModuleError, ModuleReport};
 pub use runtime::{
     Compilations, CompiledStore, DebugLog, EngineError, ExecutedBatch, QueryOutcome, Runtime,
 };
-pub use schema::Schema;
 pub use view::{BlockContext, DropReason, LedgerView};

@@ -14,12 +14,11 @@ mod instrument;
 
 use chancery_contract::abi;
 use chancery_ledger::{ChainLimits, CodeHash};
+use chancery_schema::{MethodKind, Schema};
 
 pub use error::ModuleError;
 pub use found::LimitUse;
 pub(crate) use instrument::{INSTRUMENTATION_VERSION, STACK_EXPORT, instrument};
-
-use crate::schema::{MethodKind, Schema};
 
 /// What is known of a module that may be deployed.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 
 mod common;
 
-use chancery_runtime::Schema;
+use chancery_schema::Schema;
 use common::ROOT;
 use common::shipped::{Module, Story, did};
 use serde_json::json;

@@ -4,9 +4,10 @@ mod common;
 
 use std::collections::BTreeSet;
 
+use chancery_contract::abi;
 use chancery_ledger::{ChainLimits, Status, TrapKind};
-use chancery_runtime::schema::{MethodKind, SCHEMA_BYTES_MAX};
 use chancery_runtime::{ModuleError, Runtime};
+use chancery_schema::{MethodKind, SCHEMA_BYTES_MAX};
 use common::{IMPORTS, Ledger, module, wasm};
 use proptest::prelude::*;
 
@@ -286,7 +287,7 @@ fn every_rule_is_provoked() {
     assert_eq!(provoked, expected);
 }
 
-/// Who reads schemas without knowing a chain can count on it.
+/// Who reads or makes schemas without knowing a chain can count on it.
 #[test]
 fn no_chain_allows_a_longer_schema_than_any() {
     let longest = u32::try_from(SCHEMA_BYTES_MAX).expect("is small");
@@ -296,6 +297,7 @@ fn no_chain_allows_a_longer_schema_than_any() {
     };
     assert_eq!(allowing(longest).check(), Ok(()));
     assert!(allowing(longest + 1).check().is_err());
+    assert_eq!(abi::SCHEMA_BYTES_MAX, SCHEMA_BYTES_MAX);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 mod common;
 
 use chancery_ledger::state_key::StateKey;
-use chancery_runtime::Schema;
+use chancery_schema::Schema;
 use common::shipped::{Module, Story, did};
 use common::{Ledger, ROOT};
 use serde_json::json;

@@ -5,7 +5,8 @@ mod common;
 use std::sync::Arc;
 
 use chancery_ledger::{ChainLimits, Fuel, Receipt};
-use chancery_runtime::{Runtime, Schema};
+use chancery_runtime::Runtime;
+use chancery_schema::Schema;
 use common::shipped::{Module, Story, did};
 use common::{FUEL, Ledger, ROOT};
 use serde_json::{Value, json};

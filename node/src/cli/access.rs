@@ -11,8 +11,7 @@ use chancery_contract::SchemaType as _;
 use chancery_contract::access::Decision;
 use chancery_genesis::time;
 use chancery_ledger::{AccountId, ContractId, Height, Millis};
-use chancery_runtime::Schema;
-use chancery_runtime::schema::{Field, Method};
+use chancery_schema::{Field, Method, Schema};
 use parity_scale_codec::{DecodeAll as _, Encode as _};
 use serde_json::json;
 
@@ -334,7 +333,7 @@ mod tests {
             let schema = format!(
                 r#"{{"name":"T","methods":[{{"name":"decide","kind":"view","args":[{args}],"returns":"{returns}"}}],"events":[],"errors":[]}}"#
             );
-            declares_decide(&Schema::parse(schema.as_bytes()).expect("a schema"))
+            declares_decide(&serde_json::from_str(&schema).expect("a schema"))
         };
         let arg = |kind: &str| format!(r#"{{"name":"a{}","type":"{kind}"}}"#, kind.len());
         let args = [

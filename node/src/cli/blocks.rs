@@ -5,7 +5,7 @@ use chancery_client::api::{
 };
 use chancery_genesis::time;
 use chancery_ledger::TransactionId;
-use chancery_runtime::schema::{Method, Schema};
+use chancery_schema::{Method, Schema};
 use serde_json::{Value, json};
 
 use super::accounts::roles_text;

@@ -3,7 +3,7 @@
 use chancery_client::TransactionBuilder;
 use chancery_client::api::{QueryInfo, TimeSource, TransactionInfo};
 use chancery_ledger::ContractId;
-use chancery_runtime::schema::{Method, MethodKind, Schema};
+use chancery_schema::{Method, MethodError, MethodKind, Schema};
 use serde_json::{Map, Value, json};
 
 use super::args::{CallArgs, QueryArgs};
@@ -163,17 +163,18 @@ pub(super) fn query(context: &Context, args: &QueryArgs) -> Result<Report, CliEr
 }
 
 fn view<'a>(contract: ContractId, schema: &'a Schema, name: &str) -> Result<&'a Method, CliError> {
-    if let Some(view) = schema.method(MethodKind::View, name) {
-        return Ok(view);
-    }
-    if schema.callable(name).is_none() {
-        let is_view = |method: &Method| method.kind == MethodKind::View;
-        return Err(unknown_method(schema, name, is_view));
-    }
-    let message = format!("{name} may change state, so it is not a question");
-    Err(CliError::usage(message).code("not_a_view").hint(format!(
-        "call it by a transaction: `chancery call {contract} {name} --from NAME …`"
-    )))
+    schema.view(name).map_err(|error| match error {
+        MethodError::IsACall { .. } => {
+            let message = format!("{name} may change state, so it is not a question");
+            CliError::usage(message).code("not_a_view").hint(format!(
+                "call it by a transaction: `chancery call {contract} {name} --from NAME …`"
+            ))
+        }
+        MethodError::Unknown { .. } | MethodError::IsAView { .. } => {
+            let is_view = |method: &Method| method.kind == MethodKind::View;
+            unknown_method(schema, name, is_view)
+        }
+    })
 }
 
 fn query_report(

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::args::CheckArgs;
 use super::context::{Context, block_on};
-use super::contracts::{kind_name, schema_rows};
+use super::contracts::schema_rows;
 use super::memory::MemoryLedger;
 use super::output::grouped;
 use super::{CliError, Report, Rows, Table, files, genesis};
@@ -206,7 +206,7 @@ fn method_rows(rows: &mut Rows, report: &ModuleReport) {
         "none: its methods can be called only by programs that know them",
     );
     for (kind, name) in &report.methods {
-        rows.add(kind_name(*kind), name);
+        rows.add(kind.to_string(), name);
     }
 }
 

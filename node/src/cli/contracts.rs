@@ -2,7 +2,7 @@
 
 use chancery_client::api::VersionInfo;
 use chancery_ledger::{Call, CodeHash, TransactionPlace};
-use chancery_runtime::schema::{Method, MethodKind, Schema};
+use chancery_schema::{Method, MethodKind, Schema};
 use serde_json::json;
 
 use super::args::{ContractCommand, ContractName, DeployArgs};
@@ -30,15 +30,6 @@ pub(super) fn contract(context: &Context, command: ContractCommand) -> Result<Re
     }
 }
 
-pub(super) fn kind_name(kind: MethodKind) -> &'static str {
-    match kind {
-        MethodKind::Init => "init",
-        MethodKind::Migrate => "migrate",
-        MethodKind::Call => "call",
-        MethodKind::View => "view",
-    }
-}
-
 pub(super) fn schema_rows(rows: &mut Rows, schema: &Schema) {
     rows.add("contract", &schema.name);
     if !schema.docs.is_empty() {
@@ -50,7 +41,7 @@ pub(super) fn schema_rows(rows: &mut Rows, schema: &Schema) {
             None => String::new(),
         };
         rows.add(
-            kind_name(method.kind),
+            method.kind.to_string(),
             format!("{}{returns}", signature(method)),
         );
         if !method.docs.is_empty() {

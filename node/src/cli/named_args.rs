@@ -12,7 +12,7 @@
 use std::ffi::{OsStr, OsString};
 use std::sync::LazyLock;
 
-use chancery_runtime::schema::MethodKind;
+use chancery_schema::MethodKind;
 use clap::{Command, CommandFactory as _};
 
 use super::CliError;

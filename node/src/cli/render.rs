@@ -8,7 +8,7 @@ use chancery_client::KeyStore;
 use chancery_client::api::{EventInfo, Outcome, ReceiptInfo};
 use chancery_genesis::time;
 use chancery_ledger::{Millis, TrapKind};
-use chancery_runtime::schema::{ErrorCode, Event, Field, Method, Schema, Type, decode_value};
+use chancery_schema::{ErrorCode, Event, Field, Method, Schema, Type, decode_value};
 use serde_json::{Map, Value, json};
 
 use super::output::{padded, printable, width_of};

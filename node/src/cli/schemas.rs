@@ -10,15 +10,12 @@ use chancery_client::api::{
 };
 use chancery_client::{Client, ClientError};
 use chancery_ledger::ContractId;
-use chancery_runtime::schema::{SCHEMA_BYTES_MAX, Schema};
+use chancery_schema::{Schema, read_schema};
 use serde_json::Value;
 
 use super::CliError;
 use super::render::{EventFields, NO_CONTRACT};
 
-/// The longest schema that is taken from a node, in bytes of JSON. A section of the longest length
-/// may come out twice as long: what it left out is written out, with spaces.
-const SCHEMA_JSON_BYTES_MAX: usize = 2 * SCHEMA_BYTES_MAX;
 /// With so many kept, the next event begins with none: a feed may go on for years. So many are asked
 /// for to show the events of one transaction.
 const KEPT_MAX: usize = 256;
@@ -27,24 +24,11 @@ const NOT_TOLD_FOR: Duration = Duration::from_secs(60);
 
 /// The schema that a node hands out with a contract.
 pub(super) fn schema_of(contract: &ContractInfo) -> Result<Schema, CliError> {
-    read(contract.schema.clone()).map_err(|reason| {
+    read_schema(contract.schema.clone()).map_err(|reason| {
         CliError::usage(format!("contract {} {reason}", contract.contract))
             .code("no_schema")
             .hint("its methods can be called only by programs that know them")
     })
-}
-
-/// A schema as a node gives it, or what is wrong with the contract.
-fn read(schema: Option<Value>) -> Result<Schema, String> {
-    let schema = schema.ok_or("does not say what its methods take")?;
-    let len = schema.to_string().len();
-    if len > SCHEMA_JSON_BYTES_MAX {
-        return Err(format!(
-            "has a schema of {len} bytes, more than the {SCHEMA_JSON_BYTES_MAX} that one can have"
-        ));
-    }
-    serde_json::from_value(schema)
-        .map_err(|error| format!("has a schema that is not understood here: {error}"))
 }
 
 /// A contract and one of its versions, as far as a node said which.
@@ -76,7 +60,7 @@ impl Schemas {
     }
 
     fn keep(&mut self, contract: ContractId, version: u32, schema: Option<Value>) {
-        let known = match read(schema) {
+        let known = match read_schema(schema) {
             Ok(schema) => Known::Schema(schema),
             Err(reason) => Known::Without(format!("the contract {reason}")),
         };
@@ -354,24 +338,5 @@ mod tests {
         assert!(reason.contains("its code was not taken"), "{reason}");
         assert_eq!(ran(&invoke, &receipt(applied())), expected);
         assert_eq!(ran(&invoke, &receipt(trapped())), expected);
-    }
-
-    #[test]
-    fn a_schema_longer_than_any_on_the_chain_is_not_read() {
-        let info = |schema: Value| -> ContractInfo {
-            serde_json::from_value(json!({
-                "contract": "00".repeat(32), "code": "00".repeat(32), "version": 1,
-                "deployer": "did:key:z6MkiTBz1ymuepAQ4HEHYSF1H8quG5GLVVQR3djdX3mDooWp",
-                "upgraders": {"quorum": 0, "accounts": []}, "approvals": [], "schema": schema,
-            }))
-            .expect("a contract")
-        };
-        let of = |docs: usize| {
-            let docs = "d".repeat(docs);
-            schema_of(&info(json!({"name": "x", "docs": docs, "methods": []})))
-        };
-        assert!(of(SCHEMA_BYTES_MAX).is_ok());
-        let error = of(SCHEMA_JSON_BYTES_MAX).expect_err("too long");
-        assert!(error.message.contains("more than the 131072"), "{error:?}");
     }
 }

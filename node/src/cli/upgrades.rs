@@ -9,7 +9,7 @@ use chancery_ledger::upgrade::FIRST_VERSION;
 use chancery_ledger::{
     AccountId, Call, ChainLimits, CodeHash, ContractId, UpgradeApproval, Upgraders,
 };
-use chancery_runtime::schema::{Method, MethodKind, Schema};
+use chancery_schema::{Method, MethodKind, Schema};
 use serde_json::json;
 
 use super::args::{ApproveUpgradeArgs, UpgradeArgs, UpgraderArgs};

@@ -6,7 +6,7 @@ use std::path::Path;
 use chancery_client::KeyStore;
 use chancery_genesis::time;
 use chancery_ledger::{AccountId, Millis};
-use chancery_runtime::schema::{ArgText, Field, Method, MethodKind, Resolver, Type, encode_args};
+use chancery_schema::{ArgText, Field, Method, MethodKind, Resolver, Type, encode_args};
 
 use super::named_args::{BehindMethod, NamedArg, is_own_option};
 use super::{CliError, files};

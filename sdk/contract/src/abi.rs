@@ -19,6 +19,8 @@ pub const CALL_PREFIX: &str = "call.";
 pub const VIEW_PREFIX: &str = "view.";
 /// The custom section that holds the schema, as JSON.
 pub const SCHEMA_SECTION: &str = "chancery.schema";
+/// The longest schema that any chain may allow, in bytes.
+pub const SCHEMA_BYTES_MAX: usize = 65_536;
 /// What linkers export beside: globals that hold addresses, of no use to the host.
 pub const LINKER_GLOBALS: [&str; 2] = ["__data_end", "__heap_base"];
 /// What [`STORAGE_GET`] returns where nothing is stored, and [`ROLES`] of an account that was never

@@ -1,7 +1,6 @@
 //! Text put together while compiling: the schema, from the types of a contract.
 
-/// The longest schema that any ledger allows, in bytes.
-const SCHEMA_BYTES_MAX: usize = 65_536;
+use crate::abi::SCHEMA_BYTES_MAX;
 
 /// A text, or texts one after the other. A schema is JSON; the names of types need no escapes.
 #[derive(Debug, Clone, Copy)]

@@ -10,15 +10,16 @@ use serde_json::Value;
 /// Our crates that each of our crates may depend on, outside of its tests.
 const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("chancery-ledger", &[]),
+    ("chancery-schema", &["chancery-ledger"]),
     ("chancery-contract", &["chancery-contract-macros"]),
     ("chancery-contract-macros", &[]),
     ("chancery-consensus", &["chancery-ledger"]),
     (
         "chancery-runtime",
-        &["chancery-ledger", "chancery-contract"],
+        &["chancery-ledger", "chancery-schema", "chancery-contract"],
     ),
     ("chancery-genesis", &["chancery-ledger"]),
-    ("chancery-client", &["chancery-ledger"]),
+    ("chancery-client", &["chancery-ledger", "chancery-schema"]),
     ("chancery-project", &[]),
     ("data-access", &["chancery-contract"]),
     ("health-consent", &["chancery-contract"]),
@@ -31,6 +32,10 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
 const NEVER_REACHES: &[(&str, &[&str])] = &[
     (
         "chancery-ledger",
+        &["tokio", "redb", "wasmtime", "quinn", "axum", "getrandom"],
+    ),
+    (
+        "chancery-schema",
         &["tokio", "redb", "wasmtime", "quinn", "axum", "getrandom"],
     ),
     (

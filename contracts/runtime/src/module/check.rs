@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chancery_contract::abi::{self, ValueType};
 use chancery_ledger::{ChainLimits, CodeHash};
+use chancery_schema::{MethodKind, Schema};
 use wasmparser::{
     BinaryReader, ConstExpr, DataKind, ElementItems, ElementKind, Export, ExternalKind, FuncType,
     FuncValidatorAllocations, FunctionBody, GlobalType, Import, Operator, OperatorsReader, Parser,
@@ -13,7 +14,6 @@ use wasmparser::{
 use super::found::Found;
 use super::{Checked, FunctionShape, ModuleError, ModuleReport, method_of_export};
 use crate::fuel::{self, FunctionSize};
-use crate::schema::{MethodKind, Schema};
 
 /// WebAssembly 1.0 without floats. The second flag stands for tables of functions.
 const FEATURES: WasmFeatures = WasmFeatures::MUTABLE_GLOBAL.union(WasmFeatures::GC_TYPES);
@@ -275,7 +275,7 @@ impl Walk<'_> {
                     return Err(ModuleError::SchemaTooLong { len, len_max });
                 }
                 self.found.schema_bytes = len;
-                self.schema = Some(Schema::parse(json)?);
+                self.schema = Some(parse_schema(json)?);
             }
             _ => {}
         }
@@ -490,7 +490,7 @@ impl Walk<'_> {
 
     fn finish(self, wasm: &[u8]) -> Result<Checked, ModuleError> {
         if let Some(schema) = &self.schema {
-            schema.check_against(&self.methods)?;
+            check_schema(schema, &self.methods)?;
         }
         let mut methods: Vec<_> = self
             .methods
@@ -573,42 +573,40 @@ fn in_bounds(end: u64, end_max: u64) -> Result<(), ModuleError> {
     Ok(())
 }
 
-impl Schema {
-    /// Reads a schema section.
-    ///
-    /// # Errors
-    /// If it is not the JSON of a schema.
-    pub fn parse(json: &[u8]) -> Result<Self, ModuleError> {
-        serde_json::from_slice(json).map_err(|error| ModuleError::SchemaMalformed {
-            reason: shortened(&error.to_string()),
-        })
-    }
+/// Reads a schema section.
+fn parse_schema(json: &[u8]) -> Result<Schema, ModuleError> {
+    serde_json::from_slice(json).map_err(|error| ModuleError::SchemaMalformed {
+        reason: shortened(&error.to_string()),
+    })
+}
 
-    /// Checks that the schema names each exported method once, as the kind it is, and nothing else
-    /// that is not there; and no event, error or argument twice.
-    fn check_against(&self, exported: &BTreeMap<String, MethodKind>) -> Result<(), ModuleError> {
-        each_once(self.methods.iter().map(|method| method.name.clone()))?;
-        each_once(self.events.iter().map(|event| event.name.clone()))?;
-        each_once(self.errors.iter().map(|error| error.name.clone()))?;
-        each_once(self.errors.iter().map(|error| error.code.to_string()))?;
-        for method in &self.methods {
-            each_once(method.args.iter().map(|arg| arg.name.clone()))?;
-            if exported.get(&method.name) != Some(&method.kind) {
-                return Err(ModuleError::SchemaMethodMissing {
-                    name: shortened(&method.name),
-                });
-            }
+/// Checks that the schema names each exported method once, as the kind it is, and nothing else
+/// that is not there; and no event, error or argument twice.
+fn check_schema(
+    schema: &Schema,
+    exported: &BTreeMap<String, MethodKind>,
+) -> Result<(), ModuleError> {
+    each_once(schema.methods.iter().map(|method| method.name.clone()))?;
+    each_once(schema.events.iter().map(|event| event.name.clone()))?;
+    each_once(schema.errors.iter().map(|error| error.name.clone()))?;
+    each_once(schema.errors.iter().map(|error| error.code.to_string()))?;
+    for method in &schema.methods {
+        each_once(method.args.iter().map(|arg| arg.name.clone()))?;
+        if exported.get(&method.name) != Some(&method.kind) {
+            return Err(ModuleError::SchemaMethodMissing {
+                name: shortened(&method.name),
+            });
         }
-        for event in &self.events {
-            each_once(event.fields.iter().map(|field| field.name.clone()))?;
-        }
-        match exported
-            .keys()
-            .find(|name| self.methods.iter().all(|method| method.name != **name))
-        {
-            Some(name) => Err(ModuleError::SchemaMethodSilent { name: name.clone() }),
-            None => Ok(()),
-        }
+    }
+    for event in &schema.events {
+        each_once(event.fields.iter().map(|field| field.name.clone()))?;
+    }
+    match exported
+        .keys()
+        .find(|name| schema.methods.iter().all(|method| method.name != **name))
+    {
+        Some(name) => Err(ModuleError::SchemaMethodSilent { name: name.clone() }),
+        None => Ok(()),
     }
 }
 

@@ -7,8 +7,8 @@ use std::path::PathBuf;
 use chancery_ledger::{
     AccountId, Call, ChainLimits, ContractEvent, ContractId, Fuel, Receipt, Role, Status,
 };
-use chancery_runtime::schema::{ArgText, Method, Plain, encode_args};
-use chancery_runtime::{Runtime, Schema};
+use chancery_runtime::Runtime;
+use chancery_schema::{ArgText, Method, Plain, Schema, encode_args};
 use serde_json::Value;
 
 use super::{FUEL, IMPORTS, Ledger, ROOT, account, value_of};

@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 use chancery_contract::Millis;
 use chancery_contract::test_host::Moment;
 use chancery_ledger::{Call, ChainLimits, ContractId, Receipt, Role, Status, Upgraders};
-use chancery_runtime::schema::{ArgText, Method, MethodKind, Plain, Schema, encode_args};
 use chancery_runtime::{CompiledStore, Runtime};
+use chancery_schema::{ArgText, Method, MethodKind, Plain, Schema, encode_args};
 use serde_json::{Value, json};
 
 use super::stories::{self, ACCOUNTS, Step, Story};

@@ -1,10 +1,11 @@
-//! From what a person types to the SCALE bytes of a method's arguments.
+//! From what a person types, or a program has as JSON, to the SCALE bytes of a method's arguments.
 
 mod encoder;
 
 use chancery_ledger::{AccountId, Millis};
+use serde_json::Value;
 
-use super::{Field, Type};
+use super::{Field, Type, listed};
 use encoder::Encoder;
 
 /// One argument as typed.
@@ -90,6 +91,14 @@ pub enum ArgError {
         /// How many there are.
         most: usize,
     },
+    /// JSON that is no arguments.
+    #[error(
+        "arguments are a JSON object of them by name, or an array of them in order; given: {given}"
+    )]
+    NoArguments {
+        /// What was given, shortened.
+        given: String,
+    },
     /// A text that is no value of the type.
     #[error("argument {name}: {text:?} is not a {kind}: {reason}")]
     Invalid {
@@ -149,22 +158,74 @@ pub fn encode_args(
         let Some(name) = name else { continue };
         let plain = name.replace('-', "_");
         let index = fields.iter().position(|field| field.name == plain);
-        let index = index.ok_or_else(|| ArgError::Unknown {
-            name: name.clone(),
-            expected: names(fields),
-        })?;
+        let index = index.ok_or_else(|| unknown(name, fields))?;
         place(index, text.as_str())?;
     }
+    encode_chosen(fields, &chosen, resolver, |encoder, kind, text| {
+        encoder.text(kind, text)
+    })
+}
+
+/// Encodes JSON as the arguments that `fields` name, in their order: an object of them by name, or an
+/// array of them in that order. An `option<T>` may be left out, of an array at its end.
+///
+/// Values are written as within the JSON that [`encode_args`] takes, so what
+/// [`decode_value`](crate::decode_value) shows can be given as it is.
+///
+/// # Errors
+/// The first argument that does not fit.
+pub fn encode_json_args(
+    fields: &[Field],
+    args: &Value,
+    resolver: &dyn Resolver,
+) -> Result<Vec<u8>, ArgError> {
+    let chosen: Vec<Option<&Value>> = match args {
+        Value::Object(by_name) => {
+            let is_known = |name: &&String| fields.iter().any(|field| field.name == **name);
+            if let Some(name) = by_name.keys().find(|name| !is_known(name)) {
+                return Err(unknown(name, fields));
+            }
+            let of_name = |field: &Field| by_name.get(&field.name);
+            fields.iter().map(of_name).collect()
+        }
+        Value::Array(in_order) if in_order.len() > fields.len() => {
+            return Err(ArgError::TooMany {
+                given: in_order.len(),
+                most: fields.len(),
+            });
+        }
+        Value::Array(in_order) => {
+            let places = 0..fields.len();
+            places.map(|place| in_order.get(place)).collect()
+        }
+        other => {
+            return Err(ArgError::NoArguments {
+                given: other.to_string().chars().take(80).collect(),
+            });
+        }
+    };
+    encode_chosen(fields, &chosen, resolver, |encoder, kind, json| {
+        encoder.json(kind, json)
+    })
+}
+
+/// Encodes what was chosen for each of the fields; an `option<T>` may be left out.
+fn encode_chosen<T: ?Sized>(
+    fields: &[Field],
+    chosen: &[Option<&T>],
+    resolver: &dyn Resolver,
+    encode: impl Fn(&mut Encoder<'_>, &Type, &T) -> Result<(), ArgError>,
+) -> Result<Vec<u8>, ArgError> {
     let mut bytes = Vec::new();
-    for (field, text) in fields.iter().zip(chosen) {
-        match (text, &field.kind) {
-            (Some(text), kind) => {
-                Encoder::new(&field.name, resolver, &mut bytes).text(kind, text)?;
+    for (Field { name, kind }, chosen) in fields.iter().zip(chosen) {
+        match (chosen, kind) {
+            (Some(chosen), kind) => {
+                encode(&mut Encoder::new(name, resolver, &mut bytes), kind, chosen)?;
             }
             (None, Type::Option(_)) => bytes.push(0),
             (None, kind) => {
                 return Err(ArgError::Missing {
-                    name: field.name.clone(),
+                    name: name.clone(),
                     kind: kind.clone(),
                 });
             }
@@ -173,17 +234,17 @@ pub fn encode_args(
     Ok(bytes)
 }
 
-fn names(fields: &[Field]) -> String {
-    let names: Vec<&str> = fields.iter().map(|field| field.name.as_str()).collect();
-    if names.is_empty() {
-        "none".to_owned()
-    } else {
-        names.join(", ")
+fn unknown(name: &str, fields: &[Field]) -> ArgError {
+    ArgError::Unknown {
+        name: name.to_owned(),
+        expected: listed(fields.iter().map(|field| field.name.as_str())),
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     fn field(name: &str, kind: &str) -> Field {
@@ -238,5 +299,50 @@ mod tests {
             encode(&[position("x"), position("2")]),
             Err(ArgError::Invalid { .. })
         ));
+    }
+
+    #[test]
+    fn json_is_arguments_by_name_or_in_order() {
+        let fields = [field("who", "u8"), field("until", "option<time>")];
+        let check = |args: Value, expected: Result<&[u8], &str>| {
+            let encoded = encode_json_args(&fields, &args, &Plain);
+            let encoded = encoded.map_err(|error| error.to_string());
+            let expected = expected.map(<[u8]>::to_vec).map_err(str::to_owned);
+            assert_eq!(encoded, expected, "{args}");
+        };
+        let both = [&[7, 1][..], &9_u64.to_le_bytes()].concat();
+        check(json!({"until": 9, "who": 7}), Ok(&both));
+        check(json!([7, 9]), Ok(&both));
+        check(json!({"who": "7"}), Ok(&[7, 0]));
+        check(json!({"who": 7, "until": null}), Ok(&[7, 0]));
+        check(json!([7]), Ok(&[7, 0]));
+        check(json!({}), Err("argument who (u8) is missing"));
+        check(json!([]), Err("argument who (u8) is missing"));
+        check(
+            json!({"who": 7, "for": 1}),
+            Err("there is no argument for; expected: who, until"),
+        );
+        check(
+            json!([7, 9, 1]),
+            Err("3 arguments are given, at most 2 are taken"),
+        );
+        check(
+            json!({"who": -7}),
+            Err("argument who: \"-7\" is not a u8: invalid digit found in string"),
+        );
+        check(
+            json!([7, true]),
+            Err(
+                "argument until: \"true\" is not a time: expected a JSON string, or a whole \
+                 number of milliseconds since 1970",
+            ),
+        );
+        check(
+            json!(7),
+            Err(
+                "arguments are a JSON object of them by name, or an array of them in order; \
+                 given: 7",
+            ),
+        );
     }
 }

@@ -165,7 +165,7 @@ impl<'a> Encoder<'a> {
     }
 
     /// A value as JSON.
-    fn json(&mut self, kind: &Type, json: &Value) -> Result<(), ArgError> {
+    pub(super) fn json(&mut self, kind: &Type, json: &Value) -> Result<(), ArgError> {
         match (kind, json) {
             (Type::Option(_), Value::Null) => self.into.push(0),
             (Type::Option(inner), json) => {
