@@ -1,15 +1,17 @@
 //! A client among nodes that refuse, fall silent, forget, talk nonsense, or are not there.
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
+mod common;
+
+use std::net::TcpListener;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
 use chancery_client::api::{EventFilter, Start, TransactionFilter};
 use chancery_client::{Client, ClientError, TransactionBuilder, UNDER_WAY_MAX};
 use chancery_ledger::transaction::SignedTransaction;
 use chancery_ledger::{ChainId, ChainLimits, Millis, SecretKey};
+use common::serve;
 use tokio::task::JoinSet;
 
 /// What a node of the test does with what it is asked.
@@ -40,53 +42,14 @@ struct Node {
 }
 
 fn node(manner: Manner) -> Node {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    let url = format!("http://{}", listener.local_addr().expect("an address"));
     let (sender, posted) = channel();
-    std::thread::spawn(move || {
-        for stream in listener.incoming() {
-            let (stream, sender) = (stream.expect("a connection"), sender.clone());
-            std::thread::spawn(move || answer_all(&stream, manner, &sender));
+    let url = serve(move |request| {
+        if request.is_post {
+            let _ = sender.send(request.body.clone());
         }
+        answer(manner, request.is_post, &request.path)
     });
     Node { url, posted }
-}
-
-fn answer_all(stream: &TcpStream, manner: Manner, posted: &Sender<String>) {
-    let mut reader = BufReader::new(stream);
-    loop {
-        let mut head = String::new();
-        while !head.ends_with("\r\n\r\n") {
-            if reader.read_line(&mut head).unwrap_or(0) == 0 {
-                return;
-            }
-        }
-        let lower = head.to_lowercase();
-        let length = lower
-            .split("content-length: ")
-            .nth(1)
-            .and_then(|rest| rest.lines().next());
-        let length: usize = length.map_or(0, |length| length.parse().expect("a number"));
-        let mut body = vec![0; length];
-        reader.read_exact(&mut body).expect("a body");
-        let path = head.split(' ').nth(1).unwrap_or_default().to_owned();
-        let is_post = head.starts_with("POST");
-        if is_post {
-            let _ = posted.send(String::from_utf8(body).expect("JSON"));
-        }
-        let Some((status, text)) = answer(manner, is_post, &path) else {
-            std::thread::sleep(Duration::from_secs(60));
-            return;
-        };
-        let answer = format!(
-            "HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{text}",
-            text.len()
-        );
-        let mut stream = stream;
-        if stream.write_all(answer.as_bytes()).is_err() {
-            return;
-        }
-    }
 }
 
 fn answer(manner: Manner, is_post: bool, path: &str) -> Option<(&'static str, String)> {
