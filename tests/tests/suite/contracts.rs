@@ -1,8 +1,15 @@
-//! The shipped contracts on a network of four, through the command line, as their READMEs tell it.
+//! The shipped contracts on a network of four, through the command line, as their READMEs tell it; and
+//! one of them through the client's library alone.
 
+use std::path::Path;
+use std::time::Duration;
+
+use chancery_client::api::{EventFilter, Start};
+use chancery_client::{Client, Contract, KeyStore, Told, TransactionBuilder, clock};
+use chancery_ledger::ContractId;
 use chancery_tests::cluster::Cluster;
 use chancery_tests::command::{Ran, chancery, contract, eventually};
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// How `access check` ends where access is denied.
 const DENIED: i32 = 8;
@@ -45,7 +52,7 @@ impl<'a> Deployed<'a> {
     }
 
     /// What every validator answers, once all have the newest block.
-    fn everywhere(&self, line: &str, expected: &serde_json::Value) {
+    fn everywhere(&self, line: &str, expected: &Value) {
         let words: Vec<&str> = line.split(' ').collect();
         let query = [&["query", self.contract.as_str()], &words[..]].concat();
         for index in self.cluster.all() {
@@ -334,6 +341,84 @@ fn what_a_specialist_passed_on_ends_with_the_specialist() {
         entry.out["value"]["subject"],
         json!(did(&cluster, "colleague"))
     );
+}
+
+#[test]
+fn a_program_grants_asks_and_hears_in_the_words_of_the_contract() {
+    let cluster = with_keys(&["specialist"]);
+    let id = cluster.deploy_data_access("hospital");
+    let id: ContractId = id.parse().expect("a contract");
+    let keys = KeyStore::new(Path::new(&cluster.dir()).join("keys"));
+    let specialist = keys.load("specialist").expect("a key").account();
+    let specialist = specialist.to_string();
+    cluster.level(&cluster.all());
+    let apis = cluster.all().into_iter().map(|index| cluster.api(index));
+    let client = Client::new(apis).expect("addresses");
+    let now = clock();
+    let (at, until) = (now.0 + 60_000, now.0 + 3_600_000);
+    cluster.block_on(async {
+        let chain = client.chain().await.expect("somebody answers");
+        let builder = TransactionBuilder::new(chain.chain_id, chain.limits);
+        let access = Contract::open(&client, id).await.expect("has a schema");
+        assert_eq!(access.version(), 1);
+        let grant = json!({
+            "recipient": specialist, "action": "read", "resource": "labs",
+            "expires_at": until, "passes_max": 0,
+        });
+        let granted_by = async |name: &str| {
+            let key = keys.load(name).expect("a key");
+            let call = access.call("grant", &grant).expect("it has that method");
+            let signed = builder.sign(&key, now, call).expect("random numbers");
+            let patience = Duration::from_secs(20);
+            let done = client.submit_and_wait(&signed, patience).await;
+            done.expect("final")
+        };
+
+        let granted = granted_by("hospital").await;
+        let value = json!(0);
+        assert_eq!(access.told(&granted), Some(Told::Applied { value }));
+        let fields = json!({
+            "recipient": specialist, "expires_at": until, "action": "read", "resource": "labs",
+            "number": 0, "under": null,
+        });
+        let events = granted.receipt.expect("it is final").events;
+        assert_eq!((events.len(), events[0].topic.as_str()), (1, "Granted"));
+        assert_eq!(access.event(&events[0]), Ok(fields.clone()));
+        let filter = EventFilter {
+            contract: Some(id),
+            ..EventFilter::default()
+        };
+        let found = client.events(&filter, Start::Beginning, None).await;
+        let found = found.expect("a page").events;
+        assert_eq!(found.len(), 1);
+        assert_eq!(access.event_entry(&found[0]), Ok(fields));
+
+        let refused = granted_by("specialist").await;
+        match access.told(&refused) {
+            Some(Told::Reverted { error, .. }) => {
+                assert_eq!((error.code, error.name.as_str()), (1, "NotOwner"));
+            }
+            other => panic!("{other:?}"),
+        }
+
+        let decided = async |args: Value| {
+            let answer = access.query(&client, "decide", &args).await;
+            match answer.expect("an answer").told {
+                Told::Applied { value } => value,
+                other => panic!("{other:?}"),
+            }
+        };
+        let permitted = decided(json!([specialist, "read", "labs/2026", at])).await;
+        assert_eq!(permitted, json!({"permit": {"until": until}}));
+        let other = json!({
+            "subject": specialist, "action": "write", "resource": "labs", "at": at,
+        });
+        let denied = decided(other).await;
+        assert!(denied["deny"]["reason"].is_string(), "{denied}");
+        let changing = access.query(&client, "grant", &grant).await;
+        let changing = changing.expect_err("no view").to_string();
+        assert!(changing.contains("may change state"), "{changing}");
+    });
 }
 
 #[test]
