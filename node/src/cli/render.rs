@@ -1,6 +1,7 @@
 //! Outcomes, values and events in the words of the contract's schema.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -53,6 +54,10 @@ pub(super) fn value_text(kind: &Type, value: &Value, names: &Names) -> String {
     match (kind, value) {
         (Type::Time, Value::Number(number)) => match number.as_u64() {
             Some(ms) => time::format(Millis(ms)),
+            None => number.to_string(),
+        },
+        (Type::Duration, Value::Number(number)) => match number.as_u64() {
+            Some(ms) => humantime::format_duration(Duration::from_millis(ms)).to_string(),
             None => number.to_string(),
         },
         (Type::Account, Value::String(did)) => names.show(did),

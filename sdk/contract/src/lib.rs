@@ -215,4 +215,4 @@ pub use storage::{Item, Map};
 #[cfg(not(target_arch = "wasm32"))]
 pub use test_env::{Contract, Devnet, Emitted, TestEnv, TestLimits};
 pub use text::Text;
-pub use types::{AccountId, ContractId, Hash, Millis, SchemaType};
+pub use types::{AccountId, ContractId, Duration, Hash, Millis, SchemaType};

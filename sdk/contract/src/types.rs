@@ -35,15 +35,20 @@ bytes32! {
     Hash,
 }
 
-/// Milliseconds: a moment since the Unix epoch, or a duration.
+/// A moment, in milliseconds since the Unix epoch. On a command line `+24h` is one, a day from now:
+/// how long something takes is a [`Duration`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
 pub struct Millis(pub u64);
+
+/// How long something takes, in milliseconds. On a command line, `24h`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
+pub struct Duration(pub u64);
 
 /// A type that the schema can name, so that tools can read and show its values.
 /// [`contract_type`](crate::contract_type) makes one of a struct or an enum.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a type of the schema",
-    note = "there are `bool`, `u8` to `u128`, `String`, `Hash`, `AccountId`, `ContractId` and `Millis`, `Vec` and `Option` of them, and structs and enums with `#[contract_type]`"
+    note = "there are `bool`, `u8` to `u128`, `String`, `Hash`, `AccountId`, `ContractId`, `Millis` and `Duration`, `Vec` and `Option` of them, and structs and enums with `#[contract_type]`"
 )]
 pub trait SchemaType: Encode + Decode {
     /// Its name.
@@ -69,8 +74,9 @@ named! {
     String => "string",
     Hash => "hash",
     AccountId => "account",
-    ContractId => "hash",
+    ContractId => "contract",
     Millis => "time",
+    Duration => "duration",
 }
 
 impl SchemaType for u8 {

@@ -30,8 +30,12 @@ pub enum Type {
     Hash,
     /// `account`: the 32 bytes of an Ed25519 key
     Account,
+    /// `contract`: the 32 bytes of its address
+    Contract,
     /// `time`: u64, milliseconds since the Unix epoch
     Time,
+    /// `duration`: u64, milliseconds
+    Duration,
     /// `option<T>`
     Option(Box<Type>),
     /// `list<T>`
@@ -85,7 +89,9 @@ impl fmt::Display for Type {
             Self::Bytes => f.write_str("bytes"),
             Self::Hash => f.write_str("hash"),
             Self::Account => f.write_str("account"),
+            Self::Contract => f.write_str("contract"),
             Self::Time => f.write_str("time"),
+            Self::Duration => f.write_str("duration"),
             Self::Option(inner) => write!(f, "option<{inner}>"),
             Self::List(inner) => write!(f, "list<{inner}>"),
             Self::Record(fields) => write_record(fields, f),
@@ -160,7 +166,9 @@ fn parse(rest: &mut &str, depth: u32) -> Option<Type> {
         "bytes" => Type::Bytes,
         "hash" => Type::Hash,
         "account" => Type::Account,
+        "contract" => Type::Contract,
         "time" => Type::Time,
+        "duration" => Type::Duration,
         "option" => Type::Option(Box::new(parse_inner(rest, depth)?)),
         "list" => Type::List(Box::new(parse_inner(rest, depth)?)),
         "enum" => Type::Enum(parse_variants(rest, depth)?),
@@ -256,6 +264,8 @@ mod tests {
             "bool",
             "u128",
             "time",
+            "duration",
+            "contract",
             "option<time>",
             "list<option<account>>",
             "{who: account, until: option<time>}",

@@ -2,7 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use chancery_ledger::{AccountId, Hash};
+use chancery_ledger::{AccountId, ContractId, Hash};
 use parity_scale_codec::{Compact, Decode, Input};
 use serde_json::{Map, Value, json};
 
@@ -98,11 +98,12 @@ fn decode(kind: &Type, rest: &mut &[u8], room: &mut Room) -> Result<Value, Value
         Type::U8 => json!(read::<u8>(rest, kind)?),
         Type::U16 => json!(read::<u16>(rest, kind)?),
         Type::U32 => json!(read::<u32>(rest, kind)?),
-        Type::U64 | Type::Time => json!(read::<u64>(rest, kind)?),
+        Type::U64 | Type::Time | Type::Duration => json!(read::<u64>(rest, kind)?),
         Type::U128 => json!(read::<u128>(rest, kind)?.to_string()),
         Type::String => json!(room.text(&read::<String>(rest, kind)?)?),
         Type::Bytes => json!(room.text(&BASE64.encode(read::<Vec<u8>>(rest, kind)?))?),
         Type::Hash => json!(room.text(&read::<Hash>(rest, kind)?.to_string())?),
+        Type::Contract => json!(room.text(&read::<ContractId>(rest, kind)?.to_string())?),
         Type::Account => json!(room.text(&read::<AccountId>(rest, kind)?.to_string())?),
         Type::Option(inner) => match rest.read_byte().map_err(|_| malformed())? {
             0 => Value::Null,
@@ -167,6 +168,8 @@ mod tests {
         check("hash", &[0xab; 32], Some(json!("ab".repeat(32))));
         check("account", &bytes, Some(json!(account)));
         check("time", &9_u64.encode(), Some(json!(9)));
+        check("duration", &9_u64.encode(), Some(json!(9)));
+        check("contract", &[0xab; 32], Some(json!("ab".repeat(32))));
         check("option<u8>", &[0], Some(Value::Null));
         check("option<u8>", &[1, 2], Some(json!(2)));
         check("option<u8>", &[2, 2], None);

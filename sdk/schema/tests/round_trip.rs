@@ -19,7 +19,9 @@ fn kinds() -> impl Strategy<Value = Type> {
         Just(Type::Bytes),
         Just(Type::Hash),
         Just(Type::Account),
+        Just(Type::Contract),
         Just(Type::Time),
+        Just(Type::Duration),
     ];
     leaf.prop_recursive(4, 24, 4, |inner| {
         let fields = prop::collection::vec(inner.clone(), 1..4).prop_map(|kinds| named("f", kinds));
@@ -61,7 +63,7 @@ fn values(kind: &Type) -> BoxedStrategy<Value> {
         Type::U8 => any::<u8>().prop_map(Value::from).boxed(),
         Type::U16 => any::<u16>().prop_map(Value::from).boxed(),
         Type::U32 => any::<u32>().prop_map(Value::from).boxed(),
-        Type::U64 | Type::Time => any::<u64>().prop_map(Value::from).boxed(),
+        Type::U64 | Type::Time | Type::Duration => any::<u64>().prop_map(Value::from).boxed(),
         Type::U128 => any::<u128>()
             .prop_map(|number| json!(number.to_string()))
             .boxed(),
@@ -75,7 +77,7 @@ fn values(kind: &Type) -> BoxedStrategy<Value> {
         Type::Bytes => prop::sample::select(vec!["", "AA==", "AQI=", "+/8="])
             .prop_map(Value::from)
             .boxed(),
-        Type::Hash => any::<[u8; 32]>()
+        Type::Hash | Type::Contract => any::<[u8; 32]>()
             .prop_map(|hash| json!(chancery_ledger::Hash(hash)))
             .boxed(),
         Type::Account => any::<u8>()

@@ -2,8 +2,8 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use chancery_ledger::Hash;
 use chancery_ledger::hash::sha256;
+use chancery_ledger::{ContractId, Hash};
 use parity_scale_codec::{Compact, Encode as _};
 use serde_json::Value;
 
@@ -81,6 +81,13 @@ impl<'a> Encoder<'a> {
                     .map_err(|_| self.invalid(kind, text, "expected 64 hexadecimal digits"))?
                     .encode_to(self.into),
             },
+            Type::Contract => text
+                .parse::<ContractId>()
+                .map_err(|_| {
+                    let expected = "expected the 64 hexadecimal digits of its address";
+                    self.invalid(kind, text, expected)
+                })?
+                .encode_to(self.into),
             Type::Account => self
                 .resolver
                 .account(text)
@@ -90,6 +97,12 @@ impl<'a> Encoder<'a> {
                 .resolver
                 .time(text)
                 .map_err(|reason| self.invalid(kind, text, reason))?
+                .encode_to(self.into),
+            Type::Duration => duration_ms(text)
+                .ok_or_else(|| {
+                    let expected = "expected units, like 48h, 90s or 1h30m, or milliseconds";
+                    self.invalid(kind, text, expected)
+                })?
                 .encode_to(self.into),
             Type::Option(_) if text == "none" => self.into.push(0),
             Type::Option(inner) => {
@@ -214,23 +227,45 @@ impl<'a> Encoder<'a> {
             (Type::Bool, Value::Bool(flag)) => self.into.push(u8::from(*flag)),
             (Type::Bool, json) => return Err(self.expected(kind, json, "true or false")),
             (
-                Type::U8 | Type::U16 | Type::U32 | Type::U64 | Type::U128 | Type::Time,
+                Type::U8
+                | Type::U16
+                | Type::U32
+                | Type::U64
+                | Type::U128
+                | Type::Time
+                | Type::Duration,
                 Value::Number(number),
             ) if !number.is_f64() => self.text(kind, &number.to_string())?,
             (Type::Time, json) => {
                 let expected = "a JSON string, or a whole number of milliseconds since 1970";
                 return Err(self.expected(kind, json, expected));
             }
+            (Type::Duration, json) => {
+                let expected = "a JSON string, or a whole number of milliseconds";
+                return Err(self.expected(kind, json, expected));
+            }
             (Type::U8 | Type::U16 | Type::U32 | Type::U64 | Type::U128, json) => {
                 let expected = "a whole number, or its digits as a JSON string";
                 return Err(self.expected(kind, json, expected));
             }
-            (Type::String | Type::Bytes | Type::Hash | Type::Account, json) => {
+            (Type::String | Type::Bytes | Type::Hash | Type::Account | Type::Contract, json) => {
                 return Err(self.expected(kind, json, "a JSON string"));
             }
         }
         Ok(())
     }
+}
+
+/// How many milliseconds a text says: with units, or their number.
+fn duration_ms(text: &str) -> Option<u64> {
+    if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return text.parse().ok();
+    }
+    let duration = humantime::parse_duration(text).ok()?;
+    let is_whole = duration.subsec_nanos().is_multiple_of(1_000_000);
+    u64::try_from(duration.as_millis())
+        .ok()
+        .filter(|_| is_whole)
 }
 
 #[cfg(test)]
@@ -279,6 +314,24 @@ mod tests {
         check("account", did, Some(account.encode()));
         check("account", "did:key:z6Mk", None);
         check("time", "12", Some(12_u64.encode()));
+        check("duration", "12", Some(12_u64.encode()));
+        check("duration", "1h30m", Some(5_400_000_u64.encode()));
+        check("duration", "1m 5ms", Some(60_005_u64.encode()));
+        // That would be a moment; and what has no whole milliseconds.
+        for none in [
+            "+24h",
+            "-1h",
+            "24",
+            "",
+            "1us",
+            "999999999999y",
+            "2026-01-31T12:00:00Z",
+        ] {
+            let expected = (none == "24").then(|| 24_u64.encode());
+            check("duration", none, expected);
+        }
+        check("contract", &"ab".repeat(32), Some(vec![0xab; 32]));
+        check("contract", "land_registry", None);
         check("option<u8>", "none", Some(vec![0]));
         check("option<u8>", "3", Some(vec![1, 3]));
         check("list<u8>", "1,2", Some(vec![1_u8, 2].encode()));
