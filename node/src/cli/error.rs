@@ -191,7 +191,7 @@ impl From<KeyStoreError> for CliError {
             KeyStoreError::Missing { .. } => (
                 "key_missing",
                 Some(
-                    "`chancery keys list` shows the keys there are; `chancery keys new NAME` makes one",
+                    "`chancery keys list` shows the keys there are; those of a devnet are known with --devnet DIR or CHANCERY_DEVNET; `chancery keys new NAME` makes one",
                 ),
             ),
             KeyStoreError::Exposed { .. } => ("key_exposed", None),

@@ -119,7 +119,7 @@ fn not_compiled(error: &CompileError) -> CliError {
         }
         CompileError::Failed => CliError::usage(message)
             .code("not_compiled")
-            .hint("cargo's words above say where; `cargo test` says it as well, and sooner"),
+            .hint("cargo's words above say where. Where `cargo test` compiles: a contract has `core` and `alloc`, but no `std`, so no clock, file or thread"),
         CompileError::NoModule => CliError::usage(message)
             .code("no_module")
             .hint("Cargo.toml wants, under [lib]: crate-type = [\"cdylib\", \"rlib\"]"),

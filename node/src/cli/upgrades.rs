@@ -18,7 +18,7 @@ use super::checks::{MODULE_BYTES_MAX, report_of};
 use super::context::{Context, block_on};
 use super::output::printable;
 use super::render::{NO_CONTRACT, NO_SCHEMA, Names};
-use super::schemas::Schemas;
+use super::schemas::{Schemas, schema_of};
 use super::submit::Session;
 use super::values::{self, Values, encode_arguments};
 use super::{CliError, Report, files};
@@ -162,6 +162,27 @@ impl Proposal {
         UpgradeApproval::of(self.info.version, &self.wasm, &self.args)
     }
 
+    /// Refuses what the ledger would do without a word, and hardly anybody wants.
+    fn check_code(&self) -> Result<(), CliError> {
+        let contract = self.info.contract;
+        let before = schema_of(&self.info).ok();
+        let names = before.as_ref().zip(self.schema.as_ref());
+        let error = if CodeHash::of(&self.wasm) == self.info.code {
+            let message = format!("contract {contract} runs this code already");
+            CliError::usage(message).code("same_code")
+        } else if let Some((before, after)) = names.filter(|(one, two)| one.name != two.name) {
+            let message = format!(
+                "contract {contract} is of {}, the module of {}: it might not understand what is stored",
+                printable(&before.name),
+                printable(&after.name)
+            );
+            CliError::usage(message).code("other_contract")
+        } else {
+            return Ok(());
+        };
+        Err(error.hint("--unchecked hands it in all the same"))
+    }
+
     /// Says what the ledger would refuse without a word.
     fn check_consent(&self, sender: &AccountId, names: &Names) -> Result<(), CliError> {
         check_upgrader(&self.info, sender, names)?;
@@ -224,6 +245,7 @@ pub(super) fn upgrade(context: &Context, args: &UpgradeArgs) -> Result<Report, C
         let proposal = Proposal::of(context, &session, &keys, typed).await?;
         if !args.unchecked {
             proposal.check_consent(&key.account(), &names)?;
+            proposal.check_code()?;
         }
         let Proposal {
             info,

@@ -170,7 +170,25 @@ fn two_of_three_give_a_contract_new_code() {
     assert_eq!(verified.code, 0, "{verified:?}");
     let words = format!("upgrade version 1 of contract {contract} to code ");
     assert!(verified.out.to_string().contains(&words), "{verified:?}");
+    hardly_meant(&cluster, &first);
     old_code_stays_provable(&cluster, &contract, [&first, &second]);
+}
+
+/// What the ledger would do, but is a mistake nearly always.
+fn hardly_meant(cluster: &Cluster, first: &str) {
+    let deploy = ["contract", "deploy", first, "--from", "mallory"];
+    let by = ["--upgrade-by", "mallory"];
+    let contract = cluster.ok(&[&deploy[..], &by].concat()).text("contract");
+    let upgrade = |file: &str, more: &[&str]| {
+        let upgrade = ["contract", "upgrade", &contract, file, "--from", "mallory"];
+        cluster.run(&[&upgrade[..], more].concat())
+    };
+    refused(&upgrade(first, &[]), 2, "same_code", &contract);
+    let other = chancery_tests::command::contract("provenance");
+    let other = other.display().to_string();
+    refused(&upgrade(&other, &[]), 2, "other_contract", "Sign");
+    let anyway = upgrade(&other, &["--unchecked"]);
+    assert_eq!(anyway.code, 0, "{anyway:?}");
 }
 
 /// Which code each version ran, since when, and the code itself, with the network gone.
