@@ -1,8 +1,8 @@
 //! The index of grants against a plain list of them, whatever the order of operations.
 
 use chancery_contract::access::{
-    AccessEntry, AccessIndex, Decision, Grant, Granted, NAME_BYTES_MAX, PASSES_MAX, containing,
-    is_name, is_resource,
+    AccessEntry, AccessIndex, Decision, Grant, Granted, NAME_BYTES_MAX, NotPassedOn, PASSES_MAX,
+    containing, is_name, is_resource,
 };
 use chancery_contract::{AccountId, Env, Millis, TestEnv};
 use proptest::prelude::*;
@@ -405,4 +405,29 @@ fn everything_has_its_documented_key() {
     assert_eq!(test.storage().len(), 4);
     test.call(|env| AccessIndex::revoke(env, subject(1), "read", "labs"));
     assert_eq!(test.storage().len(), 3);
+}
+
+/// Who may pass on what is within a grant is who has it: the one rule goes with the one, the other
+/// with the other.
+#[test]
+fn nobody_passes_on_what_the_rule_of_the_contract_denies_to_itself() {
+    let (mut test, until) = (TestEnv::new(), Millis(2_000_000));
+    let wide = Grant {
+        passes_max: 1,
+        ..Grant::new(subject(0), subject(1), "read", "labs", until)
+    };
+    let _ = test.call(|env| AccessIndex::grant(env, wide));
+    let onward = |resource: &str| Grant::new(subject(1), subject(2), "read", resource, until);
+    let exact = test.call(|env| AccessIndex::pass_on(env, onward("labs/2026")));
+    assert_eq!(exact, Err(NotPassedOn::BeyondOwnGrant));
+    let (who, now) = (subject(1), test.time());
+    let decides = |rule: fn(&Env, AccountId, &str, &str, Millis) -> Decision| {
+        test.view(|env| rule(env, who, "read", "labs/2026", now))
+            .permits()
+    };
+    assert!(!decides(AccessIndex::decide) && decides(AccessIndex::decide_within));
+    let within = test.call(|env| AccessIndex::pass_on_within(env, onward("labs/2026")));
+    assert!(within.is_ok());
+    let same = test.call(|env| AccessIndex::pass_on(env, onward("labs")));
+    assert!(same.is_ok());
 }
