@@ -17,7 +17,8 @@ An option listed above that has the name of an argument is refused there, unless
 given by --arg as well; before the method it is the option. --help and --version are arguments
 there; -h shows this.
 An account is a key's name or a DID, a hash is hexadecimal or @FILE (its SHA-256), a time is
-RFC 3339, relative (+48h, +90s) or milliseconds since 1970.
+RFC 3339, relative (+48h, +90s) or milliseconds since 1970, a duration 48h or milliseconds, a contract
+its address.
 What is returned is shown as `chancery tx show --help` says.";
 
 const EVENTS_HELP: &str = "\
