@@ -100,7 +100,7 @@ pub enum ArgError {
         given: String,
     },
     /// A text that is no value of the type.
-    #[error("argument {name}: {text:?} is not a {kind}: {reason}")]
+    #[error("argument {name}: {text:?} is no {kind}: {reason}")]
     Invalid {
         /// Which argument, or which part of it: `grant.until`, `readers[2]`.
         name: String,
@@ -328,12 +328,12 @@ mod tests {
         );
         check(
             json!({"who": -7}),
-            Err("argument who: \"-7\" is not a u8: invalid digit found in string"),
+            Err("argument who: \"-7\" is no u8: invalid digit found in string"),
         );
         check(
             json!([7, true]),
             Err(
-                "argument until: \"true\" is not a time: expected a JSON string, or a whole \
+                "argument until: \"true\" is no time: expected a JSON string, or a whole \
                  number of milliseconds since 1970",
             ),
         );

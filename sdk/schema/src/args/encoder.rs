@@ -441,23 +441,23 @@ mod tests {
             (
                 "{a: {b: string}}",
                 r#"{"a": {"b": null}}"#,
-                "argument x.a.b: \"null\" is not a string: expected a JSON string",
+                "argument x.a.b: \"null\" is no string: expected a JSON string",
             ),
             (
                 "list<{until: time}>",
                 r#"[{"until": 1}, {"until": true}]"#,
-                "argument x[1].until: \"true\" is not a time: expected a JSON string, or a whole \
+                "argument x[1].until: \"true\" is no time: expected a JSON string, or a whole \
                  number of milliseconds since 1970",
             ),
             (
                 "enum {0 off, 1 on {for_ms: u8}}",
                 r#"{"on": {"for_ms": 300}}"#,
-                "argument x.on.for_ms: \"300\" is not a u8: number too large to fit in target type",
+                "argument x.on.for_ms: \"300\" is no u8: number too large to fit in target type",
             ),
             (
                 "{a: u8, b: list<u8>}",
                 r#"{"a": 1, "b": "2"}"#,
-                "argument x.b: \"\\\"2\\\"\" is not a list<u8>: expected a JSON array",
+                "argument x.b: \"\\\"2\\\"\" is no list<u8>: expected a JSON array",
             ),
         ] {
             let error = encode_args(&[field("x", kind)], &[position(text)], &Plain);
