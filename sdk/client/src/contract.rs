@@ -394,7 +394,7 @@ mod tests {
         check(
             "grant",
             json!([did, 9.5]),
-            "grant: argument expires_at: \"9.5\" is not a time: expected a JSON string, or a whole \
+            "grant: argument expires_at: \"9.5\" is no time: expected a JSON string, or a whole \
              number of milliseconds since 1970",
         );
         check(
