@@ -245,7 +245,10 @@ fn verdict_report(asked: &Asked<'_>, verdict: &Verdict, as_of: &AsOf, names: &Na
             json["decision"] = json!("permit");
             json["until"] = json!(time::format(until));
             json["until_ms"] = json!(until);
-            let words = format!("until {}, unless it is revoked, or the contract decides otherwise, before", time::format(until));
+            let words = format!(
+                "until {}, unless it is revoked, or the contract decides otherwise, before",
+                time::format(until)
+            );
             rows.add("permit", words);
             None
         }

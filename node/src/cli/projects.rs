@@ -156,6 +156,7 @@ mod tests {
         let args = NewArgs {
             name: "x".to_owned(),
             dir: Some(directory.path().to_owned()),
+            beside: None,
         };
         let error = new(&args).expect_err("exists");
         assert_eq!(
