@@ -89,6 +89,10 @@ impl Host {
                 host.admit(AccountId(account.0), roles_of(roles))?;
                 Answer::Done
             }
+            (Self::Executor(_), Request::Moment) => Answer::Ready { moment: None },
+            (Self::Devnet(host), Request::Moment) => Answer::Ready {
+                moment: Some(host.newest()?),
+            },
             (Self::Executor(_), Request::Accounts { .. }) => Answer::Done,
             (Self::Devnet(host), Request::Accounts { accounts }) => {
                 host.name(accounts.iter().map(|account| AccountId(account.0)));

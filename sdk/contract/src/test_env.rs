@@ -11,7 +11,7 @@ mod native;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fmt::Display;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 use parity_scale_codec::{DecodeAll as _, Encode as _};
@@ -115,6 +115,8 @@ static NOTHING: Storage = Storage::new();
 /// | [`TestEnv::wasm`] | the module, in the validators' executor | set by hand | seen | seen |
 /// | [`Devnet::test`] | the module, on four validators | goes by | not seen | seen |
 ///
+/// A test fails that sets what cannot be set there, or looks at what is not seen.
+///
 /// There, `init` deploys the module (whoever calls it may deploy for that moment), and what runs
 /// inside of [`call`](Self::call) and [`view`](Self::view) is one method of the contract. Calls may
 /// burn as much there as `chancery call` lets them. Everywhere, a contract is deployed once: its
@@ -151,12 +153,15 @@ impl TestEnv {
     /// that names none.
     ///
     /// # Panics
-    /// If there is no such program, or no such module.
+    /// If there is no such program, or no such module. If a source is newer than the module, where
+    /// that lies in the `target/contracts` of a project: `chancery contract build` makes it anew.
     #[must_use]
+    #[track_caller]
     pub fn wasm(module: impl AsRef<Path>) -> Self {
         Self::of_module(Level::Executor, module.as_ref())
     }
 
+    #[track_caller]
     fn of_module(level: Level, module: &Path) -> Self {
         let mut test = Self::new();
         let (mut module, moment) = Module::start(level, module);
@@ -174,13 +179,13 @@ impl TestEnv {
         Some(self.env.host.module.as_mut()?.get_mut())
     }
 
-    fn must_not_be_on_a_devnet(&mut self, what: &str) {
-        let on_devnet = self
-            .module()
-            .is_some_and(|module| module.level == Level::Devnet);
+    #[track_caller]
+    fn must_not_be_on_a_devnet(&self, why: &str) {
+        let module = self.env.host.module.as_ref();
+        let on_devnet = module.is_some_and(|module| module.borrow().level == Level::Devnet);
         assert!(
             !on_devnet,
-            "{what} is made by the validators of a devnet, and cannot be set: test this with TestEnv::new or TestEnv::wasm"
+            "{why}: test this with TestEnv::new or TestEnv::wasm"
         );
     }
 
@@ -211,18 +216,21 @@ impl TestEnv {
         self
     }
 
-    /// The block's time now.
+    /// The block's time now. On a devnet, where blocks go on, that of the newest one.
     #[must_use]
     pub fn time(&self) -> Millis {
-        self.env.host.time
+        self.env.host.now().time
     }
 
     /// Goes on to the next block, at that time; stays in this one if it has that time.
     ///
     /// # Panics
-    /// If the time has passed: blocks never go back.
+    /// If the time has passed: blocks never go back. On a devnet, whose validators make time.
+    #[track_caller]
     pub fn set_time(&mut self, time: Millis) -> &mut Self {
-        self.must_not_be_on_a_devnet("time");
+        self.must_not_be_on_a_devnet(
+            "time is made by the validators of a devnet, and cannot be set",
+        );
         let now = self.time();
         assert!(
             time >= now,
@@ -238,22 +246,24 @@ impl TestEnv {
     /// Goes on to the next block, that much later.
     ///
     /// # Panics
-    /// If that is beyond all time.
+    /// If that is beyond all time, and on a devnet.
+    #[track_caller]
     pub fn advance(&mut self, duration: Millis) -> &mut Self {
         let time = self.time().0.checked_add(duration.0);
         self.set_time(Millis(time.expect("a time is below 2^64 ms")))
     }
 
-    /// The block's height now.
+    /// The block's height now. On a devnet, that of the newest block.
     #[must_use]
     pub fn height(&self) -> u64 {
-        self.env.host.height
+        self.env.host.now().height
     }
 
     /// Goes on to a later block, one millisecond for each between, as no two share a time.
     ///
     /// # Panics
-    /// If the height has passed.
+    /// If the height has passed, and on a devnet.
+    #[track_caller]
     pub fn set_height(&mut self, height: u64) -> &mut Self {
         let blocks = height.checked_sub(self.height());
         self.advance(Millis(blocks.expect("blocks never go back")));
@@ -279,6 +289,7 @@ impl TestEnv {
     ///
     /// # Panics
     /// Where the ledger would trap.
+    #[track_caller]
     pub fn call<R: Outcome>(&mut self, run: impl FnOnce(&mut Env) -> R) -> R {
         self.call_at(self.env.host.tested, run)
     }
@@ -287,6 +298,7 @@ impl TestEnv {
     ///
     /// # Panics
     /// Where the ledger would trap, and if no such contract was deployed.
+    #[track_caller]
     pub fn call_at<R: Outcome>(
         &mut self,
         contract: ContractId,
@@ -296,6 +308,7 @@ impl TestEnv {
     }
 
     /// Runs one transaction, and gives its outcome and the contract that a module's was about.
+    #[track_caller]
     fn transact<R: Outcome>(
         &mut self,
         contract: ContractId,
@@ -321,13 +334,17 @@ impl TestEnv {
         if host.module.is_none() && !matches!(&ran, Ok(outcome) if outcome.settle().is_ok()) {
             host.roll_back(before);
         }
-        (ran.unwrap_or_else(|trap| resume_unwind(trap)), about)
+        match ran {
+            Ok(outcome) => (outcome, about),
+            Err(end) => calls::go_on(end),
+        }
     }
 
     /// Runs a `view` as a query does: nobody calls.
     ///
     /// # Panics
     /// Where the ledger would trap.
+    #[track_caller]
     pub fn view<T>(&self, run: impl FnOnce(&Env) -> T) -> T {
         self.view_at(self.env.host.tested, run)
     }
@@ -336,9 +353,13 @@ impl TestEnv {
     ///
     /// # Panics
     /// Where the ledger would trap, and if no such contract was deployed.
+    #[track_caller]
     pub fn view_at<T>(&self, contract: ContractId, run: impl FnOnce(&Env) -> T) -> T {
         self.env.host.begin_query(contract);
-        run(&self.env)
+        match catch_unwind(AssertUnwindSafe(|| run(&self.env))) {
+            Ok(outcome) => outcome,
+            Err(end) => calls::go_on(end),
+        }
     }
 
     /// What the last [`call`](Self::call) burnt, which native code cannot tell.
@@ -347,15 +368,24 @@ impl TestEnv {
         self.env.host.fuel_used
     }
 
-    /// What the contract stores, by storage key; on a devnet, nothing of it is seen.
+    /// What the contract stores, by storage key.
+    ///
+    /// # Panics
+    /// On a devnet, where nobody sees it.
     #[must_use]
+    #[track_caller]
     pub fn storage(&self) -> &BTreeMap<Vec<u8>, Vec<u8>> {
         self.storage_at(self.env.host.tested)
     }
 
     /// What another contract stores.
+    ///
+    /// # Panics
+    /// On a devnet, where nobody sees it.
     #[must_use]
+    #[track_caller]
     pub fn storage_at(&self, contract: ContractId) -> &BTreeMap<Vec<u8>, Vec<u8>> {
+        self.must_not_be_on_a_devnet("nobody sees on a devnet what a contract stores");
         self.env.host.storage.get(&contract).unwrap_or(&NOTHING)
     }
 
@@ -388,8 +418,13 @@ impl TestEnv {
     }
 
     /// Everything logged so far.
+    ///
+    /// # Panics
+    /// On a devnet, where nobody sees it.
     #[must_use]
+    #[track_caller]
     pub fn logs(&self) -> Vec<String> {
+        self.must_not_be_on_a_devnet("nobody sees on a devnet what a contract logs");
         self.env.host.logs.borrow().clone()
     }
 }
@@ -407,8 +442,10 @@ impl Devnet {
     /// The program `chancery` does that, and has the limits, as it is told for [`TestEnv::wasm`].
     ///
     /// # Panics
-    /// If there is no such program, or no such module.
+    /// If there is no such program, or no such module, or one that is older than its sources, as
+    /// [`TestEnv::wasm`] does.
     #[must_use]
+    #[track_caller]
     pub fn test(module: impl AsRef<Path>) -> TestEnv {
         TestEnv::of_module(Level::Devnet, module.as_ref())
     }

@@ -100,6 +100,9 @@ pub enum Request {
         /// The block it is in.
         moment: Moment,
     },
+    /// The newest block, answered by [`Answer::Ready`].
+    #[codec(index = 7)]
+    Moment,
 }
 
 /// How a transaction or a query ended.
@@ -160,10 +163,11 @@ pub struct Seen {
 /// What a host answers.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub enum Answer {
-    /// It can begin.
+    /// It can begin, or go on.
     #[codec(index = 0)]
     Ready {
-        /// The newest block, where validators make them; a test begins in block 1 elsewhere.
+        /// The newest block, where validators make them; elsewhere a test begins in block 1, and
+        /// makes them itself.
         moment: Option<Moment>,
     },
     /// Done.

@@ -21,7 +21,7 @@ fn deployed() -> TestEnv {
 #[test]
 fn native_code_tells_the_story() {
     let mut test = TestEnv::new();
-    story::told(&mut test);
+    story::told(&mut test, |test| test.storage().clone());
     assert_eq!(test.fuel_used(), None);
 }
 

@@ -68,7 +68,7 @@ impl OnDevnet {
             timeout: TIMEOUT,
         };
         let context = Context::new(global, Output::new(true), Vec::new());
-        let status = block_on(async { Ok(context.client()?.status().await?) })?;
+        let moment = newest(&context)?;
         Ok(Self {
             registrar: context.keys()?.load(REGISTRAR)?,
             directory,
@@ -76,10 +76,7 @@ impl OnDevnet {
             wasm,
             contract: None,
             upgraders: Upgraders::nobody(),
-            moment: Moment {
-                time: chancery_contract::Millis(status.block_time_ms.0),
-                height: status.height.0,
-            },
+            moment,
             accounts: BTreeMap::new(),
             names: BTreeMap::new(),
         })
@@ -87,6 +84,16 @@ impl OnDevnet {
 
     pub(super) fn moment(&self) -> Moment {
         self.moment
+    }
+
+    /// The newest block now.
+    pub(super) fn newest(&mut self) -> Result<Moment, Failure> {
+        let newest = newest(&self.context).map_err(in_words)?;
+        // A validator may be behind another one that was asked before.
+        if newest.height > self.moment.height {
+            self.moment = newest;
+        }
+        Ok(self.moment)
     }
 
     /// Gives keys to accounts that have none.
@@ -327,6 +334,14 @@ impl Drop for OnDevnet {
         let _ = command(Output::new(true), DevnetCommand::Stop(DirArgs { dir }));
         let _ = std::fs::remove_dir_all(&self.directory);
     }
+}
+
+fn newest(context: &Context) -> Result<Moment, CliError> {
+    let status = block_on(async { Ok(context.client()?.status().await?) })?;
+    Ok(Moment {
+        time: chancery_contract::Millis(status.block_time_ms.0),
+        height: status.height.0,
+    })
 }
 
 /// The bytes, with other accounts in the place of those that have one.

@@ -1,14 +1,39 @@
 //! Native contracts that call each other. The rules are those of the runtime
 //! (`contracts/runtime/src/world.rs`); what ends the transaction there is a panic here.
 
+use std::any::Any;
+use std::panic::resume_unwind;
+
 use super::host::{Frame, Host, METHOD_BYTES, at_most};
 use super::native::Run;
 use crate::test_host::Ending;
 use crate::{CallError, Caller, ContractId, Env};
 
 /// The ledger ends the transaction with that trap.
+#[track_caller]
 pub(super) fn trap(kind: &str, why: &str) -> ! {
-    panic!("the ledger ends the transaction ({kind}): {why}")
+    panic!("{}", words(kind, why))
+}
+
+pub(super) fn words(kind: &str, why: &str) -> String {
+    format!("the ledger ends the transaction ({kind}): {why}")
+}
+
+/// How the ledger ended what a test began: told at the test's own line, by [`go_on`].
+struct Ended(String);
+
+/// Ends what the test began.
+pub(super) fn end(words: String) -> ! {
+    resume_unwind(Box::new(Ended(words)))
+}
+
+/// Goes on with what ended a call or a view of the test.
+#[track_caller]
+pub(super) fn go_on(end: Box<dyn Any + Send>) -> ! {
+    match end.downcast::<Ended>() {
+        Ok(ended) => panic!("{}", ended.0),
+        Err(panic) => resume_unwind(panic),
+    }
 }
 
 impl Host {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use super::calls::trap;
+use super::calls::{end, trap, words};
 use super::host::{Host, Storage};
 use super::native::{Contract, Native};
 use super::{TestEnv, module};
@@ -34,8 +34,10 @@ impl TestEnv {
     /// [`upgrade`](Self::upgrade) of `C` are to run, where the contract under test is a module.
     ///
     /// # Panics
-    /// If there is no such file, and in a test of native code, which has no modules.
+    /// If there is no such file, or one that is older than its sources (see
+    /// [`wasm`](Self::wasm)); in a test of native code, which has no modules.
     #[must_use]
+    #[track_caller]
     pub fn with_module<C: Contract>(mut self, file: impl AsRef<Path>) -> Self {
         let wasm = module::read(file.as_ref());
         match self.module() {
@@ -70,6 +72,7 @@ impl TestEnv {
     /// # Panics
     /// If its `init` refuses, where the ledger would trap, and where the contract under test is a
     /// module and nothing says in which file this one is ([`with_module`](Self::with_module)).
+    #[track_caller]
     pub fn deploy<C: Contract, R: Outcome>(
         &mut self,
         init: impl FnOnce(&mut Env) -> R,
@@ -95,6 +98,7 @@ impl TestEnv {
     /// # Panics
     /// If the contract is not deployed yet, where the ledger would trap, and where the contract is a
     /// module and nothing says in which file the new one is ([`with_module`](Self::with_module)).
+    #[track_caller]
     pub fn upgrade<C: Contract, R: Outcome>(&mut self, migrate: impl FnOnce(&mut Env) -> R) -> R {
         self.upgrade_at::<C, R>(self.env.host.tested, migrate)
     }
@@ -103,6 +107,7 @@ impl TestEnv {
     ///
     /// # Panics
     /// As [`upgrade`](Self::upgrade) does.
+    #[track_caller]
     pub fn upgrade_at<C: Contract, R: Outcome>(
         &mut self,
         contract: ContractId,
@@ -118,6 +123,7 @@ impl TestEnv {
     /// # Panics
     /// If the contract is not deployed yet.
     #[must_use]
+    #[track_caller]
     pub fn version(&self) -> u32 {
         self.version_at(self.env.host.tested)
     }
@@ -127,30 +133,35 @@ impl TestEnv {
     /// # Panics
     /// If there is no such contract.
     #[must_use]
+    #[track_caller]
     pub fn version_at(&self, contract: ContractId) -> u32 {
         self.env.host.deployed_at(contract).version
     }
 
+    #[track_caller]
     fn new_code<C: Contract>(&mut self, method: &'static str) -> NewCode {
         let native = C::NATIVE;
-        let wasm = self.module().map(|module| {
-            let wasm = module.others.get(&native.id).cloned();
-            wasm.unwrap_or_else(|| {
+        let module = self.module().map(|module| module.others.get(&native.id));
+        let wasm = match module.map(Option::<&Vec<u8>>::cloned) {
+            None => Vec::new(),
+            Some(Some(wasm)) => wasm,
+            Some(None) => {
                 let name = native.name;
                 panic!(
                     "this test runs modules, and nothing says which is that of `{name}`: make its \
                      TestEnv with `.with_module::<{name}>(FILE)`"
                 )
-            })
-        });
+            }
+        };
         NewCode {
             native,
             method,
-            wasm: wasm.unwrap_or_default(),
+            wasm,
         }
     }
 }
 
+#[track_caller]
 fn refused(method: &str, code: u32) -> ! {
     panic!("the new code has no effect: its `{method}` refuses with code {code}")
 }
@@ -167,12 +178,17 @@ impl Host {
         contract
     }
 
+    #[track_caller]
     fn deployed_at(&self, contract: ContractId) -> Deployed {
         let deployed = self.deployed.borrow().get(&contract).cloned();
-        deployed.unwrap_or_else(|| panic!("the contract is not deployed yet"))
+        let Some(deployed) = deployed else {
+            panic!("the contract is not deployed yet")
+        };
+        deployed
     }
 
     /// Of modules, the ledger says who may.
+    #[track_caller]
     fn must_be_upgradable(&self, contract: ContractId) {
         let deployed = self.deployed_at(contract);
         if self.module.is_none() && !deployed.upgraders.contains(&self.account) {
@@ -276,7 +292,7 @@ impl Host {
             Ending::Reverted(code) => refused(method, code),
             Ending::Trapped(kind) => {
                 let why = format!("`{method}` of `{}` ran without arguments", native.name);
-                trap(&kind, &why)
+                end(words(&kind, &why))
             }
         }
     }

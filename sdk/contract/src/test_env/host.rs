@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use sha2::{Digest as _, Sha256};
 
+use super::calls::end;
 use super::code::{Deployed, NewCode};
 use super::module::Module;
 use super::native::Native;
@@ -146,7 +147,12 @@ impl Host {
         let mut args = Vec::new();
         add_args(&mut args);
         if self.module.is_some() {
-            return Entered::InModule(self.in_module(native, method, args));
+            return match self.in_module(native, method, args) {
+                Ending::Trapped(kind) => {
+                    end(format!("the ledger ended the call of `{method}`: {kind}"))
+                }
+                ending => Entered::InModule(ending),
+            };
         }
         at_most(METHOD_BYTES, method.len(), self.limits.method_bytes_max);
         at_most("bytes of arguments", args.len(), self.limits.args_bytes_max);
@@ -206,6 +212,15 @@ impl Host {
         Moment {
             time: self.time,
             height: self.height,
+        }
+    }
+
+    /// The newest block. Validators make them without being asked.
+    pub(super) fn now(&self) -> Moment {
+        let known = self.moment();
+        match &self.module {
+            Some(module) => module.borrow_mut().newest(known),
+            None => known,
         }
     }
 
@@ -364,11 +379,11 @@ impl Host {
     }
 
     pub(crate) fn block_time(&self) -> u64 {
-        self.time.0
+        self.now().time.0
     }
 
     pub(crate) fn block_height(&self) -> u64 {
-        self.height
+        self.now().height
     }
 
     #[allow(clippy::unused_self, reason = "the host on Wasm has the same method")]

@@ -7,9 +7,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::env;
 use std::fs;
 use std::io::{self, BufReader};
-use std::path::Path;
+use std::path::{self, Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::Mutex;
+use std::time::SystemTime;
 
 use crate::AccountId;
 use crate::test_host::{Answer, Moment, Request, Seen, read_frame, write_frame};
@@ -40,8 +41,63 @@ fn missing(path: &Path) -> String {
 }
 
 /// The bytes of a module.
+#[track_caller]
 pub(super) fn read(path: &Path) -> Vec<u8> {
-    fs::read(path).unwrap_or_else(|error| panic!("{} ({error})", missing(path)))
+    must_be_new(path);
+    match fs::read(path) {
+        Ok(wasm) => wasm,
+        Err(error) => panic!("{} ({error})", missing(path)),
+    }
+}
+
+/// Ends the test if the module was built before its sources were changed.
+#[track_caller]
+fn must_be_new(module: &Path) {
+    if let Some(source) = newer_source(module) {
+        let (source, module) = (source.display(), module.display());
+        panic!("{source} is newer than the module {module}: run `chancery contract build`");
+    }
+}
+
+/// The source that was changed last, if that was after the module was built. Which sources a module
+/// has is known where `chancery contract build` has put it, and nowhere else.
+fn newer_source(module: &Path) -> Option<PathBuf> {
+    let module = path::absolute(module).ok()?;
+    if !module.parent()?.ends_with("target/contracts") {
+        return None;
+    }
+    let project = module.ancestors().nth(3)?;
+    if !project.join("Cargo.toml").is_file() {
+        return None;
+    }
+    let built = changed(&module)?;
+    let sources = files_below(project.join("src"));
+    let changes = sources
+        .into_iter()
+        .filter_map(|file| Some((changed(&file)?, file)));
+    let (last, source) = changes.max()?;
+    (last > built).then_some(source)
+}
+
+fn changed(file: &Path) -> Option<SystemTime> {
+    fs::metadata(file).ok()?.modified().ok()
+}
+
+/// All files of a directory but hidden ones, which editors put beside what they change.
+fn files_below(directory: PathBuf) -> Vec<PathBuf> {
+    let (mut files, mut directories) = (Vec::new(), vec![directory]);
+    while let Some(directory) = directories.pop() {
+        for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
+            if entry.file_name().as_encoded_bytes().starts_with(b".") {
+                continue;
+            }
+            match entry.file_type() {
+                Ok(kind) if kind.is_dir() => directories.push(entry.path()),
+                _ => files.push(entry.path()),
+            }
+        }
+    }
+    files
 }
 
 /// What runs the module.
@@ -66,12 +122,16 @@ pub(super) struct Module {
     pub(super) others: BTreeMap<TypeId, Vec<u8>>,
     /// What the call that runs now came to.
     pub(super) seen: Option<Seen>,
+    /// The newest block that validators have told of.
+    newest: Option<Moment>,
 }
 
 impl Module {
     /// Starts the process, and says in which block the test begins, if that is not block 1.
+    #[track_caller]
     pub(super) fn start(level: Level, path: &Path) -> (Self, Option<Moment>) {
         assert!(path.is_file(), "{}", missing(path));
+        must_be_new(path);
         let program = env::var_os(PROGRAM_VARIABLE).unwrap_or_else(|| "chancery".into());
         let mut command = Command::new(&program);
         command.args(["contract", "test-host"]).arg(path);
@@ -95,10 +155,11 @@ impl Module {
             accounts: BTreeSet::new(),
             others: BTreeMap::new(),
             seen: None,
+            newest: None,
         };
         match module.answer() {
             Answer::Ready { moment } => (module, moment),
-            other => panic!("the program `chancery` is of another version: it said {other:?}"),
+            other => of_another_version(&other),
         }
     }
 
@@ -141,12 +202,37 @@ impl Module {
         self.ask(&Request::Upgraders { accounts });
     }
 
+    /// The newest block: validators tell, and one may be behind another that told before.
+    pub(super) fn newest(&mut self, known: Moment) -> Moment {
+        if self.level == Level::Executor {
+            return known;
+        }
+        let told = match self.ask(&Request::Moment) {
+            Answer::Ready { moment } => moment,
+            other => of_another_version(&other),
+        };
+        let moments = [self.newest, told].into_iter().flatten();
+        let newest = moments.fold(known, |newest, moment| {
+            if moment.height > newest.height {
+                moment
+            } else {
+                newest
+            }
+        });
+        self.newest = Some(newest);
+        newest
+    }
+
     pub(super) fn run(&mut self, request: &Request) -> Seen {
         match self.ask(request) {
             Answer::Seen(seen) => seen,
-            other => panic!("the program `chancery` is of another version: it said {other:?}"),
+            other => of_another_version(&other),
         }
     }
+}
+
+fn of_another_version(answer: &Answer) -> ! {
+    panic!("the program `chancery` is of another version: it said {answer:?}")
 }
 
 impl Drop for Module {
