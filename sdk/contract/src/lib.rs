@@ -211,7 +211,7 @@ pub use chancery_contract_macros::{
 pub use dispatch::dispatch;
 pub use dispatch::{Called, ContractError, Never, Outcome};
 pub use env::{CallError, Caller, Env, Event, Role};
-pub use storage::{Item, Map};
+pub use storage::{Item, Map, Stored, StoredBy};
 #[cfg(not(target_arch = "wasm32"))]
 pub use test_env::{Contract, Devnet, Emitted, TestEnv, TestLimits};
 pub use text::Text;

@@ -16,7 +16,7 @@ pub struct Item<T> {
 }
 
 /// Values by key, each stored under `prefix` followed by SCALE of its key. No prefix of a contract
-/// may begin with another, nor with the key of an [`Item`].
+/// may begin another one, nor the key of an [`Item`]: see [`Map::new`].
 pub struct Map<K, V> {
     prefix: &'static str,
     entry: PhantomData<fn() -> (K, V)>,
@@ -30,7 +30,7 @@ fn decode<T: DecodeAll>(bytes: Vec<u8>) -> T {
     }
 }
 
-impl<T: Encode + DecodeAll> Item<T> {
+impl<T> Item<T> {
     /// The value under `key`.
     #[must_use]
     pub const fn new(key: &'static str) -> Self {
@@ -42,23 +42,45 @@ impl<T: Encode + DecodeAll> Item<T> {
 
     /// What is stored.
     #[must_use]
-    pub fn get(&self, env: &Env) -> Option<T> {
+    pub fn get(&self, env: &Env) -> Option<T>
+    where
+        T: Stored,
+    {
+        #[cfg(not(target_arch = "wasm32"))]
+        env.host.use_place(crate::host::Place::item::<T>(self.key));
         env.get_raw(self.key.as_bytes()).map(decode)
     }
 
     /// Stores `value`, whose encoding must not be empty.
-    pub fn set(&self, env: &mut Env, value: &T) {
+    pub fn set(&self, env: &mut Env, value: &T)
+    where
+        T: Stored,
+    {
+        #[cfg(not(target_arch = "wasm32"))]
+        env.host.use_place(crate::host::Place::item::<T>(self.key));
         env.set_raw(self.key.as_bytes(), &value.encode());
     }
 
     /// Stores nothing any more.
-    pub fn remove(&self, env: &mut Env) {
+    pub fn remove(&self, env: &mut Env)
+    where
+        T: Stored,
+    {
+        #[cfg(not(target_arch = "wasm32"))]
+        env.host.use_place(crate::host::Place::item::<T>(self.key));
         env.remove_raw(self.key.as_bytes());
     }
 }
 
-impl<K: Encode, V: Encode + DecodeAll> Map<K, V> {
-    /// The values below `prefix`.
+impl<K, V> Map<K, V> {
+    /// The values below `prefix`. It ends best with what no name contains, such as `/`.
+    ///
+    /// No two places may share a key. Where native code runs in a test, the use of a place that
+    /// overlaps with one that the contract used before is a panic which names both: a prefix that
+    /// begins another one, or the key of an [`Item`]; and the same prefix or key with other types.
+    /// Two with the same prefix and the same types cannot be told apart, and are taken for one.
+    /// After an upgrade nothing is judged: the new code reads by the old types what it stores by its
+    /// own.
     #[must_use]
     pub const fn new(prefix: &'static str) -> Self {
         Self {
@@ -69,7 +91,10 @@ impl<K: Encode, V: Encode + DecodeAll> Map<K, V> {
 
     /// The storage key of an entry.
     #[must_use]
-    pub fn storage_key(&self, key: &K) -> Vec<u8> {
+    pub fn storage_key(&self, key: &K) -> Vec<u8>
+    where
+        K: StoredBy,
+    {
         let mut bytes = self.prefix.as_bytes().to_vec();
         key.encode_to(&mut bytes);
         bytes
@@ -77,20 +102,63 @@ impl<K: Encode, V: Encode + DecodeAll> Map<K, V> {
 
     /// What is stored under `key`.
     #[must_use]
-    pub fn get(&self, env: &Env, key: &K) -> Option<V> {
+    pub fn get(&self, env: &Env, key: &K) -> Option<V>
+    where
+        K: StoredBy,
+        V: Stored,
+    {
+        #[cfg(not(target_arch = "wasm32"))]
+        env.host
+            .use_place(crate::host::Place::map::<K, V>(self.prefix));
         env.get_raw(&self.storage_key(key)).map(decode)
     }
 
     /// Stores `value` under `key`; its encoding must not be empty.
-    pub fn set(&self, env: &mut Env, key: &K, value: &V) {
+    pub fn set(&self, env: &mut Env, key: &K, value: &V)
+    where
+        K: StoredBy,
+        V: Stored,
+    {
+        #[cfg(not(target_arch = "wasm32"))]
+        env.host
+            .use_place(crate::host::Place::map::<K, V>(self.prefix));
         env.set_raw(&self.storage_key(key), &value.encode());
     }
 
     /// Stores nothing under `key` any more.
-    pub fn remove(&self, env: &mut Env, key: &K) {
+    pub fn remove(&self, env: &mut Env, key: &K)
+    where
+        K: StoredBy,
+        V: Stored,
+    {
+        #[cfg(not(target_arch = "wasm32"))]
+        env.host
+            .use_place(crate::host::Place::map::<K, V>(self.prefix));
         env.remove_raw(&self.storage_key(key));
     }
 }
+
+/// What a contract can store: everything that SCALE encodes and decodes.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be stored",
+    label = "not a type that can be stored",
+    note = "put `#[contract_type]` above the struct or enum; there are `bool`, `u8` to `u128`, `String`, `Hash`, `AccountId`, `ContractId` and `Millis`, and `Vec`, `Option` and tuples of them"
+)]
+pub trait Stored: Encode + DecodeAll {}
+
+#[diagnostic::do_not_recommend]
+impl<T: Encode + DecodeAll> Stored for T {}
+
+/// What the values of a [`Map`] can be stored by: everything that SCALE encodes.
+#[diagnostic::on_unimplemented(
+    message = "nothing can be stored by a `{Self}`",
+    label = "not a type of keys",
+    note = "put `#[contract_type]` above the struct or enum; there are `bool`, `u8` to `u128`, `String`, `Hash`, `AccountId`, `ContractId` and `Millis`, and `Vec`, `Option` and tuples of them"
+)]
+pub trait StoredBy: Encode {}
+
+#[diagnostic::do_not_recommend]
+impl<K: Encode> StoredBy for K {}
 
 impl<T> fmt::Debug for Item<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

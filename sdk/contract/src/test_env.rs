@@ -7,6 +7,7 @@ mod code;
 mod host;
 mod module;
 mod native;
+mod place;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -22,6 +23,7 @@ pub(crate) use host::Host;
 use host::Storage;
 use module::{Level, Module};
 pub use native::{Contract, Native, NativeMethod, Run, RunCall};
+pub(crate) use place::Place;
 
 use crate::test_host;
 use crate::{AccountId, ContractId, Env, Event, Millis, Outcome, Role};

@@ -310,3 +310,102 @@ mod guarded {
         assert_eq!(test.storage_at(other).len(), 1);
     }
 }
+
+/// The same places, whatever the contract is called by.
+mod places {
+    use super::*;
+
+    const NUMBERS: Map<u64, u64> = Map::new("n/");
+    const COUNT: Item<u64> = Item::new("count");
+
+    fn both(first: impl FnOnce(&mut Env), second: impl FnOnce(&mut Env)) {
+        let mut test = TestEnv::new();
+        test.call(|env| COUNT.set(env, &1));
+        test.call(first);
+        test.call(second);
+    }
+
+    #[test]
+    fn neighbours_do_not_overlap() {
+        const COUNTS: Map<u64, u64> = Map::new("count/");
+        const AGAIN: Map<u64, u64> = Map::new("n/");
+        const OTHERS: Map<String, bool> = Map::new("nn/");
+        const NAME: Item<u64> = Item::new("n");
+        both(
+            |env| {
+                NUMBERS.set(env, &1, &1);
+                COUNTS.set(env, &1, &1);
+                NAME.set(env, &1);
+            },
+            |env| {
+                assert_eq!(AGAIN.get(env, &1), Some(1));
+                assert_eq!(OTHERS.get(env, &String::new()), None);
+            },
+        );
+    }
+
+    #[test]
+    #[should_panic(expected = "`Map<u64, bool>` \"n/\" and `Map<u64, u64>` \"n/\" may store under")]
+    fn one_prefix_has_one_kind_of_values() {
+        const OTHERS: Map<u64, bool> = Map::new("n/");
+        both(
+            |env| NUMBERS.set(env, &1, &1),
+            |env| OTHERS.set(env, &2, &true),
+        );
+    }
+
+    #[test]
+    #[should_panic(expected = "`Map<u16, u64>` \"n/\" and `Map<u64, u64>` \"n/\" may store under")]
+    fn one_prefix_has_one_kind_of_keys() {
+        const OTHERS: Map<u16, u64> = Map::new("n/");
+        both(|env| NUMBERS.remove(env, &1), |env| OTHERS.remove(env, &1));
+    }
+
+    #[test]
+    #[should_panic(
+        expected = "`Map<u64, u64>` \"n/old/\" and `Map<u64, u64>` \"n/\" may store under"
+    )]
+    fn no_prefix_begins_another() {
+        const OLD: Map<u64, u64> = Map::new("n/old/");
+        both(
+            |env| assert_eq!(NUMBERS.get(env, &1), None),
+            |env| assert_eq!(OLD.get(env, &1), None),
+        );
+    }
+
+    #[test]
+    #[should_panic(expected = "`Map<u64, u64>` \"c\" and `Item<u64>` \"count\" may store under")]
+    fn no_prefix_begins_the_name_of_an_item() {
+        const SHORT: Map<u64, u64> = Map::new("c");
+        both(|_| (), |env| SHORT.set(env, &1, &1));
+    }
+
+    #[test]
+    #[should_panic(expected = "`Item<bool>` \"count\" and `Item<u64>` \"count\" may store under")]
+    fn an_item_has_one_type() {
+        const COUNTED: Item<bool> = Item::new("count");
+        both(|_| (), |env| assert_eq!(COUNTED.get(env), None));
+    }
+
+    #[test]
+    fn each_contract_has_its_own() {
+        const FLAG: Item<bool> = Item::new("count");
+
+        #[derive(Debug)]
+        struct Other;
+
+        #[contract]
+        impl Other {
+            #[init]
+            fn init(env: &mut Env) {
+                FLAG.set(env, &true);
+            }
+        }
+
+        let mut test = TestEnv::new();
+        test.call(|env| COUNT.set(env, &1));
+        let other = test.deploy::<Other, _>(Other::init);
+        assert_eq!(test.view_at(other, |env| FLAG.get(env)), Some(true));
+        assert_eq!(test.view(|env| COUNT.get(env)), Some(1));
+    }
+}

@@ -9,6 +9,7 @@ use super::calls::end;
 use super::code::{Deployed, NewCode};
 use super::module::Module;
 use super::native::Native;
+use super::place::Place;
 use super::{Emitted, TestLimits};
 use crate::test_host::{Ending, Moment, Request};
 use crate::{AccountId, Caller, ContractId, Millis, Role, abi};
@@ -45,6 +46,8 @@ pub(crate) struct Host {
     transactions: u64,
     /// Where this transaction's events begin.
     events_before: usize,
+    /// Where each contract was seen to store something.
+    places: RefCell<BTreeMap<ContractId, Vec<Place>>>,
     /// The contracts that are running, the innermost last; the first is called by the test.
     pub(super) frames: RefCell<Vec<Frame>>,
     /// What runs in the place of native code.
@@ -111,6 +114,7 @@ impl Host {
             fuel_used: None,
             transactions: 0,
             events_before: 0,
+            places: RefCell::default(),
             frames: RefCell::default(),
             module: None,
         }
@@ -316,6 +320,29 @@ impl Host {
     /// Judges what a method that the test called returns.
     pub(crate) fn check_result(&self, bytes: usize) {
         at_most("bytes of a result", bytes, self.limits.return_bytes_max);
+    }
+
+    /// Judges a place in the storage of the running contract, at each of its uses.
+    pub(crate) fn use_place(&self, place: Place) {
+        self.must_be_native();
+        let contract = self.frame().contract;
+        // What an upgrade left is read by the old types, and stored again by the new ones.
+        let deployed = self.deployed.borrow();
+        if deployed
+            .get(&contract)
+            .is_some_and(|known| known.version > 1)
+        {
+            return;
+        }
+        let mut places = self.places.borrow_mut();
+        let places = places.entry(contract).or_default();
+        if places.contains(&place) {
+            return;
+        }
+        for other in places.iter() {
+            place.must_not_overlap(other);
+        }
+        places.push(place);
     }
 
     fn check_key(&self, key: &[u8]) {
