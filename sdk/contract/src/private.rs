@@ -75,8 +75,9 @@ pub const fn is_env<E: IsEnv>() {}
 
 #[cfg(not(target_arch = "wasm32"))]
 pub use native::{
-    AnyArg, AnyArgs, AnyReturn, Arg, Args, EncodedArg, Entered, Native, NativeMethod,
-    OutcomeReturn, Return, Run, RunCall, SomeArgs, enter, env, env_mut, judged,
+    AnyArg, AnyArgs, AnyListed, AnyReturn, Arg, Args, EncodedArg, Entered, EventListed, Listed,
+    Native, NativeMethod, OutcomeReturn, Return, Run, RunCall, SomeArgs, enter, env, env_mut,
+    judged,
 };
 
 /// How a method is run where its code is native: by the compiled module, if a test has that in its
@@ -94,7 +95,7 @@ mod native {
 
     pub use crate::test_env::{Entered, Native, NativeMethod, Run, RunCall};
     use crate::test_host::Ending;
-    use crate::{ContractError as _, Env, Outcome};
+    use crate::{ContractError as _, Env, Event, Outcome};
 
     /// Begins a method.
     pub fn enter<E: Any>(
@@ -189,6 +190,32 @@ mod native {
     }
 
     impl<A> AnyArgs<A> for &Args<A> {}
+
+    /// The type of an event that the contract lists.
+    #[derive(Debug)]
+    pub struct Listed<E>(PhantomData<fn() -> E>);
+
+    impl<E> Listed<E> {
+        pub const TYPE: Self = Self(PhantomData);
+    }
+
+    pub trait EventListed {
+        fn topic(&self) -> &'static str;
+    }
+
+    impl<E: Event> EventListed for Listed<E> {
+        fn topic(&self) -> &'static str {
+            E::TOPIC
+        }
+    }
+
+    pub trait AnyListed {
+        fn topic(&self) -> &'static str {
+            refused()
+        }
+    }
+
+    impl<E> AnyListed for &Listed<E> {}
 
     /// The type that the method returns.
     #[derive(Debug)]

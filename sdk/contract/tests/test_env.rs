@@ -409,3 +409,50 @@ mod places {
         assert_eq!(test.view(|env| COUNT.get(env)), Some(1));
     }
 }
+
+#[event]
+struct Sent {
+    text: String,
+}
+
+#[derive(Debug)]
+struct Talker;
+
+#[contract(events = [Noted])]
+impl Talker {
+    #[call]
+    fn note(env: &mut Env, text: String) {
+        env.emit(&Noted { text });
+    }
+
+    #[call]
+    fn send(env: &mut Env, text: String) {
+        env.emit(&Sent { text });
+    }
+}
+
+#[test]
+fn a_listed_event_is_emitted() {
+    let mut test = TestEnv::new();
+    test.call(|env| Talker::note(env, "a".to_owned()));
+    let text = "a".to_owned();
+    assert_eq!(test.events_of::<Noted>(), [Noted { text }]);
+}
+
+#[test]
+#[should_panic(
+    expected = "`Talker` emits the event `Sent` and does not list it, so nobody could read it: write \
+                `#[contract(events = [Sent])]`"
+)]
+fn an_event_that_is_not_listed_is_not_emitted() {
+    TestEnv::new().call(|env| Talker::send(env, "a".to_owned()));
+}
+
+#[test]
+#[should_panic(expected = "`Talker` emits the event `Sent`")]
+fn nor_is_it_where_another_contract_calls() {
+    let mut test = TestEnv::new();
+    let talker = test.deploy::<Talker, _>(|_| ());
+    let text = "a".to_owned();
+    test.call(|env| env.call::<()>(talker, "send", &(text,)).is_ok());
+}

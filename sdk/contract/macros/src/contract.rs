@@ -423,12 +423,14 @@ impl Contract {
                 }
             }
         });
+        let events = &self.events;
         quote! {
             #[cfg(not(target_arch = "wasm32"))]
             const _: () = {
                 #[allow(unused_imports, reason = "each is for other types")]
                 use ::chancery_contract::private::{
-                    AnyArgs as _, AnyReturn as _, OutcomeReturn as _, SomeArgs as _,
+                    AnyArgs as _, AnyListed as _, AnyReturn as _, EventListed as _,
+                    OutcomeReturn as _, SomeArgs as _,
                 };
 
                 impl ::chancery_contract::Contract for #self_type {
@@ -439,6 +441,9 @@ impl Contract {
                             init: #init,
                             migrate: #migrate,
                             methods: &[#(#methods),*],
+                            events: &[
+                                #(|| (&::chancery_contract::private::Listed::<#events>::TYPE).topic()),*
+                            ],
                         };
                 }
             };

@@ -24,6 +24,8 @@ pub struct Native {
     pub migrate: Option<RunCall>,
     /// What others can call.
     pub methods: &'static [NativeMethod],
+    /// The topics of the events that it lists.
+    pub events: &'static [fn() -> &'static str],
 }
 
 /// A method, by its name.
@@ -44,6 +46,16 @@ pub enum Run {
 }
 
 impl Native {
+    /// Ends the test if an event is emitted that the schema of the contract does not have.
+    pub(super) fn must_list(&self, topic: &str) {
+        assert!(
+            self.events.iter().any(|listed| listed() == topic),
+            "`{}` emits the event `{topic}` and does not list it, so nobody could read it: write \
+             `#[contract(events = [{topic}])]`, beside those that stand there",
+            self.name
+        );
+    }
+
     /// What others can call by that name.
     pub(super) fn find(&self, method: &str) -> Option<Run> {
         let found = self.methods.iter().find(|known| known.name == method);
