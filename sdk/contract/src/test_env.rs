@@ -102,6 +102,10 @@ static NOTHING: Storage = Storage::new();
 /// value, an event, the name, the arguments or the result of a method beyond the [`TestLimits`]. Fuel, memory
 /// and stack are not counted: they are those of the compiled module, not of this machine's code.
 ///
+/// Two mistakes that no ledger can see are panics here as well: places in storage that overlap (see
+/// [`Map::new`](crate::Map::new)), and an event that the contract does not list in
+/// `#[contract(events = […])]`, which tools could only show as bytes.
+///
 /// Contracts that the one under test calls are deployed beside it, by [`deploy`](Self::deploy). They
 /// call each other by the rules of the ledger: each is called by a contract and not by the sender, a
 /// refusal takes back what the callee did, and whatever else ends the transaction is a panic that
@@ -117,13 +121,20 @@ static NOTHING: Storage = Storage::new();
 /// | [`TestEnv::wasm`] | the module, in the validators' executor | set by hand | seen | seen |
 /// | [`Devnet::test`] | the module, on four validators | goes by | not seen | seen |
 ///
-/// A test fails that sets what cannot be set there, or looks at what is not seen.
+/// A test that sets the time where it goes by, or looks at what is not seen, fails and says so.
 ///
-/// There, `init` deploys the module (whoever calls it may deploy for that moment), and what runs
-/// inside of [`call`](Self::call) and [`view`](Self::view) is one method of the contract. Calls may
-/// burn as much there as `chancery call` lets them. Everywhere, a contract is deployed once: its
-/// `init`, if it has one, comes first, and a second one is a panic. [`upgrade`](Self::upgrade) gives
-/// it other code.
+/// Where a module runs, `init` deploys it, and what runs inside of [`call`](Self::call) and
+/// [`view`](Self::view) is one method of the contract. Calls may burn as much there as
+/// `chancery call` lets them. Everywhere, a contract is deployed once: its `init`, if it has one,
+/// comes first, and a second one is a panic. [`upgrade`](Self::upgrade) gives it other code.
+///
+/// Two things a test need not do itself, and neither skips what a contract decides about who may do
+/// what. Whoever calls is admitted: a ledger takes transactions of admitted accounts only, so no
+/// contract is ever called by another one. And whoever calls the `init` of a module has [`Role::Deployer`]
+/// lent for that transaction, and has its own roles again when it is over: a ledger takes deployments
+/// of deployers only. A test about accounts that are *not* admitted uses some that never call, are
+/// given no roles ([`set_roles`](Self::set_roles)) and upgrade nothing
+/// ([`upgradable_by`](Self::upgradable_by)).
 #[derive(Debug)]
 pub struct TestEnv {
     env: Env,
@@ -199,7 +210,8 @@ impl TestEnv {
         account
     }
 
-    /// Who calls from now on; is admitted thereby.
+    /// Who calls from now on. It is admitted thereby, as every account is whose transaction a ledger
+    /// takes; an account that is not to be admitted never calls.
     pub fn as_account(&mut self, caller: AccountId) -> &mut Self {
         self.env.host.account = caller;
         if !self.env.host.roles.contains_key(&caller) {
