@@ -94,18 +94,22 @@ pub fn compile(project: &Path) -> Result<Compiled, CompileError> {
         })?;
     let made = run_cargo(project, &toolchain, &config)?;
     let path = modules.join(made.file_name().ok_or(CompileError::NoModule)?);
-    // Renamed into place, so that a reader never sees half a module.
-    let new = path.with_extension("wasm.new");
-    fs::copy(&made, &new)
-        .and_then(|_| fs::rename(&new, &path))
-        .map_err(|error| CompileError::Io {
-            path: path.clone(),
-            error,
-        })?;
+    if let Err(error) = put(&made, &path) {
+        return Err(CompileError::Io { path, error });
+    }
     Ok(Compiled {
         path,
         compiler: toolchain.compiler,
     })
+}
+
+/// Copies the module to its place. It is as new there as this call, whether cargo had anything to do
+/// or not: tests judge by that whether its sources have changed since.
+fn put(made: &Path, path: &Path) -> io::Result<()> {
+    // Renamed into place, so that a reader never sees half a module.
+    let new = path.with_extension("wasm.new");
+    fs::copy(made, &new)?;
+    fs::rename(&new, path)
 }
 
 /// As scripts/build-contracts does: rustup's target, else Debian's Rust with its library's sources.
@@ -249,6 +253,9 @@ fn module_of(line: &str, project: &Path) -> Option<PathBuf> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs::File;
+    use std::time::{Duration, SystemTime};
+
     use super::*;
 
     #[test]
@@ -259,6 +266,25 @@ mod tests {
             matches!(error, Err(CompileError::NoProject { .. })),
             "{error:?}"
         );
+    }
+
+    #[test]
+    fn a_module_is_new_even_where_cargo_made_it_before() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let [made, source, path] =
+            ["made.wasm", "lib.rs", "module.wasm"].map(|name| directory.path().join(name));
+        let long_ago = SystemTime::now() - Duration::from_secs(1_000);
+        fs::write(&made, "the same").expect("writes");
+        fs::copy(&made, &path).expect("copies");
+        for old in [&made, &path] {
+            let file = File::options().write(true).open(old).expect("opens");
+            file.set_modified(long_ago).expect("is set");
+        }
+        fs::write(&source, "// changed").expect("writes");
+        put(&made, &path).expect("is put there");
+        let changed = |file| fs::metadata(file).and_then(|file| file.modified());
+        let [source, module] = [&source, &path].map(|file| changed(file).expect("is known"));
+        assert!(module >= source, "{source:?} {module:?}");
     }
 
     #[test]
