@@ -91,6 +91,9 @@ impl From<test_host::Event> for Emitted {
     }
 }
 
+/// Which level [`TestEnv::by_level`] takes.
+const LEVEL_VARIABLE: &str = "CHANCERY_LEVEL";
+
 /// What is stored where nothing is.
 static NOTHING: Storage = Storage::new();
 
@@ -113,7 +116,7 @@ static NOTHING: Storage = Storage::new();
 ///
 /// The same test can run the compiled module, where all of that counts; only the line that makes the
 /// `TestEnv` differs (which names the modules of other contracts as well, by
-/// [`with_module`](Self::with_module)):
+/// [`with_module`](Self::with_module)), or the environment, by [`by_level`](Self::by_level):
 ///
 /// | made by | runs | time | storage, logs | fuel |
 /// |---|---|---|---|---|
@@ -172,6 +175,26 @@ impl TestEnv {
     #[track_caller]
     pub fn wasm(module: impl AsRef<Path>) -> Self {
         Self::of_module(Level::Executor, module.as_ref())
+    }
+
+    /// By the level that `CHANCERY_LEVEL` names: `native` (also where it is not set), `wasm` or
+    /// `devnet`, the latter two with the module in that file. So one test runs on all three.
+    ///
+    /// # Panics
+    /// If there is no such level; as [`wasm`](Self::wasm).
+    #[must_use]
+    #[track_caller]
+    pub fn by_level(module: impl AsRef<Path>) -> Self {
+        let level = std::env::var_os(LEVEL_VARIABLE).unwrap_or_default();
+        match level.to_str() {
+            Some("" | "native") => Self::new(),
+            Some("wasm") => Self::wasm(module),
+            Some("devnet") => Devnet::test(module),
+            _ => panic!(
+                "{LEVEL_VARIABLE}={} is no level: there are native, wasm and devnet",
+                level.display()
+            ),
+        }
     }
 
     #[track_caller]

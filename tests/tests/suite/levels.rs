@@ -320,14 +320,41 @@ fn modules_tell_the_same_story() {
         .expect("starts");
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{text}");
-    assert!(text.contains("11 passed; 0 failed"), "{text}");
+    assert!(text.contains("12 passed; 0 failed"), "{text}");
+}
+
+/// Run by [`the_environment_names_the_level`].
+#[test]
+#[ignore = "needs CHANCERY_BIN"]
+fn some_level_tells_the_story() {
+    let mut test = TestEnv::by_level(contract("data_access"));
+    story(&mut test);
+    println!("fuel: {:?}, height {}", test.fuel_used(), test.height());
+}
+
+#[test]
+fn the_environment_names_the_level() {
+    let said = |level: &str| {
+        let test = "levels::some_level_tells_the_story";
+        said(test, &[("CHANCERY_LEVEL", level)])
+    };
+    for (level, expected) in [
+        ("", "fuel: None, height 1"),
+        ("native", "fuel: None, height 1"),
+        ("wasm", "fuel: Some("),
+        ("WASM", "CHANCERY_LEVEL=WASM is no level"),
+    ] {
+        let text = said(level);
+        assert!(text.contains(expected), "{level}: {text}");
+    }
+    assert!(said("wasm").contains("height 1"), "blocks are set by hand");
 }
 
 /// What such a test says, where the environment has that as well.
 fn said(test: &str, environment: &[(&str, &str)]) -> String {
     let this = std::env::current_exe().expect("a test knows its own path");
     let output = Command::new(this)
-        .args([test, "--ignored"])
+        .args([test, "--ignored", "--show-output"])
         .env("CHANCERY_BIN", binary())
         .env_remove("CHANCERY_DEVNET")
         .envs(environment.iter().copied())

@@ -14,9 +14,9 @@ fn reader() -> AccountId {
     TestEnv::account("reader")
 }
 
-/// A ledger with the contract, deployed by its owner.
+/// A ledger with the contract, deployed by its owner. `CHANCERY_LEVEL=wasm` has the module run.
 fn deployed() -> TestEnv {
-    let mut test = TestEnv::new();
+    let mut test = TestEnv::by_level("target/contracts/contract_name.wasm");
     test.as_account(owner()).call(ContractName::init);
     test
 }
