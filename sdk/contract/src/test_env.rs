@@ -170,7 +170,8 @@ impl TestEnv {
     ///
     /// # Panics
     /// If there is no such program, or no such module. If a source is newer than the module, where
-    /// that lies in the `target/contracts` of a project: `chancery contract build` makes it anew.
+    /// that lies in the `target/contracts` of a project: `chancery contract build` makes it anew,
+    /// and one that is meant to be old is kept elsewhere.
     #[must_use]
     #[track_caller]
     pub fn wasm(module: impl AsRef<Path>) -> Self {

@@ -55,7 +55,10 @@ pub(super) fn read(path: &Path) -> Vec<u8> {
 fn must_be_new(module: &Path) {
     if let Some(source) = newer_source(module) {
         let (source, module) = (source.display(), module.display());
-        panic!("{source} is newer than the module {module}: run `chancery contract build`");
+        panic!(
+            "{source} is newer than the module {module}: run `chancery contract build` (and keep a \
+             module that is meant to be old in another directory)"
+        );
     }
 }
 
