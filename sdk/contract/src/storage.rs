@@ -142,7 +142,7 @@ impl<K, V> Map<K, V> {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be stored",
     label = "not a type that can be stored",
-    note = "put `#[contract_type]` above the struct or enum; there are `bool`, `u8` to `u128`, `String`, `Hash`, `AccountId`, `ContractId` and `Millis`, and `Vec`, `Option` and tuples of them"
+    note = "put `#[contract_type]` above the struct or enum; there are `bool`, `u8` to `u128`, `String`, `Hash`, `AccountId`, `ContractId`, `Millis` and `Duration`, and `Vec`, `Option` and tuples of them"
 )]
 pub trait Stored: Encode + DecodeAll {}
 
@@ -153,7 +153,7 @@ impl<T: Encode + DecodeAll> Stored for T {}
 #[diagnostic::on_unimplemented(
     message = "nothing can be stored by a `{Self}`",
     label = "not a type of keys",
-    note = "put `#[contract_type]` above the struct or enum; there are `bool`, `u8` to `u128`, `String`, `Hash`, `AccountId`, `ContractId` and `Millis`, and `Vec`, `Option` and tuples of them"
+    note = "put `#[contract_type]` above the struct or enum; there are `bool`, `u8` to `u128`, `String`, `Hash`, `AccountId`, `ContractId`, `Millis` and `Duration`, and `Vec`, `Option` and tuples of them"
 )]
 pub trait StoredBy: Encode {}
 
