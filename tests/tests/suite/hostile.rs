@@ -36,11 +36,11 @@ const DEPLOY_FUEL: u64 = 480_000_000;
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Honest transactions a second.
 const RATE: u32 = 20;
-/// Calls that burn all that they may.
-const ENDLESS: usize = 21;
+/// Calls that burn all that they may: one more than a batch has room for.
+const ENDLESS: usize = 11;
 /// None of the others waits that long: longer than a batch takes that burns all that it may, on each
 /// of four validators on two cores.
-const LATE: Duration = Duration::from_secs(20);
+const LATE: Duration = Duration::from_secs(30);
 
 struct Attacker<'a> {
     cluster: &'a Cluster,
@@ -208,7 +208,7 @@ fn hostile_modules_end_alike_on_all_validators_and_bother_nobody() {
     let begun = Instant::now();
     let deployed = attacker.send(&handed_in);
     let called = attacker.send(&calls);
-    // More than two batches can hold of the most that a transaction may burn.
+    // Whole batches of the most that a transaction may burn.
     let fuel_max = ChainLimits::default().transaction_fuel_max;
     let endless: Vec<SignedTransaction> = (0..ENDLESS)
         .map(|_| attacker.call(&deployments[0], friend, fuel_max))
