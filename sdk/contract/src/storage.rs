@@ -40,14 +40,21 @@ impl<T> Item<T> {
         }
     }
 
+    /// Tells the host of a native test.
+    fn used(&self, env: &Env) {
+        #[cfg(not(target_arch = "wasm32"))]
+        env.host.use_place(crate::host::Place::item::<T>(self.key));
+        #[cfg(target_arch = "wasm32")]
+        let _ = env;
+    }
+
     /// What is stored.
     #[must_use]
     pub fn get(&self, env: &Env) -> Option<T>
     where
         T: Stored,
     {
-        #[cfg(not(target_arch = "wasm32"))]
-        env.host.use_place(crate::host::Place::item::<T>(self.key));
+        self.used(env);
         env.get_raw(self.key.as_bytes()).map(decode)
     }
 
@@ -56,8 +63,7 @@ impl<T> Item<T> {
     where
         T: Stored,
     {
-        #[cfg(not(target_arch = "wasm32"))]
-        env.host.use_place(crate::host::Place::item::<T>(self.key));
+        self.used(env);
         env.set_raw(self.key.as_bytes(), &value.encode());
     }
 
@@ -66,8 +72,7 @@ impl<T> Item<T> {
     where
         T: Stored,
     {
-        #[cfg(not(target_arch = "wasm32"))]
-        env.host.use_place(crate::host::Place::item::<T>(self.key));
+        self.used(env);
         env.remove_raw(self.key.as_bytes());
     }
 }
@@ -89,6 +94,15 @@ impl<K, V> Map<K, V> {
         }
     }
 
+    /// Tells the host of a native test.
+    fn used(&self, env: &Env) {
+        #[cfg(not(target_arch = "wasm32"))]
+        env.host
+            .use_place(crate::host::Place::map::<K, V>(self.prefix));
+        #[cfg(target_arch = "wasm32")]
+        let _ = env;
+    }
+
     /// The storage key of an entry.
     #[must_use]
     pub fn storage_key(&self, key: &K) -> Vec<u8>
@@ -107,9 +121,7 @@ impl<K, V> Map<K, V> {
         K: StoredBy,
         V: Stored,
     {
-        #[cfg(not(target_arch = "wasm32"))]
-        env.host
-            .use_place(crate::host::Place::map::<K, V>(self.prefix));
+        self.used(env);
         env.get_raw(&self.storage_key(key)).map(decode)
     }
 
@@ -119,9 +131,7 @@ impl<K, V> Map<K, V> {
         K: StoredBy,
         V: Stored,
     {
-        #[cfg(not(target_arch = "wasm32"))]
-        env.host
-            .use_place(crate::host::Place::map::<K, V>(self.prefix));
+        self.used(env);
         env.set_raw(&self.storage_key(key), &value.encode());
     }
 
@@ -131,9 +141,7 @@ impl<K, V> Map<K, V> {
         K: StoredBy,
         V: Stored,
     {
-        #[cfg(not(target_arch = "wasm32"))]
-        env.host
-            .use_place(crate::host::Place::map::<K, V>(self.prefix));
+        self.used(env);
         env.remove_raw(&self.storage_key(key));
     }
 }
