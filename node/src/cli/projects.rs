@@ -22,8 +22,7 @@ pub(super) fn new(args: &NewArgs) -> Result<Report, CliError> {
     })?;
     let directory = args.dir.clone();
     let directory = directory.unwrap_or_else(|| PathBuf::from(name.to_string()));
-    create(&directory, &name, args.beside.as_deref())
-        .map_err(|error| not_made(&error, &directory))?;
+    create(&directory, &name).map_err(|error| not_made(&error, &directory))?;
     let mut rows = Rows::default();
     let shown = directory.display();
     rows.add("project", format!("{name}, in {shown}"))
@@ -44,7 +43,6 @@ fn not_made(error: &NewError, directory: &Path) -> CliError {
         NewError::Exists { .. } => CliError::usage(message)
             .code("file_exists")
             .hint("nothing is overwritten: choose another name or --dir, or remove it first"),
-        NewError::NotBeside { .. } => CliError::usage(message).code("no_project"),
         NewError::Io { path, error } if path == directory => CliError::usage(format!(
             "no project was made: the directory {} cannot be made: {error}",
             path.display()
@@ -156,7 +154,6 @@ mod tests {
         let args = NewArgs {
             name: "x".to_owned(),
             dir: Some(directory.path().to_owned()),
-            beside: None,
         };
         let error = new(&args).expect_err("exists");
         assert_eq!(

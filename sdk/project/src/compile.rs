@@ -7,8 +7,6 @@ use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
-use crate::sdk::folder_of;
-
 /// How cargo is to compile; scripts/build-contracts hands the same file to it.
 const CONFIG: &str = include_str!("../wasm.toml");
 /// Where modules are put, from the project's directory.
@@ -198,14 +196,6 @@ fn remapped(project: &Path, target: &str) -> String {
     let home = home.or_else(|| Some(std::env::home_dir()?.join(".cargo")));
     let flag = |path: &Path, name: &str| format!("--remap-path-prefix={}={name}", path.display());
     let mut flags = vec![flag(project, "project")];
-    // The SDK of a project beside this one stands where an own one would.
-    let folder = folder_of(project).and_then(|folder| fs::canonicalize(folder).ok());
-    let beside = folder.as_deref().and_then(Path::parent);
-    flags.extend(
-        beside
-            .filter(|beside| *beside != project)
-            .map(|it| flag(it, "project")),
-    );
     flags.extend(home.map(|home| flag(&home, "cargo")));
     let flags = flags.into_iter().map(toml::Value::String).collect();
     format!("target.{target}.rustflags={}", toml::Value::Array(flags))

@@ -2,10 +2,10 @@
 
 use std::fs;
 use std::io;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use crate::name::ProjectName;
-use crate::sdk::{CONTRACT, FOLDER, SdkError, folder_of, write_sdk};
+use crate::sdk::{SdkError, write_sdk};
 
 /// Path in the project, and text. The template is called `contract-name`.
 const FILES: &[(&str, &str)] = &[
@@ -40,24 +40,13 @@ pub enum NewError {
     /// The SDK could not be written.
     #[error(transparent)]
     Sdk(#[from] SdkError),
-    /// The project beside which it was to stand is none that has the SDK.
-    #[error("{path} is not a project of `chancery contract new`: its Cargo.toml names no SDK")]
-    NotBeside {
-        /// That project's directory.
-        path: PathBuf,
-    },
 }
 
-/// Makes the project in the directory `path`, which must not exist; its parent must. Beside another
-/// project it shares that one's SDK, and its tests know that one's contract.
+/// Makes the project in the directory `path`, which must not exist; its parent must.
 ///
 /// # Errors
 /// If there is something, or the system refuses. What had been made by then is removed.
-pub fn create(path: &Path, name: &ProjectName, beside: Option<&Path>) -> Result<(), NewError> {
-    let other = match beside {
-        Some(other) => Some(Other::at(other)?),
-        None => None,
-    };
+pub fn create(path: &Path, name: &ProjectName) -> Result<(), NewError> {
     match fs::create_dir(path) {
         Ok(()) => {}
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
@@ -72,10 +61,7 @@ pub fn create(path: &Path, name: &ProjectName, beside: Option<&Path>) -> Result<
             });
         }
     }
-    let made = write_files(path, name).and_then(|()| match &other {
-        Some(other) => other.introduce(path),
-        None => Ok(write_sdk(&path.join(FOLDER))?),
-    });
+    let made = write_files(path, name).and_then(|()| Ok(write_sdk(path)?));
     if made.is_err() {
         // The failure to write is what matters.
         let _ = fs::remove_dir_all(path);
@@ -95,77 +81,6 @@ fn write_files(project: &Path, name: &ProjectName) -> Result<(), NewError> {
             })?;
     }
     Ok(())
-}
-
-/// A project that another one stands beside, by paths that no link is part of.
-struct Other {
-    project: PathBuf,
-    package: String,
-    folder: PathBuf,
-}
-
-impl Other {
-    fn at(project: &Path) -> Result<Self, NewError> {
-        let none = || NewError::NotBeside {
-            path: project.to_owned(),
-        };
-        let whole = |path: &Path| fs::canonicalize(path).map_err(|_| none());
-        let manifest = fs::read_to_string(project.join("Cargo.toml")).map_err(|_| none())?;
-        let manifest: toml::Table = toml::from_str(&manifest).map_err(|_| none())?;
-        let package = manifest
-            .get("package")
-            .and_then(|it| it.get("name")?.as_str());
-        Ok(Self {
-            package: package.ok_or_else(none)?.to_owned(),
-            folder: whole(&folder_of(project).ok_or_else(none)?)?,
-            project: whole(project)?,
-        })
-    }
-
-    /// Has the new project take its packages from where this one has them, and its tests know this
-    /// one's contract.
-    fn introduce(&self, new: &Path) -> Result<(), NewError> {
-        let at = |path: &Path| {
-            let path = path.to_owned();
-            move |error| NewError::Io { path, error }
-        };
-        let from = fs::canonicalize(new).map_err(at(new))?;
-        let (folder, project) = (
-            relative(&from, &self.folder),
-            relative(&from, &self.project),
-        );
-        for file in ["Cargo.toml", ".cargo/config.toml"] {
-            let path = new.join(file);
-            let mut text = fs::read_to_string(&path).map_err(at(&path))?;
-            for within in [CONTRACT, "vendor"] {
-                let own = toml_path(&Path::new(FOLDER).join(within));
-                text = text.replace(&own, &toml_path(&folder.join(within)));
-            }
-            if file == "Cargo.toml" {
-                let test = format!(
-                    "[dev-dependencies]\n{} = {{ path = {} }}\n\n# A workspace",
-                    self.package,
-                    toml_path(&project)
-                );
-                text = text.replace("# A workspace", &test);
-            }
-            fs::write(&path, text).map_err(at(&path))?;
-        }
-        Ok(())
-    }
-}
-
-/// A path as TOML has it, in quotes.
-fn toml_path(path: &Path) -> String {
-    toml::Value::String(path.display().to_string()).to_string()
-}
-
-/// The way from one directory to another, both whole.
-fn relative(from: &Path, to: &Path) -> PathBuf {
-    let common = from.components().zip(to.components());
-    let common = common.take_while(|(one, other)| one == other).count();
-    let up = from.components().skip(common).map(|_| Component::ParentDir);
-    up.chain(to.components().skip(common)).collect()
 }
 
 /// The text with the name in the template's place. In one pass: the name itself may contain that of
@@ -237,15 +152,9 @@ mod tests {
         let name: ProjectName = "x".parse().expect("is a name");
         let path = parent.path().join("x");
         fs::write(&path, "mine").expect("writes");
-        assert!(matches!(
-            create(&path, &name, None),
-            Err(NewError::Exists { .. })
-        ));
+        assert!(matches!(create(&path, &name), Err(NewError::Exists { .. })));
         assert_eq!(fs::read_to_string(&path).expect("is there"), "mine");
         let nowhere = parent.path().join("no/x");
-        assert!(matches!(
-            create(&nowhere, &name, None),
-            Err(NewError::Io { .. })
-        ));
+        assert!(matches!(create(&nowhere, &name), Err(NewError::Io { .. })));
     }
 }

@@ -5,8 +5,6 @@
 //! .chancery/sdk/contract/          the SDK and its macros, each a package by itself
 //! .chancery/vendor/NAME-VERSION/   the published packages, unchanged
 //! ```
-//!
-//! Projects whose contracts know each other share one: cargo takes two folders for two SDKs.
 
 use std::fs;
 use std::io;
@@ -18,9 +16,9 @@ use toml::{Table, Value};
 use crate::sources::{CRATES, Crate, SDK, id, sdk_file};
 
 /// The folder, in a project.
-pub(crate) const FOLDER: &str = ".chancery";
+const FOLDER: &str = ".chancery";
 /// The SDK, in the folder.
-pub(crate) const CONTRACT: &str = "sdk/contract";
+const CONTRACT: &str = "sdk/contract";
 /// Says what is in the folder.
 const ID: &str = "id";
 
@@ -40,6 +38,12 @@ pub enum SdkState {
 /// The SDK could not be written.
 #[derive(Debug, thiserror::Error)]
 pub enum SdkError {
+    /// Something else stands where the SDK is to be; it is left alone.
+    #[error("{path} is in the way: it is not the SDK of a project")]
+    NotOurs {
+        /// The folder.
+        path: PathBuf,
+    },
     /// The system refused.
     #[error("{path}: {error}")]
     Io {
@@ -55,43 +59,49 @@ fn at(path: &Path) -> impl FnOnce(io::Error) -> SdkError {
     move |error| SdkError::Io { path, error }
 }
 
-/// The folder that a project's manifest names: its own, or that of a project beside it. `None` if the
-/// project takes its packages from elsewhere.
-pub(crate) fn folder_of(project: &Path) -> Option<PathBuf> {
-    let manifest = fs::read_to_string(project.join("Cargo.toml")).ok()?;
-    let manifest: Table = toml::from_str(&manifest).ok()?;
-    let sdk = manifest.get("dependencies")?.get("chancery-contract")?;
-    let folder = Path::new(sdk.get("path")?.as_str()?).parent()?.parent()?;
-    folder.ends_with(FOLDER).then(|| project.join(folder))
-}
-
 /// Sees to it that a project has the SDK that its manifest names. What is there is never replaced:
 /// another version of the SDK makes another module.
 ///
 /// # Errors
 /// If the directory cannot be written.
 pub fn provide_sdk(project: &Path) -> Result<SdkState, SdkError> {
-    let Some(folder) = folder_of(project) else {
+    let manifest = fs::read_to_string(project.join("Cargo.toml")).unwrap_or_default();
+    if !manifest.contains(&format!("{FOLDER}/sdk")) {
         return Ok(SdkState::NotUsed);
-    };
+    }
+    let folder = project.join(FOLDER);
     match fs::read_to_string(folder.join(ID)) {
         Ok(there) if there == id() => Ok(SdkState::Kept),
         Ok(_) => Ok(SdkState::OtherVersion),
-        Err(_) => write_sdk(&folder).map(|()| SdkState::Provided),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            write_sdk(project).map(|()| SdkState::Provided)
+        }
+        Err(error) => Err(at(&folder)(error)),
     }
 }
 
-/// Writes the folder, whole or not at all.
-pub(crate) fn write_sdk(folder: &Path) -> Result<(), SdkError> {
-    let new = folder.with_file_name(format!("{FOLDER}.new"));
-    for left_over in [folder, &new] {
-        match fs::remove_dir_all(left_over) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                return Err(at(left_over)(error));
-            }
-            _ => {}
-        }
+/// Writes the folder, whole or not at all. What is there is replaced only if it is a part of an SDK.
+pub(crate) fn write_sdk(project: &Path) -> Result<(), SdkError> {
+    let folder = project.join(FOLDER);
+    // A home has a folder of that name as well, with keys in it.
+    if folder.exists() && !folder.join(CONTRACT).join("Cargo.toml").is_file() {
+        return Err(SdkError::NotOurs { path: folder });
     }
+    let new = project.join(format!("{FOLDER}.new-{}", std::process::id()));
+    let made = write_files(&new).and_then(|()| {
+        if folder.exists() {
+            fs::remove_dir_all(&folder).map_err(at(&folder))?;
+        }
+        fs::rename(&new, &folder).map_err(at(&folder))
+    });
+    if made.is_err() {
+        // What failed is what matters.
+        let _ = fs::remove_dir_all(&new);
+    }
+    made
+}
+
+fn write_files(new: &Path) -> Result<(), SdkError> {
     for (path, text) in SDK {
         let Some(path) = path.strip_prefix("sdk/") else {
             continue;
@@ -109,8 +119,7 @@ pub(crate) fn write_sdk(folder: &Path) -> Result<(), SdkError> {
     for package in CRATES {
         unpack(package, &new.join("vendor"))?;
     }
-    fs::write(new.join(ID), id()).map_err(at(&new))?;
-    fs::rename(&new, folder).map_err(at(folder))
+    fs::write(new.join(ID), id()).map_err(at(new))
 }
 
 fn unpack(package: &Crate, vendor: &Path) -> Result<(), SdkError> {
@@ -179,6 +188,21 @@ fn inherit(manifest: &mut Table, section: &str, from: Option<&Value>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_not_an_sdk_is_left_alone() {
+        let home = tempfile::tempdir().expect("a temporary directory");
+        let manifest =
+            "[dependencies]\nchancery-contract = { path = \".chancery/sdk/contract\" }\n";
+        fs::write(home.path().join("Cargo.toml"), manifest).expect("writes");
+        let key = home.path().join(".chancery/keys/me.key");
+        fs::create_dir_all(key.parent().expect("has one")).expect("can be made");
+        fs::write(&key, "secret").expect("writes");
+        let error = provide_sdk(home.path()).expect_err("is in the way");
+        assert!(matches!(error, SdkError::NotOurs { .. }), "{error}");
+        assert_eq!(fs::read_to_string(&key).expect("is there"), "secret");
+        assert_eq!(fs::read_dir(home.path()).expect("reads").count(), 2);
+    }
 
     #[test]
     fn manifests_stand_alone() {
