@@ -6,7 +6,9 @@ use std::path::Path;
 use chancery_client::KeyStore;
 use chancery_genesis::time;
 use chancery_ledger::{AccountId, Millis};
-use chancery_schema::{ArgText, Field, Method, MethodKind, Resolver, Type, encode_args};
+use chancery_schema::{
+    ArgText, Field, Method, MethodKind, Resolver, Type, encode_args, parse_duration,
+};
 
 use super::named_args::{BehindMethod, NamedArg, is_own_option};
 use super::{CliError, files};
@@ -66,8 +68,8 @@ pub(super) fn parse_time(text: &str, now: Millis) -> Result<Millis, String> {
             .map_err(|_| "more milliseconds than fit 64 bits".to_owned());
     }
     if let Some(duration) = text.strip_prefix(['+', '-']) {
-        let duration = humantime::parse_duration(duration)
-            .map_err(|_| "a relative time needs units, like +48h, +90s or +1h30m".to_owned())?;
+        let duration = parse_duration(duration)
+            .ok_or_else(|| "a relative time needs units, like +48h, +90s or +1h30m".to_owned())?;
         let duration = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
         let moment = if text.starts_with('+') {
             now.0.checked_add(duration)

@@ -48,9 +48,9 @@ impl Resolver for Plain {
     }
 
     fn time(&self, text: &str) -> Result<Millis, String> {
-        text.parse()
-            .map(Millis)
-            .map_err(|_| format!("{text:?} is not a number of milliseconds"))
+        let number = Some(text).filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
+        let number = number.and_then(|text| text.parse().ok()).map(Millis);
+        number.ok_or_else(|| format!("{text:?} is not a number of milliseconds"))
     }
 
     fn file(&self, path: &str) -> Result<Vec<u8>, String> {
@@ -116,10 +116,11 @@ pub enum ArgError {
 /// Encodes what was typed as the arguments that `fields` name, in their order.
 ///
 /// Texts by type: `true`/`false`; decimal numbers; strings as they are; bytes as base64 or `@file`;
-/// hashes as 64 hexadecimal digits or `@file` (its SHA-256); accounts and times by the resolver;
+/// hashes as 64 hexadecimal digits or `@file` (its SHA-256), contracts by their 64 digits; accounts and
+/// times by the resolver; durations with units or as milliseconds;
 /// `option<T>` is `none` or a T, and may be left out; `list<T>` is a JSON array or values between
 /// commas; records are JSON objects; a variant is its name (dashes or underscores alike) or, with
-/// fields, a JSON object of one, as in `{"given": {"until": "+48h"}}`. In JSON, only numbers and times
+/// fields, a JSON object of one, as in `{"given": {"until": "+48h"}}`. In JSON, only numbers, times and durations
 /// may be JSON numbers, only a `bool` true or false, only an `option` null; everything may be a JSON
 /// string of its text, but lists and records.
 ///
@@ -170,7 +171,7 @@ pub fn encode_args(
 /// array of them in that order. An `option<T>` may be left out, of an array at its end.
 ///
 /// Values are written as within the JSON that [`encode_args`] takes, so what
-/// [`decode_value`](crate::decode_value) shows can be given as it is.
+/// [`decode_value`](crate::decode_value) shows can be given as it is, but for an option in an option.
 ///
 /// # Errors
 /// The first argument that does not fit.

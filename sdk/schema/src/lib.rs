@@ -1,19 +1,22 @@
 //! What a contract says about itself, and values by it: from JSON to SCALE and back. A contract says
 //! it as JSON, in the custom section `chancery.schema` of its module, and a node hands it out.
 //!
-//! Types are written as text: `bool`, `u8` … `u128`, `string`, `bytes`, `hash`, `account`, `time`
-//! (milliseconds since the Unix epoch), `option<T>`, `list<T>`, records `{name: T, …}`, and
+//! Types are written as text: `bool`, `u8` … `u128`, `string`, `bytes`, `hash`, `account`,
+//! `contract`, `time` (milliseconds since the Unix epoch), `duration` (milliseconds), `option<T>`,
+//! `list<T>`, records `{name: T, …}`, and
 //! `enum {0 name, 1 name {field: T, …}, …}` for one of several variants, each with its number.
 //! Values are SCALE; a record is its fields in order, a variant its number and then its fields.
 
 #![forbid(unsafe_code)]
 
 mod args;
+mod duration;
 mod read;
 mod types;
 mod value;
 
 pub use args::{ArgError, ArgText, Plain, Resolver, encode_args, encode_json_args};
+pub use duration::parse_duration;
 pub use read::{ReadSchemaError, SCHEMA_BYTES_MAX, SCHEMA_JSON_BYTES_MAX, read_schema};
 pub use types::{Field, ParseTypeError, Type, Variant};
 pub use value::{ValueError, decode_value};

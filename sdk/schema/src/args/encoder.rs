@@ -7,7 +7,7 @@ use chancery_ledger::{ContractId, Hash};
 use parity_scale_codec::{Compact, Encode as _};
 use serde_json::Value;
 
-use super::super::Variant;
+use super::super::{Variant, parse_duration};
 use super::{ArgError, Field, Resolver, Type};
 
 /// Appends one argument to `into`.
@@ -261,7 +261,7 @@ fn duration_ms(text: &str) -> Option<u64> {
     if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
         return text.parse().ok();
     }
-    let duration = humantime::parse_duration(text).ok()?;
+    let duration = parse_duration(text)?;
     let is_whole = duration.subsec_nanos().is_multiple_of(1_000_000);
     u64::try_from(duration.as_millis())
         .ok()
@@ -317,18 +317,9 @@ mod tests {
         check("duration", "12", Some(12_u64.encode()));
         check("duration", "1h30m", Some(5_400_000_u64.encode()));
         check("duration", "1m 5ms", Some(60_005_u64.encode()));
-        // That would be a moment; and what has no whole milliseconds.
-        for none in [
-            "+24h",
-            "-1h",
-            "24",
-            "",
-            "1us",
-            "999999999999y",
-            "2026-01-31T12:00:00Z",
-        ] {
-            let expected = (none == "24").then(|| 24_u64.encode());
-            check("duration", none, expected);
+        // A moment is none; nor is what has no whole milliseconds, or no end.
+        for none in ["+24h", "", "1us", "18446744073709551615s 1000ms"] {
+            check("duration", none, None);
         }
         check("contract", &"ab".repeat(32), Some(vec![0xab; 32]));
         check("contract", "land_registry", None);
