@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::{ArgAction, Args, Parser, Subcommand};
 
 use chancery_ledger::Role;
+use chancery_schema::parse_duration;
 
 const CALL_HELP: &str = "\
 Arguments of the method come behind its name, in the words of the contract's own schema:
@@ -41,7 +42,8 @@ of an event if 256 others announced something in the same transaction.";
 const CHECK_HELP: &str = "\
 Whose limits count: those of --genesis; those of the node at --api or CHANCERY_API, which is asked;
 those of the devnet at --devnet or CHANCERY_DEVNET, which need not run; else those of a genesis
-document that names no others.";
+document that names no others. The module is deployed in memory as well: its `init` runs there, without
+arguments, so what comes of that counts only where it takes none.";
 
 const ACCESS_HELP: &str = "\
 The contract's view `decide` is asked, on the newest state of one node. Everything but a permission
@@ -348,9 +350,6 @@ pub(super) struct NewArgs {
     /// The directory to make [default: NAME]
     #[arg(long, value_name = "DIR")]
     pub(super) dir: Option<PathBuf>,
-    /// A project whose contract this one calls or replaces: both share its SDK, and the tests know both
-    #[arg(long, value_name = "PROJECT")]
-    pub(super) beside: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -460,9 +459,12 @@ pub(super) struct UpgradeArgs {
     /// The most fuel it may burn
     #[arg(long, value_name = "N")]
     pub(super) fuel: Option<u64>,
-    /// Hand the upgrade in even if it would be refused here
+    /// Hand the upgrade in even if the ledger would refuse it
     #[arg(long)]
     pub(super) unchecked: bool,
+    /// Also by the code that runs already, or by a contract of another name
+    #[arg(long)]
+    pub(super) force: bool,
 }
 
 #[derive(Debug, Args)]
@@ -711,8 +713,8 @@ pub(super) struct BenchContractsArgs {
 fn timeout(text: &str) -> Result<Duration, String> {
     let duration = match text.parse::<u32>() {
         Ok(seconds) => Duration::from_secs(seconds.into()),
-        Err(_) => humantime::parse_duration(text)
-            .map_err(|_| "expected a time like 30s, 2m or 500ms".to_owned())?,
+        Err(_) => parse_duration(text)
+            .ok_or_else(|| "expected a time like 30s, 2m or 500ms".to_owned())?,
     };
     if duration.is_zero() || duration > Duration::from_secs(86_400) {
         return Err("expected more than nothing and at most a day".to_owned());

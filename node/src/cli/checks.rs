@@ -3,9 +3,12 @@
 use std::path::Path;
 
 use chancery_contract::test_host::Moment;
-use chancery_ledger::{AccountId, Call, ChainLimits, Role, Status, TrapKind, Upgraders};
+use chancery_ledger::{
+    AccountId, Call, ChainLimits, FuelPrices, Role, Status, TrapKind, Upgraders,
+};
 use chancery_runtime::module::LimitUse;
 use chancery_runtime::{ModuleError, ModuleReport, Runtime};
+use chancery_schema::{MethodKind, Schema};
 use serde_json::{Value, json};
 
 use super::args::CheckArgs;
@@ -58,7 +61,7 @@ impl Limits {
     /// Judges a module, and deploys it in memory.
     pub(super) fn judge(&self, wasm: &[u8]) -> Result<ModuleReport, CliError> {
         judge(&self.chain, wasm)
-            .and_then(|report| can_be_deployed(&self.chain, wasm).map(|()| report))
+            .and_then(|report| can_be_deployed(&self.chain, wasm, &report).map(|()| report))
             .map_err(|error| error.detail("limits", self.whose.as_str()))
     }
 }
@@ -67,7 +70,7 @@ impl Limits {
 /// pay for what its code alone costs.
 fn judge(limits: &ChainLimits, wasm: &[u8]) -> Result<ModuleReport, CliError> {
     let report = Runtime::check_module(limits, wasm).map_err(|error| refused(&error))?;
-    payable(&report, limits.transaction_fuel_max)?;
+    payable(&report, limits)?;
     Ok(report)
 }
 
@@ -84,10 +87,23 @@ pub(super) fn report_of(
     }
 }
 
-/// Deploys a module in memory. Its `init` gets no arguments, which may not be what it takes: only what
-/// ends before it, or never, counts.
-fn can_be_deployed(limits: &ChainLimits, wasm: &[u8]) -> Result<(), CliError> {
-    let runtime = Runtime::new(limits.clone());
+/// Fuel that the `init` of a deployment in memory may burn: some seconds.
+const INIT_FUEL_MAX: u64 = 1_000_000_000;
+
+/// Deploys a module in memory. Its `init` gets no arguments, so how that ends counts only where it
+/// takes none, and came to an end.
+fn can_be_deployed(
+    limits: &ChainLimits,
+    wasm: &[u8],
+    report: &ModuleReport,
+) -> Result<(), CliError> {
+    let enough = least_fuel(&limits.fuel, report).saturating_add(INIT_FUEL_MAX);
+    let is_enough = limits.transaction_fuel_max <= enough;
+    let capped = ChainLimits {
+        transaction_fuel_max: limits.transaction_fuel_max.min(enough),
+        ..limits.clone()
+    };
+    let runtime = Runtime::new(capped);
     let runtime = runtime.map_err(|error| CliError::failed("engine", error.to_string()))?;
     let mut ledger = MemoryLedger::default();
     let deployer = AccountId([1; 32]);
@@ -103,7 +119,12 @@ fn can_be_deployed(limits: &ChainLimits, wasm: &[u8]) -> Result<(), CliError> {
     };
     let block = ledger.block(&runtime, deployer, call, moment);
     let executed = ledger.execute(&runtime, &block, moment);
-    let fuel_max = grouped(limits.transaction_fuel_max);
+    let has_init = report
+        .methods
+        .iter()
+        .any(|(kind, _)| *kind == MethodKind::Init);
+    let init = report.schema.as_ref().and_then(Schema::init);
+    let is_known = !has_init || init.is_some_and(|init| init.args.is_empty());
     match ledger.apply(executed).map(|receipt| receipt.status) {
         Ok(Status::Trapped {
             kind: TrapKind::ModuleRefused,
@@ -113,27 +134,41 @@ fn can_be_deployed(limits: &ChainLimits, wasm: &[u8]) -> Result<(), CliError> {
         .code("module_refused")),
         Ok(Status::Trapped {
             kind: TrapKind::OutOfFuel,
-        }) => Err(too_dear(format!(
-            "the module may not be deployed: deploying it burns more than the {fuel_max} fuel that a transaction may"
+        }) if is_known && is_enough => Err(too_dear(format!(
+            "the module may not be deployed: deploying it burns more than the {} fuel that a transaction may",
+            grouped(limits.transaction_fuel_max)
         ))),
-        Err(reason) => Err(too_dear(format!(
-            "the module may not be deployed: even with {fuel_max} fuel {reason}"
-        ))),
-        Ok(_) => Ok(()),
+        Ok(_) | Err(_) => Ok(()),
     }
 }
 
-fn payable(report: &ModuleReport, fuel_max: u64) -> Result<(), CliError> {
-    let fuel = report.deploy_fuel;
+/// The least fuel that a transaction burns which deploys the module: for its bytes, its code, and the
+/// entries of the contract and its version.
+fn least_fuel(prices: &FuelPrices, report: &ModuleReport) -> u64 {
+    let bytes = u64::try_from(report.code_bytes).unwrap_or(u64::MAX);
+    [
+        prices.transaction,
+        prices.transaction_per_byte.saturating_mul(bytes),
+        prices.storage_write.saturating_mul(2),
+    ]
+    .into_iter()
+    .fold(report.deploy_fuel, u64::saturating_add)
+}
+
+fn payable(report: &ModuleReport, limits: &ChainLimits) -> Result<(), CliError> {
+    let (fuel, fuel_max) = (
+        least_fuel(&limits.fuel, report),
+        limits.transaction_fuel_max,
+    );
     if fuel <= fuel_max {
         return Ok(());
     }
     let (fuel_shown, fuel_max_shown) = (grouped(fuel), grouped(fuel_max));
     let message = format!(
-        "the module may not be deployed: its code alone burns {fuel_shown} fuel, and a transaction at most {fuel_max_shown}"
+        "the module may not be deployed: that burns at least {fuel_shown} fuel, and a transaction at most {fuel_max_shown}"
     );
     Err(too_dear(message)
-        .detail("deploy_fuel", fuel)
+        .detail("least_fuel", fuel)
         .detail("transaction_fuel_max", fuel_max))
 }
 
@@ -306,7 +341,9 @@ mod tests {
         // The shortest module: its header, and nothing in it.
         let module = b"\0asm\x01\0\0\0";
         let mut limits = ChainLimits::default();
-        let fuel = judge(&limits, module).expect("keeps the rules").deploy_fuel;
+        let report = judge(&limits, module).expect("keeps the rules");
+        let fuel = least_fuel(&limits.fuel, &report);
+        assert!(fuel > report.deploy_fuel + 90_000);
         limits.transaction_fuel_max = fuel;
         assert!(judge(&limits, module).is_ok());
         limits.transaction_fuel_max = fuel - 1;
@@ -318,22 +355,65 @@ mod tests {
         for number in [fuel, fuel - 1] {
             assert!(error.message.contains(&grouped(number)), "{error:?}");
         }
-        assert_eq!(error.details["deploy_fuel"], json!(fuel));
+        assert_eq!(error.details["least_fuel"], json!(fuel));
         assert_eq!(error.details["transaction_fuel_max"], json!(fuel - 1));
-        // There is more to deploying than the code: the transaction's bytes, and entries.
-        limits.transaction_fuel_max = fuel + 1_000;
-        assert!(judge(&limits, module).is_ok());
-        let error = can_be_deployed(&limits, module).expect_err("is too dear");
-        assert_eq!(error.code, "deployment_too_dear");
-        limits.transaction_fuel_max = 100_000_000;
-        assert!(can_be_deployed(&limits, module).is_ok());
-        limits.transaction_fuel_max = fuel - 1;
         // At other prices it is another sum.
         limits.fuel.deploy -= 1;
-        assert_eq!(
-            judge(&limits, module).expect("is payable").deploy_fuel,
-            fuel - 1
+        assert!(judge(&limits, module).is_ok());
+    }
+
+    /// A module with an `init` that does that, and a schema that says what it takes.
+    fn with_init(body: &[u8], args: &str) -> Vec<u8> {
+        let schema = format!(
+            r#"{{"name":"X","methods":[{{"name":"init","kind":"init","args":[{args}]}}]}}"#
         );
+        let section = |id: u8, content: &[u8]| {
+            let len = u8::try_from(content.len()).expect("is short");
+            // Two bytes, as each may have more than 127.
+            [&[id, 0x80 | (len & 0x7f), len >> 7], content].concat()
+        };
+        let function = [
+            &[u8::try_from(body.len() + 2).expect("is short"), 0],
+            body,
+            &[0x0b],
+        ];
+        [
+            b"\0asm\x01\0\0\0".to_vec(),
+            section(1, &[1, 0x60, 0, 0]),
+            section(3, &[1, 0]),
+            section(7, b"\x01\x04init\0\0"),
+            section(10, &[&[1][..], &function.concat()].concat()),
+            section(0, &[b"\x0fchancery.schema", schema.as_bytes()].concat()),
+        ]
+        .concat()
+    }
+
+    #[test]
+    fn a_deployment_is_tried_as_far_as_its_arguments_are_known() {
+        // `loop br 0 end`, `unreachable`, nothing.
+        let (endless, trap, nothing) = (&[0x03, 0x40, 0x0c, 0, 0x0b][..], &[0][..], &[][..]);
+        let number = r#"{"name":"n","type":"u8"}"#;
+        let code = |limits: &ChainLimits, body, args| {
+            let module = with_init(body, args);
+            let report = judge(limits, &module).expect("keeps the rules");
+            let tried = can_be_deployed(limits, &module, &report);
+            tried.map_err(|error| error.code)
+        };
+        let limits = ChainLimits::default();
+        assert_eq!(
+            code(&limits, endless, ""),
+            Err("deployment_too_dear".to_owned())
+        );
+        for (body, args) in [(endless, number), (trap, ""), (nothing, "")] {
+            assert_eq!(code(&limits, body, args), Ok(()));
+        }
+        // Nobody waits for minutes.
+        let patient = ChainLimits {
+            transaction_fuel_max: 100_000_000_000,
+            batch_fuel_max: 100_000_000_000,
+            ..limits
+        };
+        assert_eq!(code(&patient, endless, ""), Ok(()));
     }
 
     #[test]

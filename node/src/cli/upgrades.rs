@@ -180,7 +180,7 @@ impl Proposal {
         } else {
             return Ok(());
         };
-        Err(error.hint("--unchecked hands it in all the same"))
+        Err(error.hint("--force hands it in all the same"))
     }
 
     /// Says what the ledger would refuse without a word.
@@ -245,6 +245,8 @@ pub(super) fn upgrade(context: &Context, args: &UpgradeArgs) -> Result<Report, C
         let proposal = Proposal::of(context, &session, &keys, typed).await?;
         if !args.unchecked {
             proposal.check_consent(&key.account(), &names)?;
+        }
+        if !args.force {
             proposal.check_code()?;
         }
         let Proposal {

@@ -187,14 +187,14 @@ fn hardly_meant(cluster: &Cluster, first: &str) {
     let other = chancery_tests::command::contract("provenance");
     let other = other.display().to_string();
     refused(&upgrade(&other, &[]), 2, "other_contract", "Sign");
-    let anyway = upgrade(&other, &["--unchecked"]);
+    let anyway = upgrade(&other, &["--force"]);
     assert_eq!(anyway.code, 0, "{anyway:?}");
 }
 
 /// Which code each version ran, since when, and the code itself, with the network gone.
 fn old_code_stays_provable(cluster: &Cluster, contract: &str, files: [&str; 2]) {
     let proof = cluster.path().join("versions.proof").display().to_string();
-    let versions = ["--code-of", "1", "--code-of", "2"];
+    let versions = ["--code-of", "1", "--code-of", "2", "--code-of", "1"];
     let entry = [
         &["proof", "entry", contract][..],
         &versions,

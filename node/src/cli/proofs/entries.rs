@@ -1,13 +1,15 @@
 //! `proof entry`, `proof access`: fetch proofs of entries of the state.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use chancery_contract::access::AccessEntry;
 use chancery_ledger::state_bundle::{ENTRIES_MAX, StateBundle};
+use chancery_ledger::state_claim::{Place, StateClaim};
 use chancery_ledger::state_key::StateKey;
-use chancery_ledger::{ChainId, ContractId};
+use chancery_ledger::{ChainId, CodeHash, ContractId};
 use serde_json::json;
 
 use super::index::{ProvenIndex, count_key, entry_key};
@@ -45,12 +47,22 @@ pub(super) fn entry(context: &Context, args: &ProofEntryArgs) -> Result<Report, 
         // Of a contract that is not there, everything is absent.
         let _ = session.client.contract(contract).await?;
         let mut keys = with_contract(contract, &storage);
-        for version in &args.versions {
-            let told = session.client.contract_version(contract, *version).await?;
-            keys.push(StateKey::Version(contract, *version).to_bytes());
-            keys.push(StateKey::Code(told.info.code).to_bytes());
+        let mut codes = Vec::new();
+        for version in BTreeSet::from_iter(args.versions.iter().copied()) {
+            let told = session.client.contract_version(contract, version).await?;
+            keys.push(StateKey::Version(contract, version).to_bytes());
+            codes.push((version, told.info.code));
         }
-        fetch(context, &session, &keys).await
+        // Some versions may have run the same code.
+        let different = BTreeSet::from_iter(codes.iter().map(|(_, code)| *code));
+        keys.extend(
+            different
+                .iter()
+                .map(|code| StateKey::Code(*code).to_bytes()),
+        );
+        let fetched = fetch(context, &session, &keys).await?;
+        ran(&fetched.bundle.claim, contract, &codes)?;
+        Ok(fetched)
     })?;
     files::create(&args.out, &fetched.bytes)?;
     let claim = &fetched.bundle.claim;
@@ -62,6 +74,33 @@ pub(super) fn entry(context: &Context, args: &ProofEntryArgs) -> Result<Report, 
         "file": args.out, "bytes": fetched.bytes.len(), "height": claim.height, "claim": claim,
     });
     Ok(Report::new(rows.to_text(), json))
+}
+
+/// Checks that the code of each version is the one that the node had named, and is there.
+fn ran(
+    claim: &StateClaim,
+    contract: ContractId,
+    codes: &[(u32, CodeHash)],
+) -> Result<(), CliError> {
+    let value = |place: &Place| {
+        let mut entries = claim.entries.iter();
+        entries
+            .find(|entry| entry.place == *place)?
+            .value
+            .as_deref()
+    };
+    for (version, code) in codes {
+        let record = value(&Place::Version {
+            contract,
+            version: *version,
+        });
+        let names_it = record.is_some_and(|record| record.starts_with(&code.to_string()));
+        if !names_it || value(&Place::Code { code: *code }).is_none() {
+            let reason = format!("version {version} ran other code than the node had said");
+            return Err(other_answer(&reason));
+        }
+    }
+    Ok(())
 }
 
 fn storage_keys(args: &ProofEntryArgs) -> Result<Vec<Vec<u8>>, CliError> {
