@@ -355,6 +355,16 @@ mod places {
     }
 
     #[test]
+    fn a_borrowed_key_is_no_other_kind() {
+        const OWNED: Map<(String, u8), u64> = Map::new("name/");
+        const BORROWED: Map<(&str, u8), u64> = Map::new("name/");
+        both(
+            |env| BORROWED.set(env, &("x", 1), &7),
+            |env| assert_eq!(OWNED.get(env, &("x".to_owned(), 1)), Some(7)),
+        );
+    }
+
+    #[test]
     #[should_panic(expected = "`Map<u16, u64>` \"n/\" and `Map<u64, u64>` \"n/\" may store under")]
     fn one_prefix_has_one_kind_of_keys() {
         const OTHERS: Map<u16, u64> = Map::new("n/");

@@ -75,9 +75,13 @@ fn newer_source(module: &Path) -> Option<PathBuf> {
     }
     let built = changed(&module)?;
     let sources = files_below(project.join("src"));
+    let now = SystemTime::now();
     let changes = sources
         .into_iter()
-        .filter_map(|file| Some((changed(&file)?, file)));
+        .filter(|file| file.extension().is_some_and(|extension| extension == "rs"))
+        .filter_map(|file| Some((changed(&file)?, file)))
+        // A time to come says nothing of what was there when the module was made.
+        .filter(|(changed, _)| *changed <= now);
     let (last, source) = changes.max()?;
     (last > built).then_some(source)
 }
@@ -86,7 +90,7 @@ fn changed(file: &Path) -> Option<SystemTime> {
     fs::metadata(file).ok()?.modified().ok()
 }
 
-/// All files of a directory but hidden ones, which editors put beside what they change.
+/// All files of a directory, but hidden ones.
 fn files_below(directory: PathBuf) -> Vec<PathBuf> {
     let (mut files, mut directories) = (Vec::new(), vec![directory]);
     while let Some(directory) = directories.pop() {

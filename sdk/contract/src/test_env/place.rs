@@ -28,6 +28,18 @@ impl Place {
         Self { prefix, types }
     }
 
+    /// Whether both are one place. A key may be borrowed for one of them, which is no difference.
+    fn is_same(&self, other: &Self) -> bool {
+        let owned = |key: &str| key.replace('&', "").replace(type_name::<String>(), "str");
+        let types = match (self.types, other.types) {
+            (Types::Map(one, first), Types::Map(other, second)) => {
+                owned(one) == owned(other) && first == second
+            }
+            (one, other) => one == other,
+        };
+        self.prefix == other.prefix && types
+    }
+
     /// Whether a key of the other place may be one of this as well.
     fn may_have_keys_of(&self, other: &Self) -> bool {
         match self.types {
@@ -39,7 +51,7 @@ impl Place {
     /// Ends the test if both may store something under one key. The same place twice is no mistake.
     pub(super) fn must_not_overlap(&self, other: &Self) {
         assert!(
-            !self.may_have_keys_of(other) && !other.may_have_keys_of(self),
+            self.is_same(other) || !self.may_have_keys_of(other) && !other.may_have_keys_of(self),
             "{self} and {other} may store under the same key, and destroy each other's values: give \
              them names and prefixes of which none begins with the prefix of another"
         );
