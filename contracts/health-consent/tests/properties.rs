@@ -324,6 +324,7 @@ fn count(reached: &mut Reached, entries: &[AccessEntry], taken: &[u64], now: Mil
 #[test]
 fn access_is_what_patients_permitted_and_what_everybody_saw_taken() {
     let config = Config {
+        cases: 256,
         failure_persistence: None,
         ..Config::default()
     };
@@ -416,5 +417,6 @@ fn access_is_what_patients_permitted_and_what_everybody_saw_taken() {
     }
     let reached = cell.into_inner();
     println!("{reached:?}");
+    assert_eq!(reached.len(), 6, "all was looked for: {reached:?}");
     assert!(reached.values().all(|count| *count > 10), "{reached:?}");
 }

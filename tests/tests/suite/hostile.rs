@@ -168,17 +168,15 @@ fn is_the_same_everywhere(cluster: &Cluster, name: &str, id: &TransactionId) {
     }
 }
 
-/// While the attack went on, others were served, none of them late.
+/// What others handed in while the attack went on was served, none of it late.
 fn others_went_on(told: &[Acknowledged], attack: &Range<Instant>) {
-    let served = told.iter().filter(|it| attack.contains(&it.told)).count();
     let sent = told.iter().filter(|it| attack.contains(&it.sent));
-    let worst = sent.map(|it| it.told.duration_since(it.sent)).max();
-    let worst = worst.expect("some were handed in meanwhile");
-    let lasted = attack.end.duration_since(attack.start);
-    println!("an attack of {lasted:?}: {served} others served, each within {worst:?}");
-    let half = u128::from(RATE) * lasted.as_millis() / 2_000;
-    assert!(served as u128 >= half, "{served} served in {lasted:?}");
-    assert!(worst < LATE, "one was served after {worst:?}");
+    let waits: Vec<Duration> = sent.map(|it| it.told.duration_since(it.sent)).collect();
+    let worst = waits.iter().max().expect("some were handed in meanwhile");
+    let (count, lasted) = (waits.len(), attack.end.duration_since(attack.start));
+    println!("an attack of {lasted:?}: {count} others were served, each within {worst:?}");
+    assert!(count > 20, "{count} were served");
+    assert!(*worst < LATE, "one was served after {worst:?}");
 }
 
 #[test]

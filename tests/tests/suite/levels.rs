@@ -316,6 +316,8 @@ fn modules_tell_the_same_story() {
         .args(["levels::", "--ignored", "--test-threads=2"])
         .env("CHANCERY_BIN", binary())
         .env_remove("CHANCERY_DEVNET")
+        .env_remove("CHANCERY_GENESIS")
+        .env_remove("CHANCERY_LEVEL")
         .output()
         .expect("starts");
     let text = String::from_utf8_lossy(&output.stdout);
@@ -357,6 +359,8 @@ fn said(test: &str, environment: &[(&str, &str)]) -> String {
         .args([test, "--ignored", "--show-output"])
         .env("CHANCERY_BIN", binary())
         .env_remove("CHANCERY_DEVNET")
+        .env_remove("CHANCERY_GENESIS")
+        .env_remove("CHANCERY_LEVEL")
         .envs(environment.iter().copied())
         .output()
         .expect("starts");
