@@ -4,7 +4,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 
 use chancery_genesis::TomlError;
-use chancery_ledger::Millis;
+use chancery_ledger::{ChainLimits, Millis};
 use serde::{Deserialize, Serialize};
 
 use crate::pool::PoolLimits;
@@ -236,13 +236,14 @@ impl ConsensusConfig {
 }
 
 impl PoolConfig {
-    /// As the pool takes them.
+    /// As the pool of a node of that chain takes them.
     #[must_use]
-    pub fn limits(&self) -> PoolLimits {
+    pub fn limits(&self, chain: &ChainLimits) -> PoolLimits {
         PoolLimits {
             transactions_max: self.transactions_max,
             bytes_max: self.bytes_max,
             per_sender_max: self.per_sender_max,
+            fuel_per_sender_max: PoolLimits::fuel_per_sender_max(chain),
         }
     }
 }

@@ -194,7 +194,7 @@ impl Node {
         let evidence = EvidenceStore::open(&path, &consensus.context())
             .map_err(|source| NodeError::Evidence { path, source })?;
         let relay_after = config.consensus.relay_after();
-        let pool = Arc::new(Pool::new(config.pool.limits(), relay_after));
+        let pool = Arc::new(Pool::new(config.pool.limits(&limits), relay_after));
         let log_key = keys.log;
         let Parts {
             validator,

@@ -1,7 +1,8 @@
 //! Verified transactions that wait to be ordered.
 //!
 //! Bounded in number, bytes and per sender; the oldest go first. An entry leaves when its block is
-//! executed or when it has expired, never because another arrived.
+//! executed or when it has expired, never because another arrived. What one sender has waiting may
+//! burn no more than some batches: that long others may have to wait behind it.
 //!
 //! The pool also knows what it takes to see to it that a transaction is ordered whoever the primary
 //! is: which ones a primary has been told of, which ones are in batches that are being ordered, and
@@ -27,6 +28,9 @@ const BATCH_OVERHEAD_BYTES: usize = 16;
 /// Everybody hears of a transaction again after so many times the first wait.
 const RELAY_AGAIN_FACTOR: u64 = 4;
 
+/// So many times the fuel of a batch may be declared by what one sender has waiting, without code.
+const BATCHES_PER_SENDER: u64 = 4;
+
 /// Transactions of one sender that bring code and wait: whoever has one deployed waits for theirs.
 const CODE_PER_SENDER_MAX: usize = 16;
 
@@ -39,6 +43,16 @@ pub struct PoolLimits {
     pub bytes_max: usize,
     /// Transactions of one sender.
     pub per_sender_max: usize,
+    /// Fuel that transactions of one sender declare, but for those that bring code.
+    pub fuel_per_sender_max: u64,
+}
+
+impl PoolLimits {
+    /// What one sender's transactions may declare, on a ledger with these limits.
+    #[must_use]
+    pub fn fuel_per_sender_max(limits: &ChainLimits) -> u64 {
+        limits.batch_fuel_max.saturating_mul(BATCHES_PER_SENDER)
+    }
 }
 
 /// Why a transaction was not taken.
@@ -69,6 +83,16 @@ pub enum PoolError {
         /// The limit.
         per_sender_max: usize,
     },
+    /// Together, those of one sender may burn too much.
+    #[error(
+        "transactions of this sender that declare {waiting} fuel are waiting, with this one it would be more than {fuel_per_sender_max}"
+    )]
+    SenderBurnsTooMuch {
+        /// What those that wait declare.
+        waiting: u64,
+        /// The limit.
+        fuel_per_sender_max: u64,
+    },
     /// Too many of one sender that bring code.
     #[error(
         "{CODE_PER_SENDER_MAX} deployments and upgrades of this sender are waiting, no more may"
@@ -91,11 +115,18 @@ struct Entry {
     to_all_at: Millis,
 }
 
-/// So many, with so many bytes.
+impl Entry {
+    fn fuel(&self) -> u64 {
+        self.signed.transaction.fuel_max.0
+    }
+}
+
+/// So many, with so many bytes, that declare so much fuel.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct Amount {
     transactions: usize,
     bytes: usize,
+    fuel: u64,
 }
 
 /// Amounts of what brings code, and of what does not.
@@ -118,12 +149,14 @@ impl Amounts {
         let amount = self.of(entry.brings_code);
         amount.transactions += 1;
         amount.bytes += entry.bytes;
+        amount.fuel += entry.fuel();
     }
 
     fn subtract(&mut self, entry: &Entry) {
         let amount = self.of(entry.brings_code);
         amount.transactions -= 1;
         amount.bytes -= entry.bytes;
+        amount.fuel -= entry.fuel();
     }
 
     fn bytes(&self) -> usize {
@@ -227,6 +260,7 @@ impl Pool {
             transactions_max,
             bytes_max,
             per_sender_max,
+            fuel_per_sender_max,
         } = self.limits;
         let mut inner = self.lock();
         let wait = match origin {
@@ -260,6 +294,14 @@ impl Pool {
             });
         }
         let brings_code = signed.transaction.call.code().is_some();
+        let fuel = waiting.plain.fuel;
+        let with_this = fuel.saturating_add(signed.transaction.fuel_max.0);
+        if !brings_code && with_this > fuel_per_sender_max {
+            return Err(PoolError::SenderBurnsTooMuch {
+                waiting: fuel,
+                fuel_per_sender_max,
+            });
+        }
         if brings_code && waiting.code.transactions >= CODE_PER_SENDER_MAX {
             return Err(PoolError::SenderCodeFull);
         }
@@ -321,6 +363,7 @@ impl Pool {
         let Amount {
             transactions,
             bytes,
+            ..
         } = self.lock().unproposed.plain;
         transactions >= limits.batch_transactions_max as usize
             || bytes + BATCH_OVERHEAD_BYTES >= limits.batch_bytes_max as usize

@@ -212,12 +212,14 @@ impl Refusal {
                 "try again later, or at another validator",
             )),
             SubmitError::Pool(
-                error @ (PoolError::SenderFull { .. } | PoolError::SenderCodeFull),
+                error @ (PoolError::SenderFull { .. }
+                | PoolError::SenderBurnsTooMuch { .. }
+                | PoolError::SenderCodeFull),
             ) => Some(Self::new(
                 StatusCode::TOO_MANY_REQUESTS,
                 "sender_full",
                 error,
-                "wait until some of them are final",
+                "wait until some of them are final, or declare less fuel where less will do",
             )),
         }
     }

@@ -134,7 +134,10 @@ impl Ledger {
             votes_frame_bytes_max: 65_536,
             bulk_frame_bytes_max: 1_048_576,
         };
-        let pool = Arc::new(Pool::new(PoolConfig::default().limits(), Millis(250)));
+        let pool = Arc::new(Pool::new(
+            PoolConfig::default().limits(&ChainLimits::default()),
+            Millis(250),
+        ));
         let intake = Intake {
             context: Context {
                 chain,

@@ -6,6 +6,7 @@ const LIMITS: PoolLimits = PoolLimits {
     transactions_max: 3,
     bytes_max: 10_000,
     per_sender_max: 2,
+    fuel_per_sender_max: 1_000,
 };
 
 fn pool() -> Pool {
@@ -18,6 +19,10 @@ fn insert(pool: &Pool, origin: Origin, signed: &Verified<SignedTransaction>) {
 }
 
 fn transaction(seed: u8, salt: u64, valid_until: u64) -> Verified<SignedTransaction> {
+    declaring(1, seed, salt, valid_until)
+}
+
+fn declaring(fuel_max: u64, seed: u8, salt: u64, valid_until: u64) -> Verified<SignedTransaction> {
     let key = SecretKey::from_seed(&[seed; 32]);
     let call = Call::Admit {
         account: AccountId([7; 32]),
@@ -28,7 +33,7 @@ fn transaction(seed: u8, salt: u64, valid_until: u64) -> Verified<SignedTransact
         sender: key.account(),
         salt,
         valid_until: Millis(valid_until),
-        fuel_max: Fuel(1),
+        fuel_max: Fuel(fuel_max),
         call,
     }
     .sign(&key)
@@ -58,6 +63,42 @@ fn each_limit_refuses_by_its_own_name() {
             ..
         })
     ));
+}
+
+/// Others wait behind what one sender has waiting: not for long, whatever it burns.
+#[test]
+fn what_one_sender_has_waiting_may_burn_so_much_and_no_more() {
+    let pool = Pool::new(
+        PoolLimits {
+            transactions_max: 99,
+            per_sender_max: 99,
+            bytes_max: 99_000,
+            fuel_per_sender_max: 100,
+        },
+        Millis(10),
+    );
+    let insert =
+        |fuel, seed, salt| pool.insert(Millis(0), Origin::Client, declaring(fuel, seed, salt, 50));
+    assert_eq!(insert(60, 1, 1), Ok(()));
+    assert_eq!(insert(40, 1, 2), Ok(()));
+    let full = PoolError::SenderBurnsTooMuch {
+        waiting: 100,
+        fuel_per_sender_max: 100,
+    };
+    assert_eq!(insert(1, 1, 3), Err(full));
+    // Neither others nor deployments count, and what is executed makes room.
+    assert_eq!(insert(100, 9, 1), Ok(()));
+    let code = pool.insert(Millis(0), Origin::Client, deployment(1, 1_000));
+    assert_eq!(code, Ok(()));
+    pool.forget(&declaring(40, 1, 2, 50).id());
+    assert_eq!(
+        insert(41, 1, 4),
+        Err(PoolError::SenderBurnsTooMuch {
+            waiting: 60,
+            fuel_per_sender_max: 100
+        })
+    );
+    assert_eq!(insert(40, 1, 4), Ok(()));
 }
 
 #[test]
@@ -129,6 +170,7 @@ fn few_deployments_of_one_sender_wait_and_others_of_it_do_not_count() {
         PoolLimits {
             transactions_max: 99,
             per_sender_max: 99,
+            fuel_per_sender_max: 1_000,
             bytes_max: 99_000,
         },
         Millis(10),
@@ -153,6 +195,7 @@ fn code_waits_for_its_turn_and_keeps_nobody_waiting() {
         PoolLimits {
             transactions_max: 9,
             per_sender_max: 9,
+            fuel_per_sender_max: 1_000,
             ..LIMITS
         },
         Millis(10),

@@ -139,7 +139,10 @@ impl Network {
                 vote_log_missing: false,
             };
             let restored = Replica::new(config.clone(), key, recovered, now).expect("a new one");
-            let pool = Arc::new(Pool::new(PoolConfig::default().limits(), Millis(250)));
+            let pool = Arc::new(Pool::new(
+                PoolConfig::default().limits(&ChainLimits::default()),
+                Millis(250),
+            ));
             let log = (vote_log, Vec::new());
             let (validator, _) =
                 Validator::new(restored, log, Arc::clone(&pool), &config, now).expect("a disk");

@@ -129,13 +129,14 @@ impl WholeNode {
             .map_err(|error| error.to_string())?;
         let store = Store::open_on(self.disk.file(LEDGER), config.chain)
             .map_err(|error| error.to_string())?;
+        let pool = PoolConfig::default().limits(&config.limits);
         assemble(
             config,
             self.key(),
             (vote_log, records),
             Arc::new(store),
             Arc::clone(&self.setup.ledger.runtime),
-            Arc::new(Pool::new(PoolConfig::default().limits(), self.relay_after)),
+            Arc::new(Pool::new(pool, self.relay_after)),
             incarnation,
             self.snapshot_after_blocks,
             now,
