@@ -248,14 +248,14 @@ mod tests {
 
     use super::*;
 
-    fn field(name: &str, kind: &str) -> Field {
+    pub(super) fn field(name: &str, kind: &str) -> Field {
         Field {
             name: name.to_owned(),
             kind: kind.parse().expect("a type"),
         }
     }
 
-    fn position(text: &str) -> ArgText {
+    pub(super) fn position(text: &str) -> ArgText {
         ArgText {
             name: None,
             text: text.to_owned(),

@@ -270,23 +270,10 @@ fn duration_ms(text: &str) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{ArgText, Plain, encode_args};
+    use super::super::tests::{field, position};
+    use super::super::{Plain, encode_args};
     use super::*;
     use chancery_ledger::AccountId;
-
-    fn field(name: &str, kind: &str) -> Field {
-        Field {
-            name: name.to_owned(),
-            kind: kind.parse().expect("a type"),
-        }
-    }
-
-    fn position(text: &str) -> ArgText {
-        ArgText {
-            name: None,
-            text: text.to_owned(),
-        }
-    }
 
     fn check(kind: &str, text: &str, expected: Option<Vec<u8>>) {
         let encoded = encode_args(&[field("x", kind)], &[position(text)], &Plain);
