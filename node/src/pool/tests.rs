@@ -23,11 +23,21 @@ fn transaction(seed: u8, salt: u64, valid_until: u64) -> Verified<SignedTransact
 }
 
 fn declaring(fuel_max: u64, seed: u8, salt: u64, valid_until: u64) -> Verified<SignedTransaction> {
-    let key = SecretKey::from_seed(&[seed; 32]);
     let call = Call::Admit {
         account: AccountId([7; 32]),
         roles: Vec::new(),
     };
+    asking(call, fuel_max, seed, salt, valid_until)
+}
+
+fn asking(
+    call: Call,
+    fuel_max: u64,
+    seed: u8,
+    salt: u64,
+    valid_until: u64,
+) -> Verified<SignedTransaction> {
+    let key = SecretKey::from_seed(&[seed; 32]);
     Transaction {
         chain: ChainId::default(),
         sender: key.account(),
@@ -145,23 +155,12 @@ fn a_batch_takes_the_oldest_first_and_each_only_once() {
 }
 
 fn deployment(salt: u64, fuel_max: u64) -> Verified<SignedTransaction> {
-    let key = SecretKey::from_seed(&[9; 32]);
     let call = Call::Deploy {
         code: vec![0; 100],
         upgraders: Upgraders::nobody(),
         args: Vec::new(),
     };
-    Transaction {
-        chain: ChainId::default(),
-        sender: key.account(),
-        salt,
-        valid_until: Millis(50),
-        fuel_max: Fuel(fuel_max),
-        call,
-    }
-    .sign(&key)
-    .verify(ChainId::default(), &ChainLimits::default())
-    .expect("well-formed")
+    asking(call, fuel_max, 9, salt, 50)
 }
 
 #[test]
