@@ -8,8 +8,9 @@ use base64::engine::general_purpose::STANDARD;
 use chancery_contract::access::AccessEntry;
 use chancery_ledger::state_bundle::{ENTRIES_MAX, StateBundle};
 use chancery_ledger::state_claim::{Place, StateClaim};
-use chancery_ledger::state_key::StateKey;
+use chancery_ledger::state_key::{StateKey, VersionRecord};
 use chancery_ledger::{ChainId, CodeHash, ContractId};
+use parity_scale_codec::Decode as _;
 use serde_json::json;
 
 use super::index::{ProvenIndex, count_key, entry_key};
@@ -94,8 +95,11 @@ fn ran(
             contract,
             version: *version,
         });
-        let names_it = record.is_some_and(|record| record.starts_with(&code.to_string()));
-        if !names_it || value(&Place::Code { code: *code }).is_none() {
+        let record = record.and_then(|record| hex::decode(record).ok());
+        let record = record.and_then(|record| VersionRecord::decode(&mut &record[..]).ok());
+        if record.map(|record| record.code) != Some(*code)
+            || value(&Place::Code { code: *code }).is_none()
+        {
             let reason = format!("version {version} ran other code than the node had said");
             return Err(other_answer(&reason));
         }
