@@ -48,7 +48,9 @@ pub use output::{Output, Report, Rows, Table};
 // What the devnet shares with the commands.
 pub(crate) use context::block_on;
 pub(crate) use files::{create as create_file, read_text};
-pub(crate) use genesis::{policy_text, read as read_genesis, registrar as registrar_account};
+pub(crate) use genesis::{
+    limits_of, policy_text, read as read_genesis, registrar as registrar_account,
+};
 pub(crate) use keys::REGISTRAR;
 pub(crate) use nodes::{home_error, make as make_home};
 

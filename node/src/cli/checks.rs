@@ -53,7 +53,7 @@ impl Limits {
 
     fn of_genesis(file: &Path) -> Result<Self, CliError> {
         Ok(Self {
-            chain: genesis::read(file)?.limits().clone(),
+            chain: genesis::limits_of(Some(file))?,
             whose: format!("those of {}", file.display()),
         })
     }

@@ -54,6 +54,14 @@ pub(crate) fn read(file: &Path) -> Result<Genesis, CliError> {
         .map_err(|error| CliError::usage(format!("{}: {error}", file.display())).code("genesis"))
 }
 
+/// The limits and prices of the document in a file; the usual ones where none is named.
+pub(crate) fn limits_of(file: Option<&Path>) -> Result<ChainLimits, CliError> {
+    Ok(match file {
+        Some(file) => read(file)?.limits().clone(),
+        None => ChainLimits::default(),
+    })
+}
+
 fn new(context: &Context, args: &GenesisNewArgs) -> Result<Report, CliError> {
     if let Some(out) = &args.out {
         files::must_be_free(out)?;

@@ -55,10 +55,7 @@ fn broken(error: &io::Error) -> CliError {
 /// What runs the module, and what the ledger allows that it stands for.
 fn start(args: &TestHostArgs) -> Result<(Host, ChainLimits), CliError> {
     let wasm = files::read(&args.file, MODULE_BYTES_MAX)?;
-    let limits = match &args.genesis {
-        Some(file) => genesis::read(file)?.limits().clone(),
-        None => ChainLimits::default(),
-    };
+    let limits = genesis::limits_of(args.genesis.as_deref())?;
     chancery_runtime::Runtime::check_module(&limits, &wasm).map_err(|error| refused(&error))?;
     let host = if args.on_devnet {
         Host::Devnet(Box::new(OnDevnet::start(wasm, args.genesis.clone())?))

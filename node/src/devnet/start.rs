@@ -7,13 +7,12 @@ use std::process::Child;
 use std::time::{Duration, Instant};
 
 use chancery_client::Client;
-use chancery_ledger::ChainLimits;
 use serde_json::json;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::description::{Description, Member};
 use super::{StartArgs, found, process};
-use crate::cli::{CliError, Output, Report, Rows, Table, block_on, read_genesis};
+use crate::cli::{CliError, Output, Report, Rows, Table, block_on, limits_of, read_genesis};
 
 const VALIDATORS_DEFAULT: u16 = 4;
 const READY_PATIENCE: Duration = Duration::from_secs(60);
@@ -77,10 +76,7 @@ pub(super) fn start(output: Output, args: &StartArgs) -> Result<Report, CliError
         refuse_other_shape(&directory, args)?;
     } else {
         let validators = args.validators.unwrap_or(VALIDATORS_DEFAULT);
-        let limits = match &args.limits_of {
-            Some(file) => read_genesis(file)?.limits().clone(),
-            None => ChainLimits::default(),
-        };
+        let limits = limits_of(args.limits_of.as_deref())?;
         found::found(&directory, validators, args.base_port, &limits)?;
     }
     // Two starts at once would fight over the homes.
